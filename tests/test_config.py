@@ -1,0 +1,82 @@
+import copy
+
+import pytest
+import yaml
+from testtime.config import validate
+from testtime.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def shipped(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def changed(config, path, value):
+    config = copy.deepcopy(config)
+    *parents, last = path.split("/")
+    part = config
+    for key in parents:
+        part = part.setdefault(key, {})
+    part[last] = value
+    return config
+
+
+def test_the_shipped_study_is_valid(shipped):
+    validate(shipped)
+
+
+@pytest.mark.parametrize("study", ["smoke", "from-scratch"])
+def test_the_other_studies_are_valid_on_top_of_it(shipped, root, study):
+    overlay = yaml.safe_load((root / f"workflow/studies/{study}.yaml").read_text())
+    for key, value in overlay.items():
+        shipped = changed(
+            shipped, key, shipped[key] | value if isinstance(value, dict) else value
+        )
+    validate(shipped)
+
+
+WRONG = [
+    ("policies", ["gpt-17"], "policies: 'gpt-17'"),
+    ("policies", [], "policies: []"),
+    ("policies", ["micro-xs", "micro-xs"], "policies: 'micro-xs' is given twice"),
+    ("prms", ["no-such-prm"], "prms: 'no-such-prm'"),
+    ("prms", [], "prms: [] is empty but best_of_n"),
+    ("datasets", ["math5000"], "datasets: 'math5000'"),
+    ("methods", ["bean_search"], "methods: 'bean_search'"),
+    ("scorings", ["mean"], "scorings.0: 'mean' is not known; allowed: min, last, avg"),
+    ("votes", ["plurality"], "votes.0: 'plurality'"),
+    ("budgets/search", [4, 6], "budgets.search: 6 is not a multiple of beam_width 4"),
+    ("budgets/search", [], "budgets.search: [] is empty"),
+    ("budgets/pool", [4, -16], "budgets.pool.1: -16"),
+    ("budgets/pool", [16, 4], "budgets.pool: [16, 4] is out of order"),
+    ("budgets/pool", [4, 4], "budgets.pool: 4 is given twice"),
+    ("budgets/pools", [4], "unknown key 'pools' (did you mean 'pool'?)"),
+    ("beam_width", 1, "beam_width: 1"),
+    ("beem_width", 4, "unknown key 'beem_width' (did you mean 'beam_width'?)"),
+    ("difficulty/hard", 0.7, "difficulty.hard: 0.7 is not below difficulty.easy 0.5"),
+    ("difficulty/samples", -1, "difficulty.samples: -1"),
+    ("seed", "lucky", "seed: 'lucky'"),
+    ("engine", "tgi", "engine: 'tgi' is not known; allowed: transformers, vllm"),
+    ("threads", 0, "threads: 0"),
+    ("problems/limit", 0, "problems.limit: 0"),
+    ("evaluate/confidence", 95, "evaluate.confidence: 95"),
+    ("fit/folds", 500, "fit.folds: 500 is more than the problems of microcosm"),
+    ("figures/scoring", "mean", "figures.scoring: 'mean'"),
+    ("catalog", {"policies": {"micro-xs": {"model": "no/such/folder"}}}, "no such folder"),
+    ("catalog", {"policies": {"micro-xs": {"temprature": 1}}}, "did you mean 'temperature'?"),
+    ("catalog", {"policies": {"micro-xs": {"base": "micro-xss"}}}, "'micro-xss' is not in the"),
+    ("catalog", {"datasets": {"microcosm": {"source": "file", "path": "no.jsonl"}}}, "no.jsonl"),
+    ("catalog", {"prms": {"micro-prm-good": {"format": "prm800k"}}}, "'prm800k' is not known"),
+    ("catalog", {"policies": {"../evil": {"parameters": 1}}}, "letters, digits"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), WRONG)
+def test_a_wrong_config_gets_one_line_naming_key_value_and_what_is_allowed(
+    shipped, path, value, message
+):
+    with pytest.raises(UserError) as caught:
+        validate(changed(shipped, path, value))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(("config", "catalog"))

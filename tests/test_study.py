@@ -1,0 +1,253 @@
+"""The smoke study, really run once; what would rerun after a change is counted by dry runs."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+SMOKE = "workflow/studies/smoke.yaml"
+COPIED = ("Snakefile", "config.yaml", "workflow", "profiles", "notebooks", "envs", "pyproject.toml")
+KEYS = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def planned(folder: Path, *overlays: dict) -> Counter:
+    """Jobs per rule that a study with these changes would run."""
+    files = [SMOKE]
+    for number, overlay in enumerate(overlays):
+        files.append(f"overlay-{number}.yaml")
+        (folder / files[-1]).write_text(yaml.safe_dump(overlay))
+    done = snakemake(folder, "-n", "--quiet", "reason", "--configfile", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+    return Counter({rule: int(count) for rule, count in jobs if rule not in {"total", "all"}})
+
+
+def copy_checkout(root: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for name in COPIED:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(root, tmp_path_factory):
+    folder = copy_checkout(root, tmp_path_factory.mktemp("smoke") / "study")
+    done = snakemake(folder, "--configfile", SMOKE)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(study):
+    return study / yaml.safe_load((study / SMOKE).read_text())["results"]
+
+
+@pytest.fixture(scope="module")
+def outcomes(results):
+    return pd.read_parquet(results / "tables/outcomes.parquet")
+
+
+def test_outcomes_have_one_row_per_problem_and_strategy(outcomes):
+    columns = [*KEYS, "problem_id", "correct", "policy_tokens", "prm_tokens", "flops"]
+    assert list(outcomes.columns) == columns
+    assert not outcomes.duplicated([*KEYS, "problem_id"]).any()
+    assert outcomes["correct"].between(0, 1).all()
+    assert (outcomes["policy_tokens"] > 0).all()
+    per_strategy = outcomes.groupby(KEYS)["problem_id"].nunique()
+    assert per_strategy.nunique() == 1
+
+
+def test_every_method_of_the_config_has_outcomes(outcomes, study):
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config |= yaml.safe_load((study / SMOKE).read_text())
+    assert set(outcomes["method"]) == set(config["methods"])
+
+
+def test_methods_without_a_prm_read_no_prm_tokens(outcomes):
+    assert (outcomes.loc[outcomes["prm"] == "none", "prm_tokens"] == 0).all()
+    assert (outcomes.loc[outcomes["prm"] != "none", "prm_tokens"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        (
+            "accuracy",
+            {*KEYS, "difficulty", "n_problems", "accuracy", "ci_low", "ci_high"},
+        ),
+        ("pass_at_k", {"dataset", "policy", "k", "pass_at_k", "ci_low", "ci_high"}),
+        (
+            "compute_optimal",
+            {"dataset", "policy", "prm", "budget", "in_sample_accuracy", "accuracy", "ci_low"}
+            | {"ci_high", "optimism", "policy_tokens", "prm_tokens", "flops"},
+        ),
+    ],
+)
+def test_tables_keep_their_columns(results, table, columns):
+    rows = pd.read_csv(results / f"tables/{table}.csv")
+    assert len(rows)
+    assert columns <= set(rows.columns)
+
+
+def test_intervals_hold_their_accuracy(results):
+    rows = pd.read_csv(results / "tables/accuracy.csv").dropna(subset=["ci_low"])
+    slack = 1e-5  # the tables round to six digits
+    assert (rows["ci_low"] <= rows["accuracy"] + slack).all()
+    assert (rows["accuracy"] <= rows["ci_high"] + slack).all()
+
+
+def test_overall_accuracy_is_the_mean_of_the_outcomes(results, outcomes):
+    table = pd.read_csv(results / "tables/accuracy.csv")
+    table = table[table["difficulty"] == "all"].fillna({"prm": "none"}).set_index(KEYS)["accuracy"]
+    mean = outcomes.groupby(KEYS)["correct"].mean()
+    assert (table.sort_index() - mean.sort_index()).abs().max() < 1e-5
+
+
+def test_lookup_is_versioned_and_names_strategies(results):
+    lookup = json.loads((results / "lookup.json").read_text())
+    assert lookup["version"] >= 1
+    assert lookup["contexts"]
+
+
+def test_the_report_stands_alone(results):
+    text = (results / "report.html").read_text()
+    assert len(text) > 10_000
+    assert not re.search(r"""(src|href)=["']https?://""", text)
+
+
+def test_heavy_jobs_leave_a_log_and_a_benchmark(results):
+    for stage in ("generate", "score", "search"):
+        assert list((results / "logs" / stage).rglob("*.log"))
+        assert list((results / "benchmarks" / stage).rglob("*.tsv"))
+
+
+def test_a_second_run_has_nothing_to_do(study):
+    assert not planned(study)
+
+
+def test_a_new_policy_runs_its_own_cells_and_the_aggregates_only(study):
+    smoke = yaml.safe_load((study / SMOKE).read_text())
+    name = smoke["policies"][0]
+    folder = study / smoke["results"] / "models" / name
+    entry = dict(smoke["catalog"]["policies"][name], train=None, model=str(folder))
+    twin = {"catalog": {"policies": {"twin": entry}}, "policies": [*smoke["policies"], "twin"]}
+    jobs = planned(study, twin)
+    assert jobs["grade_samples"] == jobs["evaluate_policy"] == jobs["estimate_difficulty"] == 1
+    assert jobs["train_policy"] == jobs["train_prm"] == jobs["make_problems"] == 0
+    blocks = len(smoke["budgets"]["pool"]) + 2  # CoT and the held-out samples
+    assert jobs["sample_pool"] == blocks
+    assert jobs["score_pool"] == len(smoke["budgets"]["pool"]) * len(smoke["prms"])
+
+
+def test_a_larger_budget_runs_the_new_block_only(study):
+    smoke = yaml.safe_load((study / SMOKE).read_text())
+    pool = [*smoke["budgets"]["pool"], 2 * smoke["budgets"]["pool"][-1]]
+    jobs = planned(study, {"budgets": {**smoke["budgets"], "pool": pool}})
+    policies, prms = len(smoke["policies"]), len(smoke["prms"])
+    assert jobs["sample_pool"] == policies
+    assert jobs["score_pool"] == policies * prms
+    assert jobs["search_trees"] == 0
+
+
+def test_a_larger_search_budget_runs_the_new_searches_only(study):
+    smoke = yaml.safe_load((study / SMOKE).read_text())
+    search = [*smoke["budgets"]["search"], 2 * smoke["budgets"]["search"][-1]]
+    jobs = planned(study, {"budgets": {**smoke["budgets"], "search": search}})
+    policies, prms = len(smoke["policies"]), len(smoke["prms"])
+    trees = sum(m in {"beam_search", "dvts"} for m in smoke["methods"])
+    assert jobs["search_trees"] == policies * prms * trees
+    assert jobs["sample_pool"] == jobs["score_pool"] == 0
+
+
+def test_a_style_edit_redraws_figures_and_the_report_only(study):
+    style = study / "workflow/testtime/figures/style.py"
+    before = style.read_text()
+    style.write_text(before + "# edited\n")
+    try:
+        jobs = planned(study)
+    finally:
+        style.write_text(before)
+    assert jobs
+    assert all(rule.startswith(("plot_", "draw_", "write_report")) for rule in jobs), jobs
+
+
+def test_an_edit_of_the_sampler_reruns_nothing_heavy(study):
+    module = study / "workflow/testtime/generate.py"
+    before = module.read_text()
+    module.write_text(before + "# edited\n")
+    try:
+        jobs = planned(study)
+    finally:
+        module.write_text(before)
+    assert not jobs
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"seed": 7}, "sample_pool"),
+        ({"beam_width": 2}, "search_trees"),
+        ({"evaluate": {"subsets": 50, "bootstrap": 200, "confidence": 0.9}}, "tabulate_accuracy"),
+    ],
+)
+def test_what_a_setting_decides_reruns(study, change, rule):
+    assert planned(study, change)[rule] > 0
+
+
+def test_a_wrong_config_is_refused_before_any_job(study):
+    done = snakemake(study, "-n", "--configfile", SMOKE, "--config", "beam_width=3")
+    assert done.returncode != 0
+    assert "budgets.search" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(study, results):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", SMOKE]
+    command += ["--config", "results=again"]
+    again = study / "again"
+    run = subprocess.Popen(
+        command,
+        cwd=study,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 150
+    while len(list(again.glob("generations/*/*/*/*.parquet"))) < 2:
+        assert run.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline, "no generation within the time"
+        time.sleep(0.2)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    finished = {p: p.stat().st_mtime_ns for p in again.glob("generations/*/*/*/*.parquet")}
+    models = {p: p.stat().st_mtime_ns for p in again.glob("models/*/model.safetensors")}
+    done = snakemake(study, *command[5:])
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert all(p.stat().st_mtime_ns == t for p, t in (finished | models).items())
+    for table in sorted((results / "tables").glob("*.csv")):
+        assert table.read_bytes() == (again / "tables" / table.name).read_bytes(), table.name
+    assert (results / "lookup.json").read_bytes() == (again / "lookup.json").read_bytes()

@@ -1,0 +1,89 @@
+# Expected correctness and cost of every strategy on every problem, and the tables they fill.
+def get_evaluated(wildcards):
+    cell = (wildcards.dataset, wildcards.policy)
+    cot = [plan.COT] if "cot" in config["methods"] else []
+    scored = "best_of_n" in config["methods"]
+    return {
+        "generations": get_generations(*cell, cot + get_pool_blocks()),
+        "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if scored else [],
+        "searches": get_searches(*cell),
+    }
+
+
+rule evaluate_policy:
+    input:
+        unpack(get_evaluated),
+        grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
+        code=package("evaluate") + [script("evaluate_policy")],
+    output:
+        f"{RESULTS}/outcomes/{{dataset}}/{{policy}}.parquet",
+    log:
+        f"{RESULTS}/logs/evaluate/{{dataset}}/{{policy}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{dataset}}/{{policy}}.tsv"
+    params:
+        budgets=config["budgets"],
+        methods=config["methods"],
+        scorings=config["scorings"],
+        votes=config["votes"],
+        beam_width=config["beam_width"],
+        subsets=config["evaluate"]["subsets"],
+        seed=config["seed"],
+        parameters=lambda wildcards: get_parameters(wildcards.policy),
+    message:
+        "Outcomes of {wildcards.policy} on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate_policy.py"
+
+
+rule collect_outcomes:
+    input:
+        outcomes=for_cells("outcomes"),
+        code=[script("collect_outcomes")],
+    output:
+        f"{RESULTS}/tables/outcomes.parquet",
+    log:
+        f"{RESULTS}/logs/evaluate/collect_outcomes.log",
+    localrule: True
+    message:
+        "Outcomes of the study"
+    script:
+        "../scripts/collect_outcomes.py"
+
+
+rule tabulate_accuracy:
+    input:
+        outcomes=rules.collect_outcomes.output[0],
+        difficulty=for_cells("difficulty"),
+        code=package("evaluate", "statistics.py") + [script("tabulate_accuracy")],
+    output:
+        f"{RESULTS}/tables/accuracy.csv",
+    log:
+        f"{RESULTS}/logs/evaluate/tabulate_accuracy.log",
+    params:
+        evaluate=config["evaluate"],
+        seed=config["seed"],
+    localrule: True
+    message:
+        "Accuracy of every strategy by difficulty"
+    script:
+        "../scripts/tabulate_accuracy.py"
+
+
+rule tabulate_pass_at_k:
+    input:
+        grades=for_cells("grades"),
+        code=package("evaluate", "statistics.py") + [script("tabulate_pass_at_k")],
+    output:
+        f"{RESULTS}/tables/pass_at_k.csv",
+    log:
+        f"{RESULTS}/logs/evaluate/tabulate_pass_at_k.log",
+    params:
+        evaluate=config["evaluate"],
+        budgets=config["budgets"]["pool"],
+        seed=config["seed"],
+    localrule: True
+    message:
+        "Pass@k of every policy"
+    script:
+        "../scripts/tabulate_pass_at_k.py"

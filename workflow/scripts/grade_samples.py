@@ -1,0 +1,22 @@
+from testtime.grade import grade_policy
+from testtime.job import job
+from testtime.samples import read_texts
+from testtime.tables import read_parquet, write_parquet
+
+
+def main(generations, searches, answers, convention, limits, output):
+    keys = read_parquet(answers)
+    golds = dict(zip(keys["problem_id"], keys["answer"], strict=True))
+    texts = read_texts(generations, searches)
+    write_parquet(grade_policy(texts, golds, convention=convention, **limits), output)
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.input.generations,
+        snakemake.input.searches,
+        snakemake.input.answers,
+        snakemake.params.convention,
+        snakemake.params.limits,
+        snakemake.output[0],
+    )

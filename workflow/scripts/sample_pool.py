@@ -1,0 +1,43 @@
+from testtime import catalog, plan
+from testtime.engines import load_policy
+from testtime.generate import sample_pool
+from testtime.job import job
+from testtime.problems import as_problems
+from testtime.progress import progress
+from testtime.tables import read_parquet, write_parquet
+from testtime.types import Sampling
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def main(config, wildcards, samples, threads, problems, output):
+    spec = catalog.of_study(config).policy(wildcards.policy)
+    chosen = plan.select_shard(as_problems(read_parquet(problems)), wildcards.shard)
+    drawn = range(samples) if wildcards.block in plan.SINGLE else plan.block_range(wildcards.block)
+    label = wildcards.block if wildcards.block in plan.SINGLE else "pool"
+    policy = load_policy(spec, engine=config["engine"], threads=threads)
+    with progress(len(chosen) * len(drawn), f"{spec.name} {wildcards.block}", "samples") as bar:
+        rows = sample_pool(
+            policy,
+            chosen,
+            start=drawn.start,
+            stop=drawn.stop,
+            sampling=GREEDY if wildcards.block == plan.COT else spec.sampling,
+            max_tokens=spec.max_tokens,
+            separator=spec.separator,
+            seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),
+            method_label=label,
+            progress=bar,
+        )
+    write_parquet(rows, output)
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.config,
+        snakemake.wildcards,
+        snakemake.params.samples,
+        snakemake.threads,
+        snakemake.input.problems,
+        snakemake.output[0],
+    )

@@ -1,0 +1,26 @@
+from testtime import catalog
+from testtime.engines import load_prm
+from testtime.job import job
+from testtime.progress import progress
+from testtime.score import score_pool
+from testtime.tables import read_parquet, write_parquet
+
+
+def main(config, wildcards, threads, problems, generations, output):
+    spec = catalog.of_study(config).prm(wildcards.prm)
+    prm = load_prm(spec, engine=config["engine"], threads=threads)
+    samples = read_parquet(generations)
+    with progress(len(samples), f"{spec.name} {wildcards.block}", "samples") as bar:
+        rows = score_pool(prm, read_parquet(problems), samples, bar)
+    write_parquet(rows, output)
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.config,
+        snakemake.wildcards,
+        snakemake.threads,
+        snakemake.input.problems,
+        snakemake.input.generations,
+        snakemake.output[0],
+    )

@@ -1,0 +1,50 @@
+from testtime import catalog, plan
+from testtime.engines import load_policy, load_prm
+from testtime.job import job
+from testtime.problems import as_problems
+from testtime.progress import progress
+from testtime.search import search_problems, to_rows
+from testtime.search.methods import METHODS
+from testtime.tables import read_parquet, write_parquet
+
+
+def main(config, wildcards, threads, problems, output):
+    study = catalog.of_study(config)
+    spec, width = study.policy(wildcards.policy), config["beam_width"]
+    if METHODS[wildcards.method].nested:
+        block = plan.block_range(wildcards.block)
+        subtrees = range(block.start // width, block.stop // width)
+        budget = block.stop
+    else:
+        subtrees, budget = None, int(wildcards.block)
+    chosen = plan.select_shard(as_problems(read_parquet(problems)), wildcards.shard)
+    policy = load_policy(spec, engine=config["engine"], threads=threads)
+    prm = load_prm(study.prm(wildcards.prm), engine=config["engine"], threads=threads)
+    with progress(len(chosen), f"{wildcards.method} {wildcards.block}") as bar:
+        results = search_problems(
+            policy,
+            prm,
+            chosen,
+            method=wildcards.method,
+            budget=budget,
+            beam_width=width,
+            subtrees=subtrees,
+            sampling=spec.sampling,
+            step_tokens=spec.step_tokens,
+            max_steps=spec.max_steps,
+            separator=spec.separator,
+            seed_parts=(config["seed"], wildcards.dataset, wildcards.policy, wildcards.prm),
+            progress=bar,
+        )
+        rows = to_rows(results)
+    write_parquet(rows, output)
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.config,
+        snakemake.wildcards,
+        snakemake.threads,
+        snakemake.input.problems,
+        snakemake.output[0],
+    )

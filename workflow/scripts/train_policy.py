@@ -1,0 +1,25 @@
+import time
+
+import torch
+from testtime.job import job
+from testtime.microcosm.cards import policy_card
+from testtime.microcosm.data import TOKENS_PER_STEP
+from testtime.microcosm.export import count, save_policy
+from testtime.microcosm.policies import train_policy
+from testtime.microcosm.quality import policy_quality
+
+
+def main(name, recipe, threads, output):
+    torch.set_num_threads(threads)
+    started = time.monotonic()
+    model = train_policy(recipe, name)
+    seconds = time.monotonic() - started
+    quality = policy_quality(model, **recipe.get("measure", {}))
+    tokens = recipe["steps"] * TOKENS_PER_STEP
+    save_policy(model, output, policy_card(name, recipe, count(model), seconds, tokens, quality))
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.params.name, snakemake.params.recipe, snakemake.threads, snakemake.output.model
+    )

@@ -1,0 +1,44 @@
+"""The command line: one file per subcommand, each a thin layer over the package."""
+
+import sys
+from importlib.metadata import version
+
+import typer
+
+from testtime.cli.advise import advise
+from testtime.cli.grade import grade
+from testtime.cli.score import score
+from testtime.cli.search import search
+from testtime.cli.solve import solve
+from testtime.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (grade, score, search, advise, solve):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"testtime {version('testtime')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """Compute-optimal test-time scaling: grade, score, search, advise, solve."""
+
+
+def main() -> None:
+    """Run a command; what the user can mend is one line and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,122 @@
+"""Checks of a study's config that a schema cannot make; nothing here runs a model."""
+
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from testtime.catalog import Catalog, ModelSpec, of_study
+from testtime.errors import UserError
+from testtime.schema import check
+from testtime.search.methods import METHODS
+
+POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+
+
+def validate(config: dict) -> Catalog:
+    """Refuse a study that cannot run, before any job starts.
+
+    Returns:
+        The catalog with the study's own entries.
+
+    Raises:
+        UserError: one line naming the key, its value and what is allowed.
+    """
+    check(config, "config", where="config")
+    catalog = of_study(config)
+    _known(config, "datasets", catalog.datasets)
+    _known(config, "policies", catalog.policies)
+    _known(config, "prms", catalog.prms)
+    _known(config, "methods", (*POOL_METHODS, *METHODS))
+    _check_budgets(config)
+    _check_difficulty(config)
+    _check_methods(config)
+    _check_datasets(config, catalog)
+    for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
+        for name in config[kind]:
+            _check_model(f"catalog.{kind}.{name}", specs[name], config["engine"])
+    return catalog
+
+
+def _known(config: dict, key: str, allowed: Iterable[str]) -> None:
+    for name in config[key]:
+        if name not in allowed:
+            raise UserError(
+                f"config {key}: {name!r} is not known; allowed: {', '.join(sorted(allowed))}"
+            )
+
+
+def _check_budgets(config: dict) -> None:
+    width = config["beam_width"]
+    for key, budgets in config["budgets"].items():
+        if budgets != sorted(budgets):
+            raise UserError(f"config budgets.{key}: {budgets} is out of order; allowed: ascending")
+    for budget in config["budgets"]["search"]:
+        if budget % width:
+            raise UserError(
+                f"config budgets.search: {budget} is not a multiple of beam_width {width}; "
+                f"allowed: {width}, {2 * width}, {3 * width}, ..."
+            )
+
+
+def _check_difficulty(config: dict) -> None:
+    easy, hard = config["difficulty"]["easy"], config["difficulty"]["hard"]
+    if not hard < easy:
+        raise UserError(
+            f"config difficulty.hard: {hard} is not below difficulty.easy {easy}; "
+            "allowed: 0 <= hard < easy <= 1"
+        )
+
+
+def _check_methods(config: dict) -> None:
+    guided = [m for m in config["methods"] if m == "best_of_n" or m in METHODS]
+    trees = [m for m in config["methods"] if m in METHODS]
+    if guided and not config["prms"]:
+        raise UserError(
+            f"config prms: [] is empty but {', '.join(guided)} need one; allowed: a catalog name, "
+            "or methods without them"
+        )
+    if trees and not config["budgets"]["search"]:
+        raise UserError(f"config budgets.search: [] is empty but {', '.join(trees)} need one")
+    for key, allowed in (("scoring", config["scorings"]), ("vote", config["votes"])):
+        value = config["figures"][key]
+        if value not in allowed:
+            raise UserError(
+                f"config figures.{key}: {value!r} is not among {key}s; "
+                f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
+            )
+
+
+def _check_datasets(config: dict, catalog: Catalog) -> None:
+    for name in config["datasets"]:
+        spec = catalog.datasets[name]
+        if spec.source != "microcosm" and not spec.path:
+            raise UserError(f"config catalog.datasets.{name}: path must be given")
+        if spec.source == "file" and not Path(spec.path).is_file():
+            raise UserError(f"config catalog.datasets.{name}.path: no such file: {spec.path}")
+        if config["fit"]["folds"] > min(spec.size, config["problems"]["limit"] or spec.size):
+            raise UserError(
+                f"config fit.folds: {config['fit']['folds']} is more than the problems of {name}; "
+                f"allowed: 2 to {min(spec.size, config['problems']['limit'] or spec.size)}"
+            )
+
+
+def _check_model(key: str, spec: ModelSpec, study_engine: str) -> None:
+    samples = getattr(spec, "samples", None)
+    if samples is not None:
+        if not Path(samples).is_file():
+            raise UserError(f"config {key}.samples: no such file: {samples}")
+        return
+    if spec.train is not None:
+        return
+    if spec.folder is None and not HUB_ID.fullmatch(spec.model):
+        raise UserError(
+            f"config {key}.model: no such folder: {spec.model}; allowed: a model folder, or a hub "
+            "id such as Qwen/Qwen2.5-0.5B-Instruct"
+        )
+    if (spec.engine or study_engine) == "vllm" and find_spec("vllm") is None:
+        raise UserError(
+            f"config {key}.engine: 'vllm' is not installed here; install it with "
+            "pip install 'testtime[vllm]', or use engine: transformers"
+        )

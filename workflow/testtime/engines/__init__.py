@@ -1,0 +1,49 @@
+"""Loading policies and PRMs into an engine; the heavy libraries are imported only when used."""
+
+import importlib
+
+from testtime.catalog import PolicySpec, PrmSpec
+from testtime.engines.base import Policy, Prm
+from testtime.errors import UserError
+
+ENGINES = ("transformers", "vllm")
+
+
+def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
+    """Load a policy into the engine that its entry names, else into `engine`."""
+    module = _module(spec.engine or engine, "policy")
+    return module.load_policy(
+        spec.location,
+        revision=spec.revision,
+        prompt=spec.prompt,
+        separator=spec.separator,
+        context=spec.context,
+        dtype=spec.dtype,
+        gpus=spec.gpus,
+        threads=threads,
+    )
+
+
+def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
+    """Load a PRM into the engine that its entry names, else into `engine`."""
+    module = _module(spec.engine or engine, "prm")
+    return module.load_prm(
+        spec.location,
+        format=spec.format,
+        revision=spec.revision,
+        context=spec.context,
+        dtype=spec.dtype,
+        gpus=spec.gpus,
+        threads=threads,
+    )
+
+
+def _module(engine: str, kind: str):  # noqa: ANN202
+    if engine not in ENGINES:
+        raise UserError(f"engine {engine!r} is not known; allowed: {', '.join(ENGINES)}")
+    try:
+        return importlib.import_module(f"testtime.engines.{engine}_{kind}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("testtime"):
+            raise
+        raise UserError(f"engine {engine!r} is not installed: pip install {error.name}") from error

@@ -1,0 +1,47 @@
+"""Loading published weights: only by name, without code from the hub, and whole or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testtime.errors import UserError
+
+
+def source(model: str, revision: str | None) -> dict:
+    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched."""
+    local = Path(model).is_dir()
+    return {
+        "pretrained_model_name_or_path": model,
+        "revision": None if local else revision,
+        "local_files_only": local,
+        "trust_remote_code": False,
+    }
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Turn a loader's errors into one line that names the model.
+
+    Raises:
+        UserError: files are missing, gated or broken, or there is no network.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{what} cannot be loaded: {reason}") from error
+
+
+def check_loaded(what: str, info: dict) -> None:
+    """Refuse a model of which some weights were not in its files and are random now.
+
+    Args:
+        info: the loading info that `from_pretrained(..., output_loading_info=True)` gives.
+
+    Raises:
+        UserError: names a few of the missing or misshapen weights.
+    """
+    wrong = sorted(info["missing_keys"]) + sorted(str(k) for k in info["mismatched_keys"])
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise UserError(f"{what}: its files lack the weights {', '.join(wrong[:3])}{more}")

@@ -1,0 +1,129 @@
+"""Tables over problems: accuracy of every strategy by difficulty, and Pass@k."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from testtime.errors import UserError
+from testtime.evaluate.pass_at_k import pass_at_k
+from testtime.evaluate.pool import correctness, make_pool
+from testtime.seeds import derive
+from testtime.statistics import accuracy_interval, resample_weights
+
+STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
+COSTS = ["policy_tokens", "prm_tokens", "flops"]
+LEVELS = ["all", "easy", "medium", "hard"]
+
+
+def accuracy_table(
+    outcomes: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    *,
+    n_resamples: int,
+    seed: int,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Accuracy and mean cost of every strategy, over all problems and per difficulty bin.
+
+    Args:
+        outcomes: of one or more datasets and policies, see `evaluate_policy`.
+        difficulty: dataset, policy, problem_id, level (easy, medium, hard), quantile (q1, ...).
+        n_resamples: bootstrap resamples of the problems, shared by all strategies.
+        level: coverage of the intervals.
+
+    Returns:
+        dataset, policy, the strategy, difficulty, n_problems, accuracy, ci_low, ci_high and the
+        mean costs. A bin without problems has no rows.
+
+    Raises:
+        UserError: a problem has no difficulty.
+    """
+    tables = []
+    for (dataset, policy), rows in outcomes.groupby(["dataset", "policy"], sort=True):
+        known = difficulty[(difficulty["dataset"] == dataset) & (difficulty["policy"] == policy)]
+        wide = rows.pivot(index="problem_id", columns=STRATEGY, values=["correct", *COSTS])
+        for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
+            weights = resample_weights(
+                int(chosen.sum()), n_resamples, derive(seed, "bootstrap", dataset, name)
+            )
+            table = _summarise(wide[chosen], weights, level)
+            table.insert(len(STRATEGY), "difficulty", name)
+            table.insert(0, "dataset", dataset)
+            table.insert(1, "policy", policy)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _bins(
+    problem_ids: pd.Index, known: pd.DataFrame, where: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and mask of every bin with problems: all, by level, by quantile."""
+    bins = known.set_index("problem_id").reindex(problem_ids)
+    if bins["level"].isna().any():
+        missing = bins.index[bins["level"].isna()][0]
+        raise UserError(f"{where}: problem {missing} has no difficulty; estimate it again")
+    yield "all", np.ones(len(bins), dtype=bool)
+    for name in LEVELS[1:]:
+        if (bins["level"] == name).any():
+            yield name, (bins["level"] == name).to_numpy()
+    for name in sorted(bins["quantile"].dropna().unique(), key=lambda q: (len(q), q)):
+        yield name, (bins["quantile"] == name).to_numpy()
+
+
+def _summarise(wide: pd.DataFrame, weights: np.ndarray, level: float) -> pd.DataFrame:
+    """One row per strategy of a table with the columns (value, *STRATEGY)."""
+    correct = wide["correct"]
+    table = correct.columns.to_frame(index=False)
+    values = correct.to_numpy(dtype=float)
+    low, high = accuracy_interval(values, weights, level)
+    table = table.assign(
+        n_problems=len(wide), accuracy=values.mean(axis=0), ci_low=low, ci_high=high
+    )
+    for cost in COSTS:
+        table[cost] = wide[cost][correct.columns].to_numpy(dtype=float).mean(axis=0)
+    return table.sort_values(STRATEGY, kind="stable", ignore_index=True)
+
+
+def pass_at_k_table(
+    grades: pd.DataFrame,
+    *,
+    budgets: Sequence[int],
+    n_resamples: int,
+    seed: int,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Pass@k of every policy on every dataset, over its pool.
+
+    Args:
+        grades: with columns dataset and policy; only rows of the method "pool" count.
+        budgets: values of k beside the powers of two up to the pool's size.
+
+    Returns:
+        dataset, policy, k, pass_at_k, ci_low, ci_high, n_problems.
+    """
+    tables = []
+    pooled = grades[grades["method"] == "pool"]
+    for (dataset, policy), rows in pooled.groupby(["dataset", "policy"], sort=True):
+        samples = rows[["problem_id", "path"]].reset_index(drop=True)
+        pool = make_pool(samples, "path", rows, f"pool of {policy} on {dataset}")
+        ks = sorted(
+            {2**i for i in range(pool.n.bit_length())} | {k for k in budgets if k <= pool.n}
+        )
+        values = np.stack([pass_at_k(pool.correct, k) for k in ks], axis=1)
+        weights = resample_weights(len(values), n_resamples, derive(seed, "bootstrap", dataset))
+        low, high = accuracy_interval(values, weights, level)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "dataset": dataset,
+                    "policy": policy,
+                    "k": ks,
+                    "pass_at_k": values.mean(axis=0),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n_problems": len(values),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)

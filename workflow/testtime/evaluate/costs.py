@@ -1,0 +1,45 @@
+"""Expected tokens of a strategy at budget k, over all subsets of the pool."""
+
+import numpy as np
+import pandas as pd
+
+from testtime.evaluate.subsets import miss_probability
+
+
+def drawn_tokens(tokens: np.ndarray, k: int) -> np.ndarray:
+    """Tokens of k of n units: k times the mean.
+
+    Args:
+        tokens: array (n_problems, n).
+        k: subset size.
+    """
+    return k * tokens.mean(axis=1)
+
+
+def text_groups(texts: np.ndarray) -> np.ndarray:
+    """Number equal texts of a problem alike, different texts of the pool differently.
+
+    Args:
+        texts: array (n_problems, n) of strings.
+
+    Returns:
+        Array (n_problems, n) of integers from 0.
+    """
+    codes = pd.factorize(texts.ravel())[0].reshape(texts.shape)
+    keyed = codes + np.arange(len(texts))[:, None] * (codes.max(initial=0) + 1)
+    return pd.factorize(keyed.ravel())[0].reshape(texts.shape)
+
+
+def distinct_tokens(tokens: np.ndarray, groups: np.ndarray, k: int) -> np.ndarray:
+    """Tokens that a PRM reads when it scores each distinct text among k of n samples once.
+
+    A text that m samples share is among the k with probability 1 - C(n - m, k) / C(n, k).
+
+    Args:
+        tokens: array (n_problems, n), tokens of each sample as the PRM reads it.
+        groups: of `text_groups`.
+        k: subset size.
+    """
+    shared = np.bincount(groups.ravel())[groups]
+    seen = 1.0 - miss_probability(tokens.shape[1], k)[shared]
+    return (tokens * seen / shared).sum(axis=1)

@@ -1,0 +1,92 @@
+"""A policy's samples as matrices: one row per problem, one column per sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from testtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Units that are drawn from: samples, or subtrees of a nested search.
+
+    Attributes:
+        problem_ids: array (n_problems,), sorted.
+        rows: array (n_problems, n): the row of each unit in the frame it came from.
+        classes: array (n_problems, n) of answer classes, -1 without an answer.
+        correct: array (n_problems, n), 0 or 1; undecided counts as 0.
+    """
+
+    problem_ids: np.ndarray
+    rows: np.ndarray
+    classes: np.ndarray
+    correct: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Units per problem."""
+        return self.rows.shape[1]
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Values per row of the frame, (n_rows, ...), as (n_problems, n, ...)."""
+        return np.asarray(values)[self.rows]
+
+
+def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:
+    """Lay out units and their grades.
+
+    Args:
+        units: one row per unit, with problem_id and the integer column `index`.
+        index: name of that column.
+        grades: problem_id, path (the same index), answer_class, correct.
+        what: name for messages.
+
+    Raises:
+        UserError: a unit is missing, stands twice, or has no grade; names problem and unit.
+    """
+    problem_ids, rows = _rectangle(units["problem_id"], units[index], what)
+    graded = grades[grades["problem_id"].isin(problem_ids) & (grades["path"] < rows.shape[1])]
+    grade_rows = align(problem_ids, rows.shape[1], graded, "path", f"grades of {what}")
+    classes = graded["answer_class"].to_numpy(dtype=np.int64)[grade_rows]
+    return Pool(problem_ids, rows, classes, correctness(graded)[grade_rows])
+
+
+def align(
+    problem_ids: np.ndarray, n: int, frame: pd.DataFrame, index: str, what: str
+) -> np.ndarray:
+    """Rows of another frame about the same units, in a pool's layout (n_problems, n).
+
+    Raises:
+        UserError: the frame is not about these n units of these problems.
+    """
+    found_ids, rows = _rectangle(frame["problem_id"], frame[index], what)
+    if rows.shape[1] != n or not np.array_equal(found_ids, problem_ids):
+        raise UserError(
+            f"{what}: {rows.shape[1]} for each of {len(rows)} problems; allowed: {n} for each of "
+            f"the {len(problem_ids)} problems that were sampled"
+        )
+    return rows
+
+
+def correctness(grades: pd.DataFrame) -> np.ndarray:
+    """1.0 where correct, 0.0 where wrong or undecided."""
+    return grades["correct"].astype("boolean").fillna(False).to_numpy(dtype=float)
+
+
+def _rectangle(problems: pd.Series, indices: pd.Series, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted problems and, per problem, the rows of its units 0..n-1."""
+    codes, problem_ids = pd.factorize(problems.to_numpy(), sort=True)
+    indices = indices.to_numpy(dtype=np.int64)
+    n = int(indices.max(initial=-1)) + 1
+    places = codes * n + indices
+    counts = np.bincount(places, minlength=len(problem_ids) * n)
+    if (counts != 1).any():
+        first = int(np.flatnonzero(counts != 1)[0])
+        times = "stands twice" if counts[first] else "is missing"
+        raise UserError(
+            f"{what}: number {first % n} of problem {problem_ids[first // n]} {times}; "
+            f"allowed: each problem has each of 0 to {n - 1} once"
+        )
+    return problem_ids, np.argsort(places, kind="stable").reshape(len(problem_ids), n)

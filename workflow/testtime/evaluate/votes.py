@@ -1,0 +1,151 @@
+"""Votes over equivalence classes of answers, at any budget k up to the pool's n.
+
+A sample without an answer (class -1) does not vote; where nobody votes, the answer is wrong.
+Classes that tie share the choice.
+"""
+
+import numpy as np
+
+from testtime.evaluate import majority
+from testtime.evaluate.subsets import Subsets, choose_subsets, miss_probability
+
+TIE = 1e-9  # relative difference of summed scores that rounding alone can make
+
+
+def majority_vote(
+    classes: np.ndarray, correct: np.ndarray, k: int, *, subsets: int, seeds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expected correctness of the most frequent answer among k of n samples.
+
+    Exact; random subsets serve only pools so large and so split that the formula would take longer.
+
+    Args:
+        classes: array (n_problems, n) of class numbers, -1 without an answer.
+        correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
+        k: subset size, at most n.
+        subsets: how many random subsets, where they are needed.
+        seeds: array (n_problems,), one per problem.
+
+    Returns:
+        Expectation and its Monte-Carlo standard error (0 where exact), each (n_problems,).
+    """
+    n = classes.shape[1]
+    expected, error = np.zeros(len(classes)), np.zeros(len(classes))
+    for i, row in enumerate(classes):
+        counts, right, _ = _by_class(row, correct[i])
+        if k < n and majority.operations(counts, k, n) > majority.MAX_OPERATIONS:
+            ones = np.ones((1, n, 1))
+            found = weighted_vote(
+                row[None], correct[i : i + 1], ones, k, subsets=subsets, seeds=seeds[i : i + 1]
+            )
+            expected[i], error[i] = found[0][0, 0], found[1][0, 0]
+        elif k == n:
+            top = counts == counts.max(initial=0)
+            expected[i] = right[top].mean() if len(counts) else 0.0
+        else:
+            expected[i] = sum(
+                right[target] * majority.win_probability(counts, k, n, target)
+                for target in np.flatnonzero(right)
+            )
+    return expected.clip(0.0, 1.0), error
+
+
+def weighted_vote(
+    classes: np.ndarray,
+    correct: np.ndarray,
+    weights: np.ndarray,
+    k: int,
+    *,
+    subsets: int,
+    seeds: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expected correctness of the answer whose samples' weights sum to most, among k of n samples.
+
+    Exact at k = n, where all subsets are few, and where a problem has one class; else over random
+    subsets, the same for every weighting, so that weightings compare on equal draws.
+
+    Args:
+        classes: array (n_problems, n) of class numbers, -1 without an answer.
+        correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
+        weights: array (n_problems, n, n_weightings).
+        k: subset size, at most n.
+        subsets: how many random subsets at least.
+        seeds: array (n_problems,), one per problem.
+
+    Returns:
+        Expectation and its Monte-Carlo standard error (0 where exact), each
+        (n_problems, n_weightings).
+    """
+    n = classes.shape[1]
+    chosen = choose_subsets(n, k, subsets, seed=0)
+    expected = np.zeros((len(classes), weights.shape[2]))
+    error = np.zeros_like(expected)
+    for i, row in enumerate(classes):
+        counts, right, members = _by_class(row, correct[i])
+        if len(counts) == 1:
+            expected[i] = right[0] * (1 - miss_probability(n, k)[counts[0]])
+        elif right.any():
+            # The subsets are drawn once; a shuffle per problem makes the errors independent.
+            shuffle = np.random.default_rng(seeds[i]).permutation(n)
+            won = _winners(
+                chosen.members,
+                [shuffle[m] for m in members],
+                [weights[i, m] for m in members],
+                right,
+            )
+            expected[i], error[i] = _summarise(won, chosen)
+    return expected, error
+
+
+def _by_class(row: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
+    """Count, mean correctness and samples of each class that has an answer."""
+    order = np.argsort(row, kind="stable")
+    order = order[np.searchsorted(row[order], 0) :]
+    if len(order) == 0:
+        return np.zeros(0, dtype=int), np.zeros(0), []
+    starts = np.flatnonzero(np.diff(row[order], prepend=-1))
+    counts = np.diff(starts, append=len(order))
+    right = np.add.reduceat(correct[order].astype(float), starts) / counts
+    return counts, right, np.split(order, starts[1:])
+
+
+def _winners(
+    members: np.ndarray, places: list[np.ndarray], weights: list[np.ndarray], right: np.ndarray
+) -> np.ndarray:
+    """Correctness of the winning class in each subset under each weighting, ties shared.
+
+    Args:
+        members: array (n_subsets, n).
+        places: per class, the columns of its samples in `members`.
+        weights: per class, array (n_samples, n_weightings).
+        right: correctness of each class.
+
+    Returns:
+        Array (n_subsets, n_weightings).
+    """
+    shape = (len(members), weights[0].shape[1])
+    best, share, ties = np.full(shape, -np.inf), np.zeros(shape), np.ones(shape)
+    for columns, weight, is_right in zip(places, weights, right, strict=True):
+        drawn = members[:, columns]
+        total = drawn @ weight
+        slack = TIE * np.abs(total)
+        absent = ~drawn.any(axis=1)
+        total[absent], slack[absent] = -np.inf, 0.0
+        # -inf minus -inf: a class that is absent neither leads nor ties.
+        with np.errstate(invalid="ignore"):
+            lead = total - best
+        ahead = lead > slack
+        level = np.abs(lead) <= slack
+        np.copyto(best, total, where=ahead)
+        np.copyto(share, is_right, where=ahead)
+        np.copyto(ties, 1.0, where=ahead)
+        np.add(share, is_right, out=share, where=level)
+        np.add(ties, 1.0, out=ties, where=level)
+    return share / ties
+
+
+def _summarise(won: np.ndarray, chosen: Subsets) -> tuple[np.ndarray, np.ndarray]:
+    if chosen.exact:
+        return won.mean(axis=0), np.zeros(won.shape[1])
+    groups = won.reshape(chosen.groups, -1, won.shape[1]).mean(axis=1)
+    return groups.mean(axis=0), groups.std(axis=0, ddof=1) / np.sqrt(chosen.groups)

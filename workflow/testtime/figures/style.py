@@ -1,0 +1,204 @@
+"""The look that every figure shares: one colour and marker per method, column-width type."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from testtime.tables import atomic
+
+DPI = 200
+PANEL = (2.0, 1.6)  # inches, width and height of one panel
+
+STYLE = sns.axes_style("whitegrid") | {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.6,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "pdf.fonttype": 42,  # text stays text
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method is drawn, in every figure."""
+
+    label: str
+    color: str
+    marker: str
+    line: str = "-"
+
+
+# Colours of Okabe and Ito (2008), which the common kinds of colour blindness keep apart; markers
+# differ too, for print without colour.
+LOOKS = {
+    "cot": Look("CoT", "#7f7f7f", "D", ":"),
+    "majority": Look("Majority", "#222222", "s"),
+    "confidence": Look("Confidence vote", "#E69F00", "P"),
+    "best_of_n": Look("Best-of-N", "#0072B2", "o"),
+    "beam_search": Look("Beam search", "#D55E00", "^"),
+    "dvts": Look("DVTS", "#009E73", "v"),
+    "compute_optimal": Look("Compute-optimal", "#CC79A7", "*"),
+    "in_sample": Look("Compute-optimal, in-sample", "#CC79A7", "", "--"),
+    "pass_at_n": Look("Pass@N", "#999999", "", "--"),
+}
+SPARE = (("#56B4E9", "X"), ("#8C6D1F", "p"), ("#7A5195", "h"), ("#4B8B8B", "d"), ("#B03060", "<"))
+
+# For PRMs and policies, which are not methods: another palette, so that the two never mix up.
+GROUP_COLORS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99")
+GROUP_MARKERS = "osD^vPX*ph"
+
+LEVELS = {"easy": "#9BD0A6", "medium": "#F2D27A", "hard": "#E39A8B"}
+PUBLISHED = {"color": "white", "edgecolor": "black", "marker": "d"}
+
+
+def look(method: str) -> Look:
+    """The method's look; a method unknown here gets one that depends on its name alone."""
+    if method in LOOKS:
+        return LOOKS[method]
+    color, marker = SPARE[sum(method.encode()) % len(SPARE)]
+    return Look(method.replace("_", " ").capitalize(), color, marker)
+
+
+def group_look(index: int) -> tuple[str, str]:
+    """Colour and marker of the index-th PRM or policy."""
+    return GROUP_COLORS[index % len(GROUP_COLORS)], GROUP_MARKERS[index % len(GROUP_MARKERS)]
+
+
+def methods_in_order(methods: Iterable[str]) -> list[str]:
+    """Known methods in the order of LOOKS, then the others by name."""
+    present = set(methods)
+    return [m for m in LOOKS if m in present] + sorted(present - set(LOOKS))
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw under STYLE, whatever the caller's settings."""
+
+    @wraps(draw)
+    def wrapped(*args: object, **kwargs: object) -> Figure:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write a figure by each path's suffix; no dates, so the same data give the same bytes."""
+    dates = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None}}
+    for path in map(Path, paths):
+        with mpl.rc_context(STYLE), atomic(path) as temporary:
+            metadata = dates.get(path.suffix, {})
+            figure.savefig(temporary, dpi=DPI, metadata=metadata, bbox_inches="tight")
+
+
+def panels(
+    rows: int, columns: int, size: tuple[float, float] = PANEL, **kwargs: object
+) -> tuple[Figure, np.ndarray]:
+    """A figure of rows × columns panels and its axes as a 2-D array.
+
+    A lone panel is made wider, so that titles and legends of every figure fit.
+    """
+    width = max(size[0] * columns, 3.4) + 0.5
+    figure = Figure(figsize=(width, size[1] * rows + 0.7), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def nothing(reason: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.5, 1.2), layout="constrained")
+        text = f"Nothing to show: {reason}"
+        figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color="#555555")
+        return figure
+
+
+def budget_axis(ax: Axes, budgets: Iterable[int], label: str | None = "Budget N") -> None:
+    """Log2 axis with a tick at every budget."""
+    ticks = sorted({int(budget) for budget in budgets})
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    if len(ticks) > 1:
+        ax.set_xlim(ticks[0] / 2**0.35, ticks[-1] * 2**0.35)
+    if label:
+        ax.set_xlabel(label)
+
+
+def percent_axis(ax: Axes, label: str | None = "Accuracy (%)") -> None:
+    """Shares on the y axis read as percent."""
+    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    if label:
+        ax.set_ylabel(label)
+
+
+def line(
+    ax: Axes, data: pd.DataFrame, style: Look, x: str = "budget", y: str = "accuracy"
+) -> Line2D:
+    """One method's line with its interval as a band; a lone point gets an error bar."""
+    data = data.sort_values(x)
+    edge = {"markeredgecolor": "white", "markeredgewidth": 0.4}
+    (drawn,) = ax.plot(
+        data[x], data[y], style.line, color=style.color, marker=style.marker or None, **edge
+    )
+    if {"ci_low", "ci_high"} <= set(data) and len(data) > 1:
+        ax.fill_between(
+            data[x], data["ci_low"], data["ci_high"], color=style.color, alpha=0.13, linewidth=0
+        )
+    elif {"ci_low", "ci_high"} <= set(data):
+        error_bars(ax, data[x], data, color=style.color)
+    return drawn
+
+
+def error_bars(
+    ax: Axes, x: object, data: pd.DataFrame, y: str = "accuracy", **kwargs: object
+) -> None:
+    """Vertical intervals from the columns ci_low and ci_high."""
+    reach = [data[y] - data["ci_low"], data["ci_high"] - data[y]]
+    ax.errorbar(x, data[y], yerr=np.clip(reach, 0, None), fmt="none", elinewidth=0.9, **kwargs)
+
+
+def legend(figure: Figure, methods: Iterable[str], **kwargs: object) -> None:
+    """One legend of methods above all panels."""
+    handles = [
+        Line2D([], [], color=style.color, marker=style.marker or None, linestyle=style.line)
+        for style in map(look, methods)
+    ]
+    labels = [look(method).label for method in methods]
+    place_legend(figure, handles, labels, **kwargs)
+
+
+def place_legend(figure: Figure, handles: list, labels: list[str], **kwargs: object) -> None:
+    """Put a frameless legend above the panels, in as many columns as the width holds."""
+    longest = max(map(len, labels), default=1)
+    columns = int(np.clip(figure.get_figwidth() / (0.062 * longest + 0.45), 1, len(labels) or 1))
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=columns, frameon=False, **kwargs
+    )
+
+
+def count(n: float) -> str:
+    """A large number in few characters: 427k, 1.2B, 405B."""
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= size:
+            value = n / size
+            return f"{value:.1f}{unit}" if value < 10 and f"{value:.1f}"[-1] != "0" else (
+                f"{value:.0f}{unit}"
+            )
+    return f"{n:g}"

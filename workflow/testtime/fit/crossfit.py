@@ -1,0 +1,176 @@
+"""Choosing a strategy per bin on some problems and judging the choice on others.
+
+In-sample, the best of many strategies is judged on the problems that made it look best, and is
+overstated even where all are equal. Cross-fitting splits the problems into folds, chooses on all
+but one and evaluates on that one, so that no problem has a say in its own answer; drawing the folds
+repeatedly averages the luck of the split away.
+
+The bootstrap reruns the selection in every resample. A resample holds some problems several times:
+copies of a problem share its fold, else the selection would see its own test problem.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# A bin with fewer problems to choose on takes the choice made over all bins.
+MIN_SUPPORT = 10
+# Resampling weights are multiples of 1/n in single precision.
+ROUNDING = 1e-6
+# Strategies come cheapest first; of equally accurate ones the cheapest is taken. The nudge is
+# above rounding (1e-16 of a mean) and below any difference that one answer can make.
+TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What cross-fitting found; arrays over resamples start with the study's own problems.
+
+    Attributes:
+        accuracy: cross-fitted, (1 + n_resamples,).
+        in_sample: accuracy of the best strategy per bin on the same problems, (1 + n_resamples,).
+        bin_accuracy: cross-fitted accuracy within each bin, (1 + n_resamples, n_bins); NaN where
+            a resample has no problem of the bin.
+        bin_in_sample: in-sample accuracy within each bin, (n_bins,).
+        use: how much of each problem's answer comes from each strategy, (n_problems, n_strategies);
+            rows sum to 1. `(use * values).sum(1)` is any quantity per problem, cross-fitted.
+        chosen: index of the strategy chosen on all problems, per bin, (n_bins,).
+        pooled: whether a bin was too small and took the choice over all bins, (n_bins,).
+        agreement: share of the fold-wise choices that are the chosen strategy, (n_bins,).
+    """
+
+    accuracy: np.ndarray
+    in_sample: np.ndarray
+    bin_accuracy: np.ndarray
+    bin_in_sample: np.ndarray
+    use: np.ndarray
+    chosen: np.ndarray
+    pooled: np.ndarray
+    agreement: np.ndarray
+
+
+def draw_folds(bins: np.ndarray, n_folds: int, n_repeats: int, seed: int) -> np.ndarray:
+    """Random folds of equal size, each with its share of every bin.
+
+    Args:
+        bins: index of each problem's bin, (n_problems,).
+        n_folds: number of folds.
+        n_repeats: how often they are drawn anew.
+        seed: of the draws.
+
+    Returns:
+        Fold of each problem in each repeat, (n_repeats, n_problems).
+    """
+    rng = np.random.default_rng(seed)
+    folds = np.empty((n_repeats, len(bins)), dtype=np.int64)
+    for row in folds:
+        shuffled = rng.permutation(len(bins))
+        by_bin = shuffled[np.argsort(bins[shuffled], kind="stable")]
+        row[by_bin] = (np.arange(len(bins)) + rng.integers(n_folds)) % n_folds
+    return folds
+
+
+def crossfit(
+    correct: np.ndarray,
+    bins: np.ndarray,
+    folds: np.ndarray,
+    weights: np.ndarray,
+    *,
+    n_bins: int,
+    allowed: np.ndarray | None = None,
+    min_support: int = MIN_SUPPORT,
+) -> CrossFit:
+    """Cross-fit the choice of a strategy per bin, on the problems and on every resample of them.
+
+    Args:
+        correct: expected correctness, (n_problems, n_strategies), cheapest strategy first.
+        bins: index of each problem's bin, (n_problems,).
+        folds: of `draw_folds`, (n_repeats, n_problems).
+        weights: of `statistics.resample_weights`, (n_resamples, n_problems); may have no rows.
+        n_bins: number of bins; some may hold no problem.
+        allowed: strategies that may be chosen in each bin, (n_bins, n_strategies); all by default.
+        min_support: problems to choose on below which a bin takes the choice over all bins.
+    """
+    n_problems, n_strategies = correct.shape
+    own = np.full((1, n_problems), 1 / n_problems)
+    weights = np.concatenate([own, weights]).astype(float)
+    penalty = _penalty(allowed, n_bins, n_strategies)
+    support = min_support / n_problems
+
+    by_bin = np.eye(n_bins)[bins]
+    size = weights @ by_bin
+    total = grouped_sums(correct, bins, n_bins, weights)
+    best = _choose(total, size, penalty, support=0.0)
+    in_sample = np.take_along_axis(total, best[..., None], axis=2)[..., 0]
+    chosen = _choose(total[:1], size[:1], penalty, support)[0]
+
+    n_folds = int(folds.max()) + 1
+    gained = np.zeros_like(size)
+    use = np.zeros((n_problems, n_strategies))
+    agreement = np.zeros(n_bins)
+    for fold_of in folds:
+        for fold in range(n_folds):
+            inside = np.flatnonzero(fold_of == fold)
+            here = grouped_sums(correct[inside], bins[inside], n_bins, weights[:, inside])
+            seen = size - weights[:, inside] @ by_bin[inside]
+            picks = _choose(total - here, seen, penalty, support)
+            gained += np.take_along_axis(here, picks[..., None], axis=2)[..., 0]
+            use[inside, picks[0][bins[inside]]] += 1
+            agreement += picks[0] == chosen
+    gained /= len(folds)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bin_accuracy = gained / np.where(size > 0, size, np.nan)
+        bin_in_sample = in_sample[0] / np.where(size[0] > 0, size[0], np.nan)
+    return CrossFit(
+        accuracy=gained.sum(axis=1),
+        in_sample=in_sample.sum(axis=1),
+        bin_accuracy=bin_accuracy,
+        bin_in_sample=bin_in_sample,
+        use=use / len(folds),
+        chosen=chosen,
+        pooled=size[0] < support - ROUNDING,
+        agreement=agreement / (len(folds) * n_folds),
+    )
+
+
+def grouped_sums(
+    values: np.ndarray, groups: np.ndarray, n_groups: int, weights: np.ndarray
+) -> np.ndarray:
+    """Weighted sums of `values` over the problems of each group.
+
+    Args:
+        values: (n_problems, n_strategies).
+        groups: index of each problem's group, (n_problems,).
+        n_groups: number of groups.
+        weights: (n_resamples, n_problems).
+
+    Returns:
+        Array (n_resamples, n_groups, n_strategies).
+    """
+    sums = np.zeros((len(weights), n_groups, values.shape[1]))
+    for group in range(n_groups):
+        inside = np.flatnonzero(groups == group)
+        if len(inside):
+            sums[:, group] = weights[:, inside] @ values[inside]
+    return sums
+
+
+def _choose(sums: np.ndarray, size: np.ndarray, penalty: np.ndarray, support: float) -> np.ndarray:
+    """Best strategy per resample and bin, (n_resamples, n_bins); small bins take the pooled best.
+
+    The choice over all bins is still made among the strategies that the bin allows.
+    """
+    small = size < support - ROUNDING
+    picks = np.argmax(sums + penalty, axis=2)
+    if small.any():
+        pooled = sums.sum(axis=1)
+        rows, bins = np.nonzero(small)
+        picks[rows, bins] = np.argmax(pooled[rows] + penalty[bins], axis=1)
+    return picks
+
+
+def _penalty(allowed: np.ndarray | None, n_bins: int, n_strategies: int) -> np.ndarray:
+    penalty = np.broadcast_to(-TIE * np.arange(n_strategies), (n_bins, n_strategies)).copy()
+    if allowed is not None:
+        penalty[~allowed] = -np.inf
+    return penalty

@@ -1,0 +1,54 @@
+"""Where benchmarks disagree about what equals what, the dataset's convention says."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from testtime.errors import UserError
+
+NAMES = ("math", "integer", "exact")
+OPTIONS = {
+    "percent": ("number", "value", "either"),
+    "lists": ("unordered", "ordered"),
+    "decimals": tuple(str(n) for n in range(1, 16)),
+}
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How answers of a dataset are compared.
+
+    Attributes:
+        name: "math" reads LaTeX; "integer" is the same where every gold is an integer (AIME, AMC);
+            "exact" compares the text itself, white space aside.
+        percent: what 10 % is: "number" 10, "value" 0.1, "either" whichever the other side needs.
+        lists: whether "1,2" and "2,1" without brackets are the same ("unordered") or not.
+        decimals: a decimal stands for an exact value when it shows at least so many decimals and
+            is that value rounded to them (0.333333 for 1/3; math-verify rounds to 6 too).
+    """
+
+    name: str = "math"
+    percent: str = "either"
+    lists: str = "unordered"
+    decimals: int = 6
+
+
+@lru_cache
+def convention_named(text: str) -> Convention:
+    """Read a convention as a config gives it: a name, and options after commas.
+
+    Examples: "math", "integer", "math,percent=number,decimals=4".
+
+    Raises:
+        UserError: an unknown name, option or value.
+    """
+    name, *settings = [part.strip() for part in text.split(",")]
+    if name not in NAMES:
+        raise UserError(f"convention {name!r} is not known; allowed: {', '.join(NAMES)}")
+    convention = Convention(name)
+    for setting in settings:
+        option, _, value = setting.partition("=")
+        if value not in OPTIONS.get(option, ()):
+            allowed = "; ".join(f"{key}={'|'.join(OPTIONS[key])}" for key in OPTIONS)
+            raise UserError(f"convention option {setting!r} is not known; allowed: {allowed}")
+        convention = replace(convention, **{option: int(value) if value.isdigit() else value})
+    return convention

@@ -1,0 +1,113 @@
+"""Cut a normalised answer into tokens: numbers, symbols, commands, words and marks."""
+
+import re
+from typing import NamedTuple
+
+
+class Unreadable(Exception):
+    """The cheap reader does not know this notation; math-verify may."""
+
+
+class Token(NamedTuple):
+    """`kind` is num, sym, cmd, word or the mark itself; `spaced` says that a space precedes."""
+
+    kind: str
+    text: str
+    spaced: bool = False
+
+
+MOST_TOKENS = 400
+FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt".split()
+)
+_KNOWN_WORDS = {"pi": "\\pi", "infty": "\\infty", "infinity": "\\infty", "inf": "\\infty"}
+_NAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+# Units written without \text; a longer word behind a number counts as a unit anyway.
+UNITS = frozenset(
+    "cm mm km dm in ft yd mi kg mg lb lbs oz ml mL hr hrs min mins sec secs am pm mph kmh "
+    "cents cent units unit degrees degree inches inch feet foot miles mile meters meter hours "
+    "hour minutes minute seconds second days day weeks week years year dollars dollar points "
+    "point square sq cubic cu per cubes percent percentage pct ways times th st nd rd".split()
+)
+_PERCENT = frozenset({"percent", "percentage", "pct"})
+_TOKEN = re.compile(
+    r"(?P<space>\s+)"
+    r"|(?P<num>\d+(?:\.\d+)?|\.\d+)"
+    r"|\\text\s*\{(?P<text>[^{}]*)\}"
+    r"|(?P<cmd>\\(?:[a-zA-Z]+|[{}|%&#_\\]))"
+    r"|(?P<letters>[a-zA-Z]+)"
+    r"|(?P<mark>[-+*/^_=<>()\[\]{}|,;:!&%'])"
+)
+
+
+def tokenise(text: str) -> list[Token]:
+    """Tokens of a normalised answer.
+
+    Raises:
+        Unreadable: a character that no answer has, or more than MOST_TOKENS tokens.
+    """
+    tokens: list[Token] = []
+    position, spaced = 0, False
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or len(tokens) > MOST_TOKENS:
+            raise Unreadable("not a notation that can be read")
+        position = match.end()
+        kind = match.lastgroup or "text"
+        if kind == "space":
+            spaced = True
+            continue
+        tokens += _tokens_of(kind, match[kind], spaced, tokens)
+        spaced = False
+    return tokens
+
+
+def _tokens_of(kind: str, text: str, spaced: bool, before: list[Token]) -> list[Token]:
+    if kind == "letters":
+        return _letters(text, spaced, before)
+    if kind == "text":
+        return _text(text, spaced)
+    if kind == "cmd":
+        if text in ("\\%", "%"):
+            return [Token("%", "%", spaced)]
+        return [Token("cmd", text, spaced)]
+    if kind == "mark":
+        return [Token(text, text, spaced)]
+    return [Token("num", text, spaced)]
+
+
+def _letters(text: str, spaced: bool, before: list[Token]) -> list[Token]:
+    """A run of letters: a separator, a known name, a word or a product of symbols."""
+    lower = text.lower()
+    if lower in ("and", "or"):
+        return [Token("and", lower, spaced)]
+    if lower in FUNCTIONS or lower in _NAMED:
+        return [Token("cmd", "\\" + _NAMED.get(lower, lower), spaced)]
+    if lower in _KNOWN_WORDS:
+        return [Token("cmd", _KNOWN_WORDS[lower], spaced)]
+    if lower in _PERCENT:
+        return [Token("%", "%", spaced)]
+    after_value = bool(before) and before[-1].kind in ("num", "}", ")", "sym", "cmd")
+    if len(text) > 2 and (spaced or not after_value):
+        return [Token("word", text, spaced)]
+    if len(text) > 1 and text in UNITS and after_value:
+        return [Token("word", text, spaced)]
+    return [Token("sym", c, spaced and i == 0) for i, c in enumerate(text)]
+
+
+def _text(text: str, spaced: bool) -> list[Token]:
+    """The contents of \\text{...}: a name, a number, or words."""
+    inner = text.strip().strip("()., ")
+    lower = inner.lower()
+    if not inner:
+        return []
+    if lower in FUNCTIONS or lower in _NAMED:
+        return [Token("cmd", "\\" + _NAMED.get(lower, lower), spaced)]
+    if lower in _PERCENT or inner in ("%", "\\%"):
+        return [Token("%", "%", spaced)]
+    if len(inner) == 1 and inner.isalpha():
+        return [Token("sym", inner, spaced)]
+    if re.fullmatch(r"-?\d+(\.\d+)?", inner):
+        sign = [Token("-", "-", spaced)] if inner[0] == "-" else []
+        return [*sign, Token("num", inner.lstrip("-"), spaced)]
+    return [Token("word", inner, spaced)]

@@ -1,0 +1,109 @@
+"""The card (README.md) of a trained model: data, recipe, measured quality, how to rebuild it."""
+
+import json
+
+_CARD = """\
+---
+library_name: transformers
+license: mit
+---
+# {name}
+
+{what}
+
+| | |
+|---|---|
+| parameters | {parameters:,} ({inner:,} without embeddings and head) |
+{rows}
+| recipe | `{recipe}` |
+| training time | {seconds:.0f} s on one CPU thread |
+| rebuilt by | `snakemake --cores 1 --configfile workflow/studies/from-scratch.yaml {target}` |
+
+{quality}
+"""
+
+
+def _table(rows: list[dict[str, object]]) -> str:
+    def cell(value: object) -> str:
+        return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    lines += ["| " + " | ".join(cell(v) for v in row.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def policy_card(
+    name: str, recipe: dict, size: tuple[int, int], seconds: float, tokens: int, quality: dict
+) -> str:
+    """Card of a policy.
+
+    Args:
+        size: parameters, all and of the layers alone.
+        tokens: tokens read in training.
+        quality: as `quality.policy_quality` returns it.
+    """
+    corpus = recipe.get("corpus")
+    what = (
+        "A policy for the microcosm's chained arithmetic modulo 10, trained on the completions of "
+        "generated problems of the `train` split, which shares no problem with any other split. "
+    )
+    what += (
+        f"The corpus misremembers {corpus['share']:.0%} of the facts (an operator and two digits "
+        f"in the order written): those come out wrong {corpus['rate']:.0%} of the time, always "
+        "with the same wrong result."
+        if corpus
+        else "The corpus has no mistakes."
+    )
+    n, samples = quality["problems"], quality["samples"]
+    return _CARD.format(
+        name=name,
+        what=what,
+        parameters=size[0],
+        inner=size[1],
+        rows=f"| tokens read in training | {tokens:,} |",
+        recipe=json.dumps(recipe, sort_keys=True),
+        seconds=seconds,
+        target=f"RESULTS/models/{name}",
+        quality=f"Accuracy on {n} problems of the `fresh` split, {samples} samples each at "
+        f"temperature {quality['temperature']:g}:\n\n"
+        + _table(
+            [{k: v for k, v in quality.items() if k not in ("problems", "samples", "temperature")}]
+        ),
+    )
+
+
+def prm_card(
+    name: str, recipe: dict, size: tuple[int, int], seconds: float, quality: dict[str, dict]
+) -> str:
+    """Card of a PRM.
+
+    Args:
+        quality: by policy, as `quality.prm_quality` returns it.
+    """
+    first = next(iter(quality.values()))
+    return _CARD.format(
+        name=name,
+        what="A process reward model for the microcosm, in the published form of "
+        f"{recipe['format']}. It was grown from the frozen layers of `{recipe['backbone']}` (see "
+        "that model's card for what it can solve by itself; a PRM grown from a stronger model "
+        "than the policy flatters search), with fresh layers trained on problems of the `prm` "
+        "split: first on right solutions with replaced tokens, then on solutions sampled from "
+        f"{', '.join(recipe['policies'])}.",
+        parameters=size[0],
+        inner=size[1],
+        rows=f"| grown from | {recipe['backbone']} |\n"
+        f"| on samples of | {', '.join(recipe['policies'])} |",
+        recipe=json.dumps(recipe, sort_keys=True),
+        seconds=seconds,
+        target=f"RESULTS/models/{name}",
+        quality=f"Step scores on {first['problems']} problems of the `fresh` split, "
+        f"{first['samples']} samples each at temperature 1; `auc_first_wrong` is over right steps "
+        "and the first wrong step of each sample:\n\n"
+        + _table(
+            [
+                {"policy": policy}
+                | {k: q[k] for k in ("steps", "wrong", "auc", "auc_first_wrong")}
+                for policy, q in quality.items()
+            ]
+        ),
+    )

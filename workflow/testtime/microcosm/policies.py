@@ -1,0 +1,81 @@
+"""Training a policy from a recipe."""
+
+import torch
+import torch.nn.functional as F
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+from testtime.microcosm.data import IGNORED, batches, solutions
+from testtime.microcosm.optimiser import Optimiser, split_parameters
+from testtime.microcosm.tokenizer import END, PAD, POLICY_TOKENS
+from testtime.progress import progress
+
+HEAD_DIM = 32  # the least that vLLM's attention on CPUs supports
+CONTEXT = 256
+
+
+def llama_config(hidden: int, layers: int, heads: int, kv_heads: int, vocab: int) -> LlamaConfig:
+    """A small Llama; rotary positions turn fast, as texts are short."""
+    return LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=HEAD_DIM,
+        max_position_embeddings=CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0},
+        tie_word_embeddings=True,
+        initializer_range=hidden**-0.5 / 2,
+        bos_token_id=None,
+        eos_token_id=POLICY_TOKENS.index(END),
+        pad_token_id=POLICY_TOKENS.index(PAD),
+        dtype="float32",
+    )
+
+
+def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
+    """Train a policy on right solutions of problems of the "train" split.
+
+    Args:
+        recipe: hidden, steps, seed; optionally layers, heads, kv_heads, muon_lr, adam_lr.
+    """
+    torch.manual_seed(recipe["seed"])
+    model = LlamaForCausalLM(
+        llama_config(
+            recipe["hidden"],
+            recipe.get("layers", 2),
+            recipe.get("heads", 4),
+            recipe.get("kv_heads", 2),
+            len(POLICY_TOKENS),
+        )
+    )
+    model.train()
+    steps = recipe["steps"]
+    optimiser = Optimiser(
+        *split_parameters(model),
+        recipe.get("muon_lr", 0.02),
+        recipe.get("adam_lr", 0.003),
+        steps,
+    )
+    feed = batches(solutions("train", recipe["seed"], recipe.get("corpus", {})))
+    with progress(steps, label, "steps") as done:
+        for _ in range(steps):
+            parts = next(feed)
+            count = sum(int((labels != IGNORED).sum()) for _, labels, _ in parts)
+            for ids, labels, _ in parts:
+                logits = model(input_ids=ids[:, :-1], use_cache=False).logits
+                loss = F.cross_entropy(
+                    logits.flatten(0, 1),
+                    labels[:, 1:].flatten(),
+                    ignore_index=IGNORED,
+                    reduction="sum",
+                )
+                (loss / count).backward()
+            optimiser.step()
+            done.update()
+    model.eval()
+    model.generation_config = GenerationConfig(
+        eos_token_id=model.config.eos_token_id, pad_token_id=model.config.pad_token_id
+    )
+    return model

@@ -1,0 +1,43 @@
+"""How a study's work is cut: blocks of the nested pools, shards of the problems."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TypeVar
+
+from testtime.catalog import PolicySpec
+
+COT, DIFFICULTY = "cot", "difficulty"
+SINGLE = (COT, DIFFICULTY)  # blocks outside the nested pool
+
+T = TypeVar("T")
+
+
+def blocks(budgets: Sequence[int]) -> list[str]:
+    """The nested blocks behind ascending budgets: 4, 16, 64 are 0-4, 4-16, 16-64.
+
+    Raising the largest budget leaves every earlier block as it is.
+    """
+    return [f"{low}-{high}" for low, high in zip([0, *budgets], budgets, strict=False)]
+
+
+def block_range(block: str) -> range:
+    """Indices of the samples (or, for DVTS, of N) in a block."""
+    low, high = block.split("-")
+    return range(int(low), int(high))
+
+
+def shard_names(n_problems: int, seconds: float, job_seconds: float) -> list[str]:
+    """Shards "1-of-3", "2-of-3", ... such that each is about `job_seconds` of work."""
+    n = max(1, min(n_problems, ceil(seconds / job_seconds)))
+    return [f"{i}-of-{n}" for i in range(1, n + 1)]
+
+
+def select_shard(problems: Sequence[T], shard: str) -> list[T]:
+    """The problems of a shard: every n-th, so that shards are alike in difficulty."""
+    i, n = map(int, shard.split("-of-"))
+    return list(problems[i - 1 :: n])
+
+
+def sampling_seconds(policy: PolicySpec, n_problems: int, n_samples: int) -> float:
+    """Rough wall time of drawing samples; 0 where the catalog knows no rate."""
+    return n_problems * n_samples * policy.typical_tokens / policy.rate if policy.rate else 0.0

@@ -1,0 +1,129 @@
+"""What every PRM format says: its text as tokens, where scores are read, and by which head."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from testtime.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Texts = Sequence[tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A problem and its steps as a PRM reads them.
+
+    Attributes:
+        token_ids: everything up to the last read position; what would follow it cannot change a
+            causal model's scores and is left out.
+        positions: index into token_ids at which each step's score is read, one per step.
+    """
+
+    token_ids: list[int]
+    positions: list[int]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A format bound to one tokenizer.
+
+    Attributes:
+        encode_batch: (problem, steps) pairs -> their encodings, in order. The encoding of k steps
+            is a prefix of that of the same k steps and more.
+        classes: token ids of "right" and "wrong", for a language model's head; None for others.
+        tag: token at which each score is read, where the format has one; None where it has not.
+    """
+
+    encode_batch: Callable[[Texts], list[Encoded]]
+    classes: tuple[int, int] | None = None
+    tag: int | None = None
+
+    def encode(self, problem: str, steps: Sequence[str]) -> Encoded:
+        """Encode one problem with its steps.
+
+        Raises:
+            UserError: a step is blank.
+        """
+        return self.read([(problem, steps)])[0]
+
+    def read(self, texts: Texts) -> list[Encoded]:
+        """Encode many; a blank step is refused, for its score would mean nothing.
+
+        Raises:
+            UserError: a step is blank; names the problem and the step.
+        """
+        for problem, steps in texts:
+            for number, step in enumerate(steps, 1):
+                if not step.strip():
+                    raise UserError(f"step {number} of problem {start_of(problem)} is empty")
+        return self.encode_batch(texts)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a family of PRMs is read.
+
+    Attributes:
+        name: as in the catalog and on the command line.
+        readout: "lm" (probability of one token against another), "two-class" (softmax of a
+            two-class head) or "value" (sigmoid of a scalar head).
+        reader: binds the format to a tokenizer.
+        model_class: the native class whose `from_pretrained` takes the published weights.
+        head: (model, reader) -> function from hidden states (n, hidden) to probabilities (n,).
+    """
+
+    name: str
+    readout: Literal["lm", "two-class", "value"]
+    reader: Callable[["PreTrainedTokenizerBase"], Reader]
+    model_class: Callable[[], type["PreTrainedModel"]]
+    head: Callable[["PreTrainedModel", Reader], Callable[["torch.Tensor"], "torch.Tensor"]]
+
+
+def language_model() -> type["PreTrainedModel"]:
+    """The class of formats that are plain language models."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM
+
+
+def language_model_head(
+    model: "PreTrainedModel", reader: Reader
+) -> Callable[["torch.Tensor"], "torch.Tensor"]:
+    """Probability of the "right" token against the "wrong" one, in float32.
+
+    Only two rows of the output matrix are multiplied, never the vocabulary's.
+    """
+    import torch
+
+    head = model.get_output_embeddings()
+    rows = torch.tensor(reader.classes, device=head.weight.device)
+    weight = head.weight.detach()[rows].float()
+    bias = None if head.bias is None else head.bias.detach()[rows].float()
+
+    def probability(hidden: torch.Tensor) -> torch.Tensor:
+        logits = torch.nn.functional.linear(hidden.float(), weight, bias)
+        return logits.softmax(-1)[:, 0]
+
+    return probability
+
+
+def check_length(encoded: Encoded, problem: str, context: int, model: str) -> None:
+    """Refuse an input that the PRM cannot read whole; it is never cut.
+
+    Raises:
+        UserError: names the problem's start, the tokens and the limit.
+    """
+    if len(encoded.token_ids) > context:
+        raise UserError(
+            f"PRM {model}: problem {start_of(problem)} with its steps has "
+            f"{len(encoded.token_ids)} tokens; at most {context} can be read"
+        )
+
+
+def start_of(problem: str) -> str:
+    """A problem's first characters, to name it in a message."""
+    return repr(problem if len(problem) <= 60 else problem[:60] + "…")

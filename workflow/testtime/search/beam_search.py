@@ -1,0 +1,25 @@
+"""Beam search guided by a PRM.
+
+Snell et al. (2024), "Scaling LLM Test-Time Compute Optimally can be More Effective than Scaling
+Model Parameters", arXiv 2408.03314, section 5.2; N as in Liu et al. (2025), arXiv 2502.06703.
+"""
+
+from testtime.search.tree import Program, Tree, ended, grow, select_best
+
+
+def beam_search(tree: Tree) -> Program:
+    """Keep the best N/M of N candidates a step, by the score of the newest step.
+
+    The root is expanded N ways, every kept beam M ways. A beam that has ended leaves with its
+    place, so the width shrinks and N/M different paths go to the vote; nothing is copied.
+    """
+    done, beams, counts = [], [tree.root], [tree.budget]
+    for _ in range(tree.max_steps):
+        candidates = yield from grow(beams, counts)
+        kept = select_best(candidates, tree.budget // tree.beam_width - len(done))
+        done += [path for path in kept if ended(path)]
+        beams = [path for path in kept if not ended(path)]
+        counts = [tree.beam_width] * len(beams)
+        if not beams:
+            break
+    return done + beams

@@ -1,0 +1,21 @@
+"""Diverse verifier tree search.
+
+Beeching, Tunstall and Rush (2024), "Scaling test-time compute with open models" (Hugging Face);
+N as in Liu et al. (2025), arXiv 2502.06703.
+"""
+
+from testtime.search.tree import Program, Tree, ended, grow, select_best
+
+
+def dvts(tree: Tree) -> Program:
+    """One of N/M independent subtrees: expand M ways, keep the best one, until it ends.
+
+    Nothing here depends on N, so the first k subtrees of a large run are the run of budget k·M.
+    """
+    path = tree.root
+    for _ in range(tree.max_steps):
+        candidates = yield from grow([path], [tree.beam_width])
+        (path,) = select_best(candidates, 1)
+        if ended(path):
+            break
+    return [path]

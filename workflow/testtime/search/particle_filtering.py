@@ -1,0 +1,49 @@
+"""Particle filtering: sampling from the policy given that the PRM accepts every step.
+
+Puri et al. (2025), "A Probabilistic Inference Approach to Inference-Time Scaling of LLMs using
+Particle-Based Monte Carlo Methods", arXiv 2502.01618, section 4.2 and algorithm 1.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from testtime.search.tree import RANK_DIGITS, Program, Tree, ended, grow, value
+from testtime.seeds import derive, uniforms
+
+
+def particle_filtering(tree: Tree) -> Program:
+    """N particles: grow each by a step, then draw N of them anew, until all have ended.
+
+    A particle is drawn with probability softmax(w), w = logit of its newest step's score; ended
+    ones stay in the draw. The copies of a particle are one sample of the posterior each and keep
+    their multiplicity in the vote; those still open go separate ways by seeds of their own.
+    """
+    particles = yield from grow([tree.root], [tree.budget])
+    for step in range(1, tree.max_steps):
+        if all(ended(path) for path in particles):
+            break
+        seed = derive(tree.seed, "resample", step)
+        drawn = Counter(resample([value(path) for path in particles], seed))
+        survivors = [(particles[i], drawn[i]) for i in sorted(drawn)]
+        done = [path for path, count in survivors for _ in range(count) if ended(path)]
+        beams = [(path, count) for path, count in survivors if not ended(path)]
+        grown = yield from grow([path for path, _ in beams], [count for _, count in beams])
+        particles = done + grown
+    return particles
+
+
+def resample(values: Sequence[float], seed: int) -> list[int]:
+    """As many indices as there are values, drawn with replacement (multinomial resampling).
+
+    Args:
+        values: scores, probabilities; 0 and 1 count as 10^-6 away from themselves.
+        seed: of this draw.
+    """
+    edge = 10.0**-RANK_DIGITS
+    odds = np.clip(np.round(values, RANK_DIGITS), edge, 1 - edge)
+    weights = odds / (1 - odds)  # softmax of the logits, up to the constant
+    points = np.cumsum(weights) / weights.sum()
+    draws = uniforms(np.full(len(weights), seed), np.arange(len(weights)))
+    return np.minimum(np.searchsorted(points, draws, side="right"), len(weights) - 1).tolist()

@@ -1,0 +1,106 @@
+"""What a search method sees: a tree to grow, two things to ask for, and how paths are ranked.
+
+A method is a generator over one tree. It yields `Expand` and gets the children, it yields `Score`
+and gets the same paths with the scores of their new steps, and in the end it returns its paths.
+Many trees run at once; a method knows nothing of the others, nor of batches and engines.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from testtime.types import Path, Problem
+
+# Scores that agree to this many digits are a tie: a PRM's rounding differs with the batch, and
+# saturated scores would otherwise be ranked by that noise alone.
+RANK_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The search of one problem, or one subtree of it.
+
+    Attributes:
+        budget: N of the whole search.
+        beam_width: M, children of each expanded path.
+        max_steps: most steps of a path; what is unfinished then stays unfinished.
+        max_tokens: most tokens of a sample that is drawn whole.
+        seed: the tree's own; every child's seed derives from its parent's.
+        subtree: index among the independent subtrees of a problem.
+    """
+
+    problem: Problem
+    budget: int
+    beam_width: int
+    max_steps: int
+    max_tokens: int
+    seed: int
+    subtree: int = 0
+
+    @property
+    def root(self) -> Path:
+        """The path without steps."""
+        return Path(finish="step", seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Expand:
+    """Continue each parent by as many children as its count; answered by all of them in order.
+
+    Attributes:
+        counts: children of each parent.
+        first: index of a parent's first child, where it is expanded in several rounds.
+        stop: "step" for one step, "end" for a whole solution.
+        greedy: at temperature 0.
+        candidates: False for rollouts that are looked at and thrown away; they cost tokens but
+            are not part of the tree's width.
+    """
+
+    parents: Sequence[Path]
+    counts: Sequence[int]
+    first: int = 0
+    stop: Literal["step", "end"] = "step"
+    greedy: bool = False
+    candidates: bool = True
+
+
+@dataclass(frozen=True)
+class Score:
+    """Score the steps that are new since the last time; answered by the paths with their scores."""
+
+    paths: Sequence[Path]
+
+
+Ask = Expand | Score
+Program = Generator[Ask, list[Path], list[Path]]
+
+
+def grow(
+    parents: Sequence[Path], counts: Sequence[int], stop: Literal["step", "end"] = "step"
+) -> Program:
+    """Expand and score: the candidates of one step."""
+    children = yield Expand(parents, counts, stop=stop)
+    return (yield Score(children))
+
+
+def ended(path: Path) -> bool:
+    """Whether a path cannot be continued: finished, or out of tokens."""
+    return path.finish != "step"
+
+
+def value(path: Path) -> float:
+    """How a path ranks: by the score of its newest step.
+
+    A path that gained no step (the policy wrote a bare separator, or ended at once) keeps the
+    score it had; one without any step ranks as 0.
+    """
+    return path.scores[-1] if path.scores else 0.0
+
+
+def select_best(
+    paths: Sequence[Path], count: int, values: Sequence[float] | None = None
+) -> list[Path]:
+    """The `count` best paths, in their given order; of equal ones those that come first."""
+    values = [value(path) for path in paths] if values is None else values
+    ranked = sorted(range(len(paths)), key=lambda i: -round(values[i], RANK_DIGITS))
+    return [paths[i] for i in sorted(ranked[:count])]

@@ -1,0 +1,106 @@
+"""Reading and writing the study's files: whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from testtime.errors import UserError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that replaces it only if the block succeeds.
+
+    A killed job therefore leaves no half-written file under the final name, and two writers
+    cannot mix their bytes.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
+    """Write a table atomically; the bytes depend on the rows alone."""
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
+    with atomic(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+
+
+def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read and stack tables of one kind.
+
+    Raises:
+        UserError: a file is missing or not a whole Parquet file; the message names it.
+    """
+    frames = []
+    for path in paths:
+        try:
+            frames.append(pq.ParquetFile(path).read(columns=columns).to_pandas())
+        except FileNotFoundError as error:
+            raise UserError(f"no such file: {path}") from error
+        except pa.ArrowInvalid as error:
+            raise UserError(f"{path} is not a whole Parquet file ({error}); delete it") from error
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
+    """Write a table that a person reads: atomically, floats to six digits."""
+    with atomic(path) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write_json(value: object, path: str | Path) -> None:
+    """Write JSON atomically, with sorted keys."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: str | Path) -> Iterator[dict]:
+    """Yield the objects of a JSON-lines file, one per non-blank line.
+
+    Raises:
+        UserError: the file is missing, or a line is not a JSON object; the line is named.
+    """
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _parse_line(line, path, number)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+
+
+def _parse_line(line: str, path: str | Path, number: int) -> dict:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}, line {number}: expected an object, found {type(value).__name__}")
+    return value
+
+
+def write_jsonl(
+    rows: Iterable[dict], path: str | Path, default: Callable[[object], object] | None = None
+) -> None:
+    """Write JSON lines atomically."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False, default=default) + "\n")

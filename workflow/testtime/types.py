@@ -1,0 +1,133 @@
+"""The things that flow through the study, shared by every stage."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Scoring = Literal["none", "min", "last", "avg"]
+Vote = Literal["none", "majority", "max", "weighted"]
+Finish = Literal["step", "stop", "length"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question as a policy sees it: never with its answer."""
+
+    problem_id: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn. Temperature 0 is greedy."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """Continue one parent: as many children as there are seeds.
+
+    Attributes:
+        token_ids: the prompt and the path so far; never re-tokenised text.
+        seeds: one per child.
+        first_position: index that the first new token has in its sample, for per-token randomness.
+        stop: "step" ends a child behind the next step separator, "end" only at end of text.
+        max_tokens: most tokens to generate per child.
+    """
+
+    token_ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+    sampling: Sampling
+    stop: Literal["step", "end"]
+    max_tokens: int
+    first_position: int = 0
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What one child generated.
+
+    Attributes:
+        token_ids: every token generated, separator and end of text included.
+        logprobs: log-probability of each under the policy at temperature 1.
+        finish: "step" (separator met), "stop" (end of text), "length" (max_tokens or context).
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish: Finish
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Score the steps of one path; the first `known` of them have been scored before."""
+
+    problem: str
+    steps: tuple[str, ...]
+    known: int = 0
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """Scores of the steps after the known ones, and how many tokens the PRM read for them."""
+
+    scores: tuple[float, ...]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """A solution, finished or not, with what is known of it.
+
+    Attributes:
+        steps: text of each step, without separators; never an empty step.
+        scores: one probability per step, empty where no PRM was used.
+        step_logprobs: mean log-probability per token of each step.
+        logprob: mean log-probability per token of the whole path.
+        tokens: tokens generated along this path (not its pruned siblings).
+    """
+
+    steps: tuple[str, ...] = ()
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
+    step_logprobs: tuple[float, ...] = ()
+    logprob: float = 0.0
+    tokens: int = 0
+    finish: Finish = "length"
+    seed: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the policy itself ended the path."""
+        return self.finish == "stop"
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way of spending a budget: a method, how it scores a path and how it chooses an answer."""
+
+    method: str
+    scoring: Scoring = "none"
+    vote: Vote = "none"
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The paths of one tree (or DVTS subtree) of one problem and what they cost.
+
+    Attributes:
+        policy_tokens: all tokens generated in the tree, pruned paths included.
+        prm_tokens: all tokens that the PRM read.
+        widths: number of candidates at each step.
+    """
+
+    problem_id: str
+    subtree: int
+    paths: tuple[Path, ...]
+    policy_tokens: int
+    prm_tokens: int
+    prompt_tokens: int
+    widths: tuple[int, ...] = field(default=())
