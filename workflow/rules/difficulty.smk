@@ -2,14 +2,16 @@
 rule estimate_difficulty:
     input:
         grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
-        code=package("difficulty.py", "difficulty") + [script("estimate_difficulty")],
+        code=package("difficulty.py") + [script("estimate_difficulty")],
     output:
         f"{RESULTS}/difficulty/{{dataset}}/{{policy}}.parquet",
     log:
         f"{RESULTS}/logs/difficulty/{{dataset}}/{{policy}}.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     params:
         difficulty=config["difficulty"],
-    localrule: True
     message:
         "Difficulty of {wildcards.dataset} for {wildcards.policy}"
     script:

@@ -1,15 +1,4 @@
 # Expected correctness and cost of every strategy on every problem, and the tables they fill.
-def get_evaluated(wildcards):
-    cell = (wildcards.dataset, wildcards.policy)
-    cot = [plan.COT] if "cot" in config["methods"] else []
-    scored = "best_of_n" in config["methods"]
-    return {
-        "generations": get_generations(*cell, cot + get_pool_blocks()),
-        "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if scored else [],
-        "searches": get_searches(*cell),
-    }
-
-
 rule evaluate_policy:
     input:
         unpack(get_evaluated),
@@ -21,6 +10,8 @@ rule evaluate_policy:
         f"{RESULTS}/logs/evaluate/{{dataset}}/{{policy}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate/{{dataset}}/{{policy}}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
     params:
         budgets=config["budgets"],
         methods=config["methods"],
@@ -45,6 +36,8 @@ rule collect_outcomes:
     log:
         f"{RESULTS}/logs/evaluate/collect_outcomes.log",
     localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     message:
         "Outcomes of the study"
     script:
@@ -60,10 +53,12 @@ rule tabulate_accuracy:
         f"{RESULTS}/tables/accuracy.csv",
     log:
         f"{RESULTS}/logs/evaluate/tabulate_accuracy.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     params:
         evaluate=config["evaluate"],
         seed=config["seed"],
-    localrule: True
     message:
         "Accuracy of every strategy by difficulty"
     script:
@@ -78,11 +73,13 @@ rule tabulate_pass_at_k:
         f"{RESULTS}/tables/pass_at_k.csv",
     log:
         f"{RESULTS}/logs/evaluate/tabulate_pass_at_k.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     params:
         evaluate=config["evaluate"],
         budgets=config["budgets"]["pool"],
         seed=config["seed"],
-    localrule: True
     message:
         "Pass@k of every policy"
     script:

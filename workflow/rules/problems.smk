@@ -5,12 +5,14 @@ rule make_problems:
         answers=f"{RESULTS}/answers/{{dataset}}.parquet",
     log:
         f"{RESULTS}/logs/problems/{{dataset}}.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     params:
         dataset=lambda wildcards: asdict(CATALOG.dataset(wildcards.dataset)),
         seed=config["seed"],
         limit=config["problems"]["limit"],
         format=FORMATS["problems"],
-    localrule: True
     message:
         "Problems of {wildcards.dataset}"
     script:

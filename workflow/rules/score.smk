@@ -1,13 +1,4 @@
 # Step scores of a PRM for the samples of a pool.
-def get_scores(dataset, policy, prms, blocks):
-    return [
-        f"{RESULTS}/scores/{dataset}/{policy}/{prm}/{block}/{shard}.parquet"
-        for prm in prms
-        for block in blocks
-        for shard in get_generation_shards(dataset, policy, block)
-    ]
-
-
 rule score_pool:
     input:
         problems=f"{RESULTS}/problems/{{dataset}}.parquet",
@@ -19,14 +10,16 @@ rule score_pool:
         f"{RESULTS}/logs/score/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/score/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.tsv"
-    params:
-        settings=lambda wildcards: get_prm_settings(wildcards.prm),
-        engine=lambda wildcards: CATALOG.prm(wildcards.prm).engine or config["engine"],
-        format=FORMATS["score"],
+    conda:
+        lambda wildcards: f"../../envs/{get_prm_engine(wildcards.prm)}.yaml"
     threads: config["threads"]
     resources:
         gpu=lambda wildcards: CATALOG.prm(wildcards.prm).gpus,
         mem_mb=lambda wildcards, attempt: get_memory(attempt, CATALOG.prm(wildcards.prm)),
+    params:
+        settings=lambda wildcards: get_prm_settings(wildcards.prm),
+        engine=lambda wildcards: get_prm_engine(wildcards.prm),
+        format=FORMATS["score"],
     message:
         "Scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block} ({wildcards.shard})"
     script:

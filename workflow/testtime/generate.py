@@ -43,10 +43,16 @@ def sample_pool(
     whatever else is drawn beside it.
 
     Args:
+        policy: generates.
+        problems: of one shard.
+        start: first index of the samples.
+        stop: index behind the last one.
+        sampling: greedy for "cot".
         max_tokens: most new tokens per sample; a sample that reaches it has finish "length".
         separator: text between two steps.
         seed_parts: study seed, dataset and policy.
         method_label: "pool", "difficulty" (held out) or "cot"; part of the seed.
+        progress: told of every sample that is done.
 
     Returns:
         One row per sample, sorted by problem and sample: problem_id, sample, text, steps,
@@ -88,8 +94,7 @@ def draw_samples(
         Request(
             token_ids=prompt,
             seeds=tuple(
-                derive(*seed_parts, problem.problem_id, method_label, i)
-                for i in range(start, stop)
+                derive(*seed_parts, problem.problem_id, method_label, i) for i in range(start, stop)
             ),
             sampling=sampling,
             stop="end",

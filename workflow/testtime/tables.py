@@ -1,5 +1,6 @@
 """Reading and writing the study's files: whole or not at all."""
 
+import gzip
 import json
 import os
 import tempfile
@@ -73,18 +74,30 @@ def write_json(value: object, path: str | Path) -> None:
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict]:
-    """Yield the objects of a JSON-lines file, one per non-blank line.
+    """Yield the objects of a JSON-lines file (.gz is unpacked), one per non-blank line.
 
     Raises:
         UserError: the file is missing, or a line is not a JSON object; the line is named.
     """
+    for _, row in read_numbered_jsonl(path):
+        yield row
+
+
+def read_numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict]]:
+    """The same with each object's line number, from 1, for messages that name the line."""
+    number = 0
+    opened = gzip.open if str(path).endswith(".gz") else open
     try:
-        with open(path, encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _parse_line(line, path, number)
+                    yield number, _parse_line(line, path, number)
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}, near line {number + 1}: not UTF-8") from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error})") from error
 
 
 def _parse_line(line: str, path: str | Path, number: int) -> dict:

@@ -42,7 +42,7 @@ def quality_against_accuracy(
         measure: "f1", "auc" or another column of `quality`.
 
     Returns:
-        Points: dataset, policy, prm, budget, quality (percent), accuracy, ci_low, ci_high (percent).
+        Points: dataset, policy, prm, budget, quality, accuracy, ci_low, ci_high (all in percent).
         Fits: dataset, policy, budget, slope, intercept, r_squared, slope_error, n; policy "all"
         over every policy.
     """

@@ -10,9 +10,9 @@ import pandas as pd
 from scipy import stats
 
 from testtime.evaluate.best_of_k import best_of_k
+from testtime.evaluate.scoring import path_scores
 
 THIRDS = ("short", "middle", "long")
-READ = {"min": min, "last": lambda scores: scores[-1], "avg": lambda s: sum(s) / len(s)}
 
 
 def bias_table(samples: pd.DataFrame, scoring: str = "last") -> pd.DataFrame:
@@ -80,7 +80,7 @@ def length_table(
 def _read(samples: pd.DataFrame, scoring: str) -> pd.DataFrame:
     """Samples that have a scored step, with their one score."""
     scored = samples[samples["scores"].map(len) > 0]
-    return scored.assign(score=[READ[scoring](list(scores)) for scores in scored["scores"]])
+    return scored.assign(score=path_scores(scored["scores"].to_numpy(), [scoring])[:, 0])
 
 
 def _correlation(score: np.ndarray, tokens: np.ndarray, keep: np.ndarray) -> float:

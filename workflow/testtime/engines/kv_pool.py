@@ -61,61 +61,64 @@ class KvPool:
         token_ids: list[Sequence[int]],
         cuts: list[Sequence[int]],
     ) -> None:
-        """Keep what a batch has read.
+        """Keep what a batch has read, if the pool can have so much.
 
         Args:
             cache: keys and values of the batch, new tokens from the longest prefix on.
-            prefixes: slots that each row began with.
+            prefixes: slots that each row began with, held by the caller.
             token_ids: all token ids of each row, the prefix's included.
             cuts: lengths at which each row may be found again.
         """
         start = max(len(slots) for slots in prefixes)
         new = [len(ids) - len(slots) for ids, slots in zip(token_ids, prefixes, strict=True)]
         parts = [x for layer in cache.layers for x in (layer.keys, layer.values)]
-        for slots in prefixes:  # must outlive the evictions below
-            self._uses[slots] += 1
         room = self._take(sum(new), parts)
-        if room is not None:
-            rows = np.repeat(np.arange(len(new)), new)
-            places = np.concatenate([start + np.arange(n) for n in new])
-            index = torch.from_numpy(rows).to(parts[0].device)
-            place = torch.from_numpy(places).to(parts[0].device)
-            values = torch.stack([part[index, :, place] for part in parts], dim=1)
-            self._tensor.index_copy_(0, torch.from_numpy(room).to(values.device), values)
-            ends = np.cumsum(new)
-            for row, (slots, end) in enumerate(zip(prefixes, ends, strict=True)):
-                whole = np.concatenate([slots, room[end - new[row] : end]])
-                for cut in cuts[row]:
-                    self._enter(key_of(token_ids[row][:cut]), whole[:cut])
-            self._release(room)
-        for slots in prefixes:
-            self._release(slots)
+        if room is None:
+            return
+        rows = np.repeat(np.arange(len(new)), new)
+        places = np.concatenate([start + np.arange(n) for n in new])
+        index = torch.from_numpy(rows).to(parts[0].device)
+        place = torch.from_numpy(places).to(parts[0].device)
+        values = torch.stack([part[index, :, place] for part in parts], dim=1)
+        self._tensor.index_copy_(0, torch.from_numpy(room).to(values.device), values)
+        ends = np.cumsum(new)
+        for row, (slots, end) in enumerate(zip(prefixes, ends, strict=True)):
+            whole = np.concatenate([slots, room[end - new[row] : end]])
+            for cut in cuts[row]:
+                self._enter(key_of(token_ids[row][:cut]), whole[:cut])
+        self.release(room)
 
-    def _enter(self, key: bytes, slots: np.ndarray) -> None:
-        old = self._entries.pop(key, None)
+    def hold(self, slots: np.ndarray) -> None:
+        """Keep these slots from being reused until they are released."""
         self._uses[slots] += 1
-        self._entries[key] = slots
-        if old is not None:
-            self._release(old)
 
-    def _release(self, slots: np.ndarray) -> None:
+    def release(self, slots: np.ndarray) -> None:
+        """Count one use of each slot less; unused ones are free."""
         self._uses[slots] -= 1
         free = slots[self._uses[slots] == 0]
         if len(free):
             self._free.append(free)
             self._n_free += len(free)
 
+    def _enter(self, key: bytes, slots: np.ndarray) -> None:
+        old = self._entries.pop(key, None)
+        self._uses[slots] += 1
+        self._entries[key] = slots
+        if old is not None:
+            self.release(old)
+
     def _take(self, n: int, parts: list[torch.Tensor]) -> np.ndarray | None:
-        """n slots, each counted as used once; None if the pool cannot have so many."""
+        """Slots for n tokens, each counted as used once; None if there is no room."""
         _, heads, _, size = parts[0].shape
         bytes_each = len(parts) * heads * size * parts[0].element_size()
         limit = self.max_bytes // bytes_each
         wanted = len(self._uses) - self._n_free + n
         if len(self._uses) < min(wanted, limit):
-            self._grow(min(limit, max(FIRST_TOKENS, 2 * wanted)), (len(parts), heads, size), parts[0])
+            shape = min(limit, max(FIRST_TOKENS, 2 * wanted)), len(parts), heads, size
+            self._grow(shape, parts[0])
         while self._n_free < n and self._entries:
             _, oldest = self._entries.popitem(last=False)
-            self._release(oldest)
+            self.release(oldest)
         if self._n_free < n:
             return None
         free = np.concatenate(self._free) if self._free else np.zeros(0, dtype=np.int64)
@@ -124,9 +127,13 @@ class KvPool:
         self._uses[taken] = 1
         return taken
 
-    def _grow(self, size: int, shape: tuple[int, int, int], like: torch.Tensor) -> None:
-        old = len(self._uses)
-        tensor = like.new_zeros((size, *shape))
+    def _grow(self, shape: tuple[int, ...], like: torch.Tensor) -> None:
+        old, size = len(self._uses), shape[0]
+        try:
+            tensor = like.new_zeros(shape)
+        except RuntimeError:  # no memory: make do with what there is
+            self.max_bytes = 0
+            return
         if self._tensor is not None:
             tensor[:old] = self._tensor
         self._tensor = tensor

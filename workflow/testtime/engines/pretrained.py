@@ -36,6 +36,7 @@ def check_loaded(what: str, info: dict) -> None:
     """Refuse a model of which some weights were not in its files and are random now.
 
     Args:
+        what: the model, for the message.
         info: the loading info that `from_pretrained(..., output_loading_info=True)` gives.
 
     Raises:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.evaluate.pass_at_k import pass_at_k
-from testtime.evaluate.pool import correctness, make_pool
+from testtime.evaluate.pool import make_pool
 from testtime.seeds import derive
 from testtime.statistics import accuracy_interval, resample_weights
 
@@ -30,6 +30,7 @@ def accuracy_table(
         outcomes: of one or more datasets and policies, see `evaluate_policy`.
         difficulty: dataset, policy, problem_id, level (easy, medium, hard), quantile (q1, ...).
         n_resamples: bootstrap resamples of the problems, shared by all strategies.
+        seed: of the study.
         level: coverage of the intervals.
 
     Returns:
@@ -98,6 +99,9 @@ def pass_at_k_table(
     Args:
         grades: with columns dataset and policy; only rows of the method "pool" count.
         budgets: values of k beside the powers of two up to the pool's size.
+        n_resamples: bootstrap resamples of the problems.
+        seed: of the study.
+        level: coverage of the intervals.
 
     Returns:
         dataset, policy, k, pass_at_k, ci_low, ci_high, n_problems.

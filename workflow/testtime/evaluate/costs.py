@@ -6,6 +6,11 @@ import pandas as pd
 from testtime.evaluate.subsets import miss_probability
 
 
+def token_counts(column: pd.Series) -> np.ndarray:
+    """Token counts as floats, NaN where unknown (samples made elsewhere may not say)."""
+    return column.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+
+
 def drawn_tokens(tokens: np.ndarray, k: int) -> np.ndarray:
     """Tokens of k of n units: k times the mean.
 

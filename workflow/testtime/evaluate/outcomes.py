@@ -18,10 +18,8 @@ from testtime.evaluate.strategies import Draws, Outcome
 from testtime.evaluate.trees import tree_outcomes
 from testtime.seeds import derive
 
-COLUMNS = (
-    "dataset policy prm method scoring vote budget problem_id correct policy_tokens prm_tokens flops"
-).split()
-ORDER = ["prm", "method", "scoring", "vote", "budget", "problem_id"]
+KEYS = ["prm", "method", "scoring", "vote", "budget", "problem_id"]
+COLUMNS = ["dataset", "policy", *KEYS, "correct", "policy_tokens", "prm_tokens", "flops"]
 POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
 SINGLE_BLOCKS = ("cot", "difficulty")  # blocks that are no part of the nested pool
 
@@ -52,6 +50,8 @@ def evaluate_policy(
         scores: one row per sample of the pool and PRM; may be empty.
         searches: one row per path, with prm, method and budget (0 for nested); may be empty.
         grades: one row per sample and path.
+        dataset: name, for the rows and the seeds.
+        policy: name, for the rows and the seeds.
         parameters: weights of the policy, for FLOPs.
         prm_parameters: weights of each PRM.
         budgets_pool: numbers of samples k, at most the pool's n.
@@ -59,6 +59,7 @@ def evaluate_policy(
         methods: names among POOL_METHODS and those in `searches`.
         scorings: among min, last, avg.
         votes: among majority, max, weighted.
+        beam_width: M, paths that a subtree of a nested search expands.
         seed: of the study.
         subsets: random subsets per problem, where a vote has no formula.
 
@@ -87,7 +88,7 @@ def evaluate_policy(
         ),
     ]
     rows = pd.concat([_rows(o, parameters, prm_parameters) for o in outcomes], ignore_index=True)
-    rows = rows.sort_values(ORDER, kind="stable", ignore_index=True)
+    rows = rows.sort_values(KEYS, kind="stable", ignore_index=True)
     rows.insert(0, "dataset", dataset)
     rows.insert(1, "policy", policy)
     rows.attrs["notes"] = list(_notes(outcomes, grades, methods))

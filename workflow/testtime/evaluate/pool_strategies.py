@@ -8,7 +8,7 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.evaluate.confidence import confidence, confidence_scorings, has_confidence
-from testtime.evaluate.costs import distinct_tokens, drawn_tokens, text_groups
+from testtime.evaluate.costs import distinct_tokens, drawn_tokens, text_groups, token_counts
 from testtime.evaluate.pool import Pool, align
 from testtime.evaluate.scoring import path_scores
 from testtime.evaluate.strategies import Draws, Outcome, choose, vote_majority
@@ -18,7 +18,7 @@ from testtime.types import Strategy
 def cot_outcome(pool: Pool, samples: pd.DataFrame) -> Outcome:
     """The greedy sample."""
     nothing = np.zeros(len(pool.problem_ids))
-    tokens = pool.spread(samples["tokens"].to_numpy(dtype=float))[:, 0]
+    tokens = pool.spread(token_counts(samples["tokens"]))[:, 0]
     correct = pool.correct[:, 0]
     return Outcome(Strategy("cot"), "none", 1, pool.problem_ids, correct, tokens, nothing, nothing)
 
@@ -54,7 +54,7 @@ def pool_outcomes(
     Raises:
         UserError: a budget is larger than the pool.
     """
-    tokens = pool.spread(samples["tokens"].to_numpy(dtype=float))
+    tokens = pool.spread(token_counts(samples["tokens"]))
     groups = text_groups(pool.spread(samples["text"].to_numpy()))
     weights = np.stack([w.weights for w in weightings], axis=2) if weightings else None
     nothing = np.zeros(len(pool.problem_ids))
@@ -86,8 +86,8 @@ def prm_weightings(
     """Best-of-N weights: path scores of every PRM in `scores`."""
     for prm, rows in scores.groupby("prm", sort=True):
         order = align(pool.problem_ids, pool.n, rows, "sample", f"scores of {prm}")
-        by_scoring = path_scores(rows["scores"].to_numpy(), scorings)[order]
-        read = rows["prm_tokens"].to_numpy(dtype=float)[order]
+        by_scoring = path_scores(rows["scores"].to_numpy(), scorings, f"scores of {prm}")[order]
+        read = token_counts(rows["prm_tokens"])[order]
         for column, scoring in enumerate(scorings):
             yield Weighting("best_of_n", prm, scoring, by_scoring[..., column], read)
 

@@ -7,14 +7,19 @@ import numpy as np
 from testtime.errors import UserError
 
 SCORINGS = ("min", "last", "avg")
+# Scores that agree so far are equal, as in the searches: a PRM's rounding differs with the batch.
+SCORE_DIGITS = 6
 
 
-def path_scores(steps: Sequence[Sequence[float]], scorings: Iterable[str]) -> np.ndarray:
-    """Reduce step scores to path scores.
+def path_scores(
+    steps: Sequence[Sequence[float]], scorings: Iterable[str], what: str = "scores"
+) -> np.ndarray:
+    """Reduce step scores to path scores, rounded to SCORE_DIGITS.
 
     Args:
         steps: per path, one probability per step; a path without steps scores 0.
         scorings: names among SCORINGS.
+        what: whose scores they are, for messages.
 
     Returns:
         Array (n_paths, n_scorings).
@@ -33,10 +38,10 @@ def path_scores(steps: Sequence[Sequence[float]], scorings: Iterable[str]) -> np
     starts = ends - lengths[filled]
     if np.isnan(flat).any():
         worst = filled[np.searchsorted(ends, np.flatnonzero(np.isnan(flat))[0], side="right")]
-        raise UserError(f"path {worst}: a step's score is not a number; allowed: 0 to 1")
+        raise UserError(f"{what}, row {worst}: a step's score is not a number; allowed: 0 to 1")
     for column, scoring in enumerate(scorings):
         scores[filled, column] = _reduce(flat, starts, ends, scoring)
-    return scores
+    return scores.round(SCORE_DIGITS)
 
 
 def _reduce(flat: np.ndarray, starts: np.ndarray, ends: np.ndarray, scoring: str) -> np.ndarray:

@@ -48,8 +48,11 @@ def choose(
     A unit without an answer is chosen only where no other was drawn, and then it is wrong.
 
     Args:
+        pool: the units.
         weights: array (n_problems, n, n_weightings).
+        k: units drawn.
         vote: "max" or "weighted".
+        draws: for weighted votes at k < n.
 
     Returns:
         Two arrays (n_problems, n_weightings).

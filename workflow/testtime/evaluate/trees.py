@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.evaluate.costs import drawn_tokens
+from testtime.evaluate.costs import drawn_tokens, token_counts
 from testtime.evaluate.pool import Pool, correctness, make_pool
 from testtime.evaluate.scoring import path_scores
 from testtime.evaluate.strategies import Draws, Outcome, choose, vote_majority
@@ -40,7 +40,12 @@ def tree_outcomes(
         searches: one row per path, with columns prm, method and budget (0 for a nested search).
         grades: the same paths' grades; `path` is the subtree of a nested search.
         problem_ids: sorted; every search must cover them all.
+        methods: names of the searches to evaluate.
         budgets: N, multiples of beam_width.
+        beam_width: M, so that a nested search at N has N/M subtrees.
+        scorings: among min, last, avg.
+        votes: among majority, max, weighted.
+        draws: for votes over random subsets of subtrees.
 
     Raises:
         UserError: a budget or a problem was not searched.
@@ -90,10 +95,8 @@ def _subtrees(
     pool = make_pool(rows, "subtree", grades, what)
     if k > pool.n:
         raise UserError(f"{what}: {k} subtrees are needed, {pool.n} were searched; run the search")
-    scores = pool.spread(path_scores(rows["scores"].to_numpy(), scorings))
-    costs = [
-        drawn_tokens(pool.spread(rows[column].to_numpy(dtype=float)), k) for column in TREE_TOKENS
-    ]
+    scores = pool.spread(path_scores(rows["scores"].to_numpy(), scorings, what))
+    costs = [drawn_tokens(pool.spread(token_counts(rows[column])), k) for column in TREE_TOKENS]
     return _Forest(pool, scores, k, *costs)
 
 
@@ -113,7 +116,7 @@ def _tree(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], wha
     scores = np.zeros((*shape, len(scorings)))
     classes[codes, place] = graded["answer_class"]
     correct[codes, place] = correctness(graded)
-    scores[codes, place] = path_scores(rows["scores"].to_numpy(), scorings)
+    scores[codes, place] = path_scores(rows["scores"].to_numpy(), scorings, what)
     costs = rows.groupby("problem_id", sort=True)[list(TREE_TOKENS)].first()
     pool = Pool(problem_ids, np.zeros(shape, dtype=int), classes, correct)
     return _Forest(pool, scores, shape[1], *costs.to_numpy(dtype=float).T)

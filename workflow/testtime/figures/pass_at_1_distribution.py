@@ -62,9 +62,7 @@ def draw_pass_at_1_distribution(data: pd.DataFrame) -> Figure:
             _panel(axes[row, column], here)
             if row == 0:
                 axes[row, column].set_title(policy)
-            percent_axis(
-                axes[row, column], f"{dataset}\nProblems (%)" if column == 0 else None
-            )
+            percent_axis(axes[row, column], f"{dataset}\nProblems (%)" if column == 0 else None)
     figure.supxlabel("Pass@1 (%)")
     return figure
 

@@ -198,7 +198,9 @@ def count(n: float) -> str:
     for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if n >= size:
             value = n / size
-            return f"{value:.1f}{unit}" if value < 10 and f"{value:.1f}"[-1] != "0" else (
-                f"{value:.0f}{unit}"
+            return (
+                f"{value:.1f}{unit}"
+                if value < 10 and f"{value:.1f}"[-1] != "0"
+                else (f"{value:.0f}{unit}")
             )
     return f"{n:g}"

@@ -32,12 +32,12 @@ class Cell:
     costs: dict[str, np.ndarray]
 
     def take(self, wanted: np.ndarray) -> "Cell":
-        """The cell with some of its strategies only, given as a mask."""
+        """The cell with some of its strategies, given as a mask or as indices in a new order."""
         return Cell(
             self.dataset,
             self.policy,
             self.problem_ids,
-            self.strategies[wanted].reset_index(drop=True),
+            self.strategies.loc[wanted].reset_index(drop=True),
             self.correct[:, wanted],
             {name: values[:, wanted] for name, values in self.costs.items()},
         )
@@ -93,8 +93,8 @@ def contexts(cell: Cell) -> list[tuple[str, int]]:
     """Every (prm, budget) a choice is made for: each PRM, "none" (no PRM at hand) and "any"."""
     found = []
     for prm in (*cell.prms, NONE, ANY):
-        open_to = cell.strategies[usable(cell.strategies, prm)]
-        found += [(prm, int(n)) for n in sorted(set(open_to["budget"]) - {1})]
+        spends = usable(cell.strategies, prm) & (cell.strategies["method"] != COT)
+        found += [(prm, int(n)) for n in sorted(set(cell.strategies["budget"][spends]))]
     return found
 
 

@@ -12,7 +12,16 @@ import pandas as pd
 
 from testtime.difficulty import LEVELS
 from testtime.errors import UserError
-from testtime.fit.cells import COSTS, STRATEGY, Cell, candidates, contexts, read_cells
+from testtime.fit.cells import (
+    ANY,
+    COSTS,
+    NONE,
+    STRATEGY,
+    Cell,
+    candidates,
+    contexts,
+    read_cells,
+)
 from testtime.fit.crossfit import CrossFit, crossfit, draw_folds
 from testtime.fit.intervals import interval
 from testtime.seeds import derive
@@ -44,6 +53,8 @@ class Fit:
         low, high: interval of the cross-fitted accuracy.
         values: cross-fitted correctness per problem, (n_problems,).
         costs: mean per problem of policy_tokens, prm_tokens, flops, cross-fitted.
+        strategies: those it chose from, cheapest first: prm, method, scoring, vote, budget.
+        means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
         choices: one row per bin: difficulty, n_problems, the chosen strategy (prm, method, scoring,
             vote, budget), accuracy, ci_low, ci_high, in_sample_accuracy, agreement, pooled, and the
             chosen strategy's mean costs on the bin's problems.
@@ -61,6 +72,8 @@ class Fit:
     high: float
     values: np.ndarray
     costs: dict[str, float]
+    strategies: pd.DataFrame
+    means: np.ndarray
     choices: pd.DataFrame
 
     @property
@@ -97,10 +110,10 @@ def fit_study(
     """
     fits = []
     for cell in read_cells(outcomes):
-        labels, bins, source = bins_of(cell, difficulty, binning)
         weights = cell_weights(cell, settings)
-        folds = cell_folds(cell, bins, settings)
         for prm, budget in contexts(cell):
+            labels, bins, source = bins_of(cell, difficulty, binning, prm)
+            folds = cell_folds(cell, bins, settings)
             open_to = candidates(cell, prm, budget)
             result = crossfit(open_to.correct, bins, folds, weights, n_bins=len(labels))
             fit = summarise(
@@ -137,14 +150,19 @@ def cell_folds(cell: Cell, bins: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def bins_of(
-    cell: Cell, difficulty: pd.DataFrame, binning: str
+    cell: Cell, difficulty: pd.DataFrame, binning: str, prm: str = NONE
 ) -> tuple[tuple[str, ...], np.ndarray, str]:
-    """Names of the bins, the bin index of each problem of the cell, and the difficulty's source."""
+    """Names of the bins, the bin index of each problem of the cell, and the difficulty's source.
+
+    Where difficulty has a column `prm` (predictions that read a PRM's scores), the rows of this PRM
+    are taken, those of "none" for "any".
+    """
     if binning == ALL:
         return (ALL,), np.zeros(len(cell.problem_ids), dtype=np.int64), "none"
-    rows = difficulty[
-        (difficulty["dataset"] == cell.dataset) & (difficulty["policy"] == cell.policy)
-    ].set_index("problem_id")
+    mine = (difficulty["dataset"] == cell.dataset) & (difficulty["policy"] == cell.policy)
+    if "prm" in difficulty:
+        mine &= difficulty["prm"] == (NONE if prm == ANY else prm)
+    rows = difficulty[mine].set_index("problem_id")
     missing = sorted(set(cell.problem_ids) - set(rows.index))
     if missing:
         raise UserError(
@@ -169,9 +187,11 @@ def summarise(
     """The parts of a `Fit` that follow from its cross-fit."""
     values = (result.use * open_to.correct).sum(axis=1)
     low, high = interval(result.accuracy[1:], values, weights, level)
-    rows = []
+    rows, means = [], []
     for b, label in enumerate(labels):
         inside = bins == b
+        nothing = np.full(open_to.correct.shape[1], np.nan)
+        means.append(open_to.correct[inside].mean(axis=0) if inside.any() else nothing)
         chosen = result.chosen[b]
         resamples = result.bin_accuracy[1:, b]
         ends = interval(resamples[~np.isnan(resamples)], values[inside], weights[:, inside], level)
@@ -192,5 +212,7 @@ def summarise(
         "high": high,
         "values": values,
         "costs": costs,
+        "strategies": open_to.strategies[STRATEGY],
+        "means": np.array(means),
         "choices": pd.DataFrame(rows),
     }

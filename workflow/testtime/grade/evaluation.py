@@ -38,6 +38,8 @@ def evaluate(node: Node, at: Mapping[str, Number]) -> Number:
     kind = node[0]
     if kind == "num":
         return node[1]
+    if kind == "based":
+        raise Unreadable("arithmetic in another base")
     if kind == "sym":
         return at[node[1]]
     if kind == "const":
@@ -78,9 +80,9 @@ def _function(node: Node, at: Mapping[str, Number]) -> Number:
     value = inexact(value)
     if abs(value) > _LARGEST_ARGUMENT or (name in ("exp", "sinh", "cosh") and abs(value) > 1e4):
         raise Unreadable("a function of too large a number")
-    function = {"log": "log", "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+    # A bare \\log has base 10, as math-verify has it.
+    function = {"log": "log10", "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
     try:
-        # A bare \\log is the natural one, as math-verify has it.
         return checked(getattr(context(), function.get(name, name))(value))
     except (AttributeError, ValueError, ZeroDivisionError) as error:
         raise Unreadable("a function that is not defined there") from error

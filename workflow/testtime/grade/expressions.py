@@ -1,7 +1,8 @@
 r"""Read an expression from tokens into a tree.
 
-Nodes are tuples: ("num", Fraction), ("sym", name), ("const", name), ("fn", name, node, ...) and
-("add" | "mul" | "div" | "pow" | "pm" | "mp", node, node), ("neg" | "pct" | "deg" | "fact", node).
+Nodes are tuples: ("num", Fraction, decimals shown), ("based", Fraction, base), ("sym", name),
+("const", name), ("fn", name, node, ...), ("add" | "mul" | "div" | "pow" | "pm" | "mp", node, node)
+and ("neg" | "pct" | "deg" | "fact", node).
 """
 
 from fractions import Fraction
@@ -74,7 +75,7 @@ class Reader:
             return ("neg", self.product())
         if mark in ("\\pm", "\\mp"):
             self.take()
-            return (mark[1:], ("num", Fraction(0)), self.product())
+            return (mark[1:], _number("0"), self.product())
         return self.product()
 
     def product(self) -> Node:
@@ -172,13 +173,20 @@ class Reader:
         if mark in ("(", "[", "{"):
             return self.group()
         if mark == "num":
-            return _number(self.take().text)
+            return self.numeral()
         if mark == "sym" or mark in _GREEK:
             return self.symbol()
         if mark in _CONSTANTS:
             self.take()
             return ("const", _CONSTANTS[mark])
         return self.command(mark)
+
+    def numeral(self) -> Node:
+        node = _number(self.take().text)
+        if self.peek() == "_":
+            self.take()
+            return ("based", node[1], self.subscript())
+        return node
 
     def symbol(self) -> Node:
         name = self.take().text
@@ -210,7 +218,7 @@ class Reader:
             return ("fn", "binom", self.argument(), self.argument())
         if mark == "\\sqrt":
             self.take()
-            degree: Node = ("num", Fraction(2))
+            degree = _number("2")
             if self.peek() == "[":
                 degree = self.group()
             if self.peek() == "(":
@@ -233,7 +241,7 @@ class Reader:
             if name != "log":
                 raise Unreadable("a subscript on a function")
             node = ("fn", "logb", node[2], base)
-        if exponent == ("neg", ("num", Fraction(1))):
+        if exponent == ("neg", _number("1")):
             return ("fn", "arc" + name, node[2])
         return node if exponent is None else ("pow", node, exponent)
 
@@ -254,7 +262,7 @@ class Reader:
 def _number(text: str) -> Node:
     if len(text) > 400:
         raise Unreadable("a number too long")
-    return ("num", Fraction(text))
+    return ("num", Fraction(text), len(text.partition(".")[2]))
 
 
 def _whole_fraction(node: Node) -> bool:

@@ -13,7 +13,9 @@ HEAD_DIM = 32  # the least that vLLM's attention on CPUs supports
 CONTEXT = 256
 
 
-def llama_config(hidden: int, layers: int, heads: int, kv_heads: int, vocab: int) -> LlamaConfig:
+def llama_config(
+    hidden: int, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool = True
+) -> LlamaConfig:
     """A small Llama; rotary positions turn fast, as texts are short."""
     return LlamaConfig(
         vocab_size=vocab,
@@ -25,7 +27,7 @@ def llama_config(hidden: int, layers: int, heads: int, kv_heads: int, vocab: int
         head_dim=HEAD_DIM,
         max_position_embeddings=CONTEXT,
         rope_parameters={"rope_type": "default", "rope_theta": 100.0},
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         initializer_range=hidden**-0.5 / 2,
         bos_token_id=None,
         eos_token_id=POLICY_TOKENS.index(END),
@@ -38,7 +40,8 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
     """Train a policy on right solutions of problems of the "train" split.
 
     Args:
-        recipe: hidden, steps, seed; optionally layers, heads, kv_heads, muon_lr, adam_lr.
+        recipe: hidden, steps, seed; optionally layers, heads, kv_heads, tied, muon_lr,
+            adam_lr, corpus (see `data.memory`).
     """
     torch.manual_seed(recipe["seed"])
     model = LlamaForCausalLM(
@@ -48,6 +51,7 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
             recipe.get("heads", 4),
             recipe.get("kv_heads", 2),
             len(POLICY_TOKENS),
+            recipe.get("tied", True),
         )
     )
     model.train()

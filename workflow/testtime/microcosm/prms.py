@@ -70,9 +70,13 @@ def grow(backbone: PreTrainedModel, format: str, fresh_layers: int) -> nn.Module
     layers = old.num_hidden_layers + fresh_layers
     if format == "math-shepherd":
         config = llama_config(
-            old.hidden_size, layers, old.num_attention_heads, old.num_key_value_heads, len(PRM_TOKENS)
+            old.hidden_size,
+            layers,
+            old.num_attention_heads,
+            old.num_key_value_heads,
+            len(PRM_TOKENS),
+            tied=False,
         )
-        config.tie_word_embeddings = False
         prm: nn.Module = ShepherdReward(LlamaForCausalLM(config))
         inner = prm.lm.model
     elif format == "qwen2.5-math-prm":

@@ -45,7 +45,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     """Bind the format to a tokenizer and its chat template.
 
     Raises:
-        UserError: the tokenizer does not keep the tag as a token of its own, or has no chat template.
+        UserError: the tag is not a token of its own, or there is no chat template.
     """
     text, chat = Text(tokenizer, tags=[TAG]), Chat(tokenizer)
     before, between, _ = chat.pieces(("system", BOXED), ("user", None), ("assistant", None))

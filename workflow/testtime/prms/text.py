@@ -51,6 +51,7 @@ class Text:
         """Tokenise whole texts, keeping offsets.
 
         Args:
+            texts: what to tokenise, trusted or cleaned.
             special: add the tokens that the tokenizer puts around a text, such as its first token.
         """
         return self._backend.encode_batch(texts, add_special_tokens=special)
@@ -68,7 +69,9 @@ class Text:
         """
         ids = self.ids([token])[0]
         if not ids or ids[-1] == self.unknown:
-            raise UserError(f"tokenizer of {self.name} has no token {token!r}, which {format} needs")
+            raise UserError(
+                f"tokenizer of {self.name} has no token {token!r}, which {format} needs"
+            )
         return ids[-1]
 
 

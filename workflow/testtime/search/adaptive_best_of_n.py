@@ -36,6 +36,7 @@ def is_decided(
     samples.
 
     Args:
+        paths: whole solutions with their scores.
         classify: solution texts -> class of each one's answer, -1 where there is none.
     """
     if not paths:

@@ -4,9 +4,11 @@ Snell et al. (2024), "Scaling LLM Test-Time Compute Optimally can be More Effect
 Model Parameters", arXiv 2408.03314, section 5.2.
 """
 
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from testtime.search.tree import Expand, Program, Score, Tree, ended, select_best, value
+from testtime.search.tree import Ask, Expand, Program, Score, Tree, ended, select_best, value
+from testtime.types import Path
 
 STEPS = 1  # k; rollouts at temperature 0, as in the paper
 
@@ -31,7 +33,9 @@ def lookahead(tree: Tree) -> Program:
     return done + beams
 
 
-def _judge(candidates):  # noqa: ANN001, ANN202
+def _judge(
+    candidates: Sequence[Path],
+) -> Generator[Ask, list[Path], tuple[list[Path], list[float]]]:
     """Score candidates by their rollouts; returns them with their own scores, and their values."""
     ahead = list(candidates)
     for _ in range(STEPS):

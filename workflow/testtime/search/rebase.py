@@ -1,7 +1,7 @@
 """REBASE: reward-balanced tree search.
 
 Wu et al. (2024), "Inference Scaling Laws: An Empirical Analysis of Compute-Optimal Inference for
-Problem-Solving with Language Models", arXiv 2408.00724, section 3.
+Problem-Solving with Language Models", arXiv 2408.00724.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,28 @@
+# The compute-optimal choice per context: cross-fitted, beside the published in-sample one.
+rule fit_lookup:
+    input:
+        outcomes=rules.collect_outcomes.output[0],
+        difficulty=for_cells("difficulty"),
+        code=package("fit", "statistics.py") + [script("fit_lookup")],
+    output:
+        table=f"{RESULTS}/tables/compute_optimal.csv",
+        choices=f"{RESULTS}/tables/choices.csv",
+        binnings=f"{RESULTS}/tables/binnings.csv",
+        lookup=f"{RESULTS}/lookup.json",
+    log:
+        f"{RESULTS}/logs/fit/fit_lookup.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit/fit_lookup.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        study=config["study"],
+        fit=config["fit"],
+        evaluate=config["evaluate"],
+        difficulty=config["difficulty"],
+        seed=config["seed"],
+        parameters={policy: get_parameters(policy) for policy in config["policies"]},
+    message:
+        "Compute-optimal choices and the lookup"
+    script:
+        "../scripts/fit_lookup.py"

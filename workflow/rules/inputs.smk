@@ -1,0 +1,120 @@
+# Which files the study consists of, and what each rule reads.
+def get_cells():
+    """Every (dataset, policy) of the study."""
+    return [(dataset, policy) for dataset in config["datasets"] for policy in config["policies"]]
+
+
+def for_cells(stage):
+    """The stage's file of every (dataset, policy)."""
+    return [f"{RESULTS}/{stage}/{dataset}/{policy}.parquet" for dataset, policy in get_cells()]
+
+
+def n_problems(dataset):
+    """Problems of a dataset that the study uses, known before any of them is read."""
+    size = CATALOG.dataset(dataset).size
+    return min(size, config["problems"]["limit"] or size)
+
+
+def job_shards(seconds, dataset):
+    return plan.shard_names(n_problems(dataset), seconds, 3600 * config["jobs"]["hours"])
+
+
+def get_pool_blocks():
+    return plan.blocks(config["budgets"]["pool"])
+
+
+def get_all_blocks():
+    """Pool, greedy CoT and held-out samples: what is drawn of a policy."""
+    cot = [plan.COT] if "cot" in config["methods"] else []
+    held_out = [plan.DIFFICULTY] if config["difficulty"]["samples"] else []
+    return [*cot, *get_pool_blocks(), *held_out]
+
+
+def get_tree_methods():
+    return [method for method in config["methods"] if method in METHODS]
+
+
+def is_imported(policy):
+    return CATALOG.policy(policy).samples is not None
+
+
+def get_block_samples(block):
+    """How many samples per problem a block holds."""
+    if block == plan.COT:
+        return 1
+    if block == plan.DIFFICULTY:
+        return config["difficulty"]["samples"]
+    return len(plan.block_range(block))
+
+
+def get_generation_shards(dataset, policy, block):
+    if is_imported(policy):
+        return ["1-of-1"]
+    spec = CATALOG.policy(policy)
+    return job_shards(
+        plan.sampling_seconds(spec, n_problems(dataset), get_block_samples(block)), dataset
+    )
+
+
+def get_generations(dataset, policy, blocks):
+    return [
+        f"{RESULTS}/generations/{dataset}/{policy}/{block}/{shard}.parquet"
+        for block in blocks
+        for shard in get_generation_shards(dataset, policy, block)
+    ]
+
+
+def get_scores(dataset, policy, prms, blocks):
+    return [
+        f"{RESULTS}/scores/{dataset}/{policy}/{prm}/{block}/{shard}.parquet"
+        for prm in prms
+        for block in blocks
+        for shard in get_generation_shards(dataset, policy, block)
+    ]
+
+
+def get_search_blocks(method):
+    budgets = config["budgets"]["search"]
+    return plan.blocks(budgets) if METHODS[method].nested else [str(b) for b in budgets]
+
+
+def get_block_budget(block):
+    """Candidates per step that a search block adds, the N of its cost."""
+    return len(plan.block_range(block)) if "-" in block else int(block)
+
+
+def get_search_shards(dataset, policy, block):
+    spec = CATALOG.policy(policy)
+    seconds = plan.sampling_seconds(spec, n_problems(dataset), get_block_budget(block))
+    # A PRM of about the policy's size reads what the policy writes.
+    return job_shards(2 * seconds, dataset)
+
+
+def get_searches(dataset, policy):
+    return [
+        f"{RESULTS}/searches/{dataset}/{policy}/{prm}/{method}/{block}/{shard}.parquet"
+        for prm in config["prms"]
+        for method in get_tree_methods()
+        for block in get_search_blocks(method)
+        for shard in get_search_shards(dataset, policy, block)
+        if not is_imported(policy)
+    ]
+
+
+def get_samples(wildcards):
+    """Every text of a policy that has an answer in it."""
+    return {
+        "generations": get_generations(wildcards.dataset, wildcards.policy, get_all_blocks()),
+        "searches": get_searches(wildcards.dataset, wildcards.policy),
+    }
+
+
+def get_evaluated(wildcards):
+    cell = (wildcards.dataset, wildcards.policy)
+    cot = [plan.COT] if "cot" in config["methods"] else []
+    scored = "best_of_n" in config["methods"]
+    return {
+        "generations": get_generations(*cell, cot + get_pool_blocks()),
+        "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if scored else [],
+        "searches": get_searches(*cell),
+    }

@@ -1,0 +1,12 @@
+from testtime.difficulty import estimate
+from testtime.job import job
+from testtime.tables import read_parquet, write_parquet
+
+
+def main(grades, difficulty, output):
+    bins = {key: difficulty[key] for key in ("easy", "hard", "quantiles")}
+    write_parquet(estimate(read_parquet(grades), **bins), output)
+
+
+with job(snakemake.log[0]):
+    main(snakemake.input.grades, snakemake.params.difficulty, snakemake.output[0])

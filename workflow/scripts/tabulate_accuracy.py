@@ -1,0 +1,25 @@
+from testtime.evaluate import accuracy_table
+from testtime.job import job
+from testtime.samples import read_cells
+from testtime.tables import read_parquet, write_csv
+
+
+def main(outcomes, difficulty, evaluate, seed, output):
+    table = accuracy_table(
+        read_parquet(outcomes),
+        read_cells(difficulty),
+        n_resamples=evaluate["bootstrap"],
+        seed=seed,
+        level=evaluate["confidence"],
+    )
+    write_csv(table, output)
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.input.outcomes,
+        snakemake.input.difficulty,
+        snakemake.params.evaluate,
+        snakemake.params.seed,
+        snakemake.output[0],
+    )

@@ -1,0 +1,292 @@
+"""PRMs on transformers, on the CPU or one GPU.
+
+Texts are read batched by length, heads only where scores are. Padding needs no mask where it is on
+the right: a causal model's scores never see what follows them. A path that search extends is read
+from its newest step on, by the keys and values kept of its earlier ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoTokenizer, DynamicCache, PreTrainedModel
+
+from testtime import prms
+from testtime.engines.kv_pool import KvPool
+from testtime.engines.pretrained import check_loaded, loading, source
+from testtime.errors import UserError
+from testtime.prms.base import Reader
+from testtime.types import ScoreRequest, StepScores
+
+DTYPES = ("float32", "bfloat16", "float16", "auto")
+# Tokens of one batch: on the CPU what its caches like, on a GPU what keeps it busy.
+CPU_TOKENS, GPU_TOKENS = 4096, 16384
+CPU_CACHE_BYTES, GPU_CACHE_SHARE = 2**30, 0.5
+NO_SLOTS = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(eq=False)
+class _Row:
+    """One text to read.
+
+    Attributes:
+        wanted: positions of the scores asked for.
+        keep: lengths at which the text may be continued; empty if nothing shall be kept.
+        prefix: slots of what was read before.
+    """
+
+    token_ids: list[int]
+    wanted: list[int]
+    keep: list[int]
+    prefix: np.ndarray
+    scores: tuple[float, ...] = ()
+
+    @property
+    def new(self) -> int:
+        """Number of tokens still to be read."""
+        return len(self.token_ids) - len(self.prefix)
+
+
+class TransformersPrm:
+    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: PreTrainedModel,
+        reader: Reader,
+        probability,
+        context: int,
+        max_tokens: int,
+        cache_bytes: int,
+    ):
+        self.name, self.reader, self.context = name, reader, context
+        self._backbone = model.base_model
+        self._probability = probability
+        self._device = next(model.parameters()).device
+        self._max_tokens = max_tokens
+        self._pool = KvPool(cache_bytes)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
+        """Score the steps after each request's known ones, in the order of the requests.
+
+        Equal requests are read once; the tokens read are reported on the first of them. A request
+        with known steps, or for a first step alone, is a path under way: its keys and values are
+        kept, and the next request for it reads its new steps only. If they were dropped since, it
+        is read whole, and counted so.
+
+        Raises:
+            UserError: a step is blank, or a text is longer than the PRM can read.
+        """
+        rows = self._rows(list(dict.fromkeys(requests)))
+        prefixes = [row.prefix for row in rows.values()]
+        for slots in prefixes:  # what one batch keeps must not push out what the next one needs
+            self._pool.hold(slots)
+        try:
+            for batch in self._batches([row for row in rows.values() if row.wanted]):
+                self._read(batch)
+        finally:
+            for slots in prefixes:
+                self._pool.release(slots)
+        results, told = [], set()
+        for request in requests:
+            row = rows[request]
+            tokens = 0 if request in told or not row.wanted else row.new
+            told.add(request)
+            results.append(StepScores(row.scores, tokens))
+        return results
+
+    def forget(self) -> None:
+        """Drop the keys and values that were kept."""
+        self._pool.forget()
+
+    def _rows(self, requests: list[ScoreRequest]) -> dict[ScoreRequest, _Row]:
+        rows = {}
+        encoded = self.reader.read([(request.problem, request.steps) for request in requests])
+        for request, text in zip(requests, encoded, strict=True):
+            prms.check_length(text, request.problem, self.context, self.name)
+            ids, known = text.token_ids, request.known
+            under_way = known > 0 or len(request.steps) == 1
+            keep = [position + 1 for position in text.positions[known:]] if under_way else []
+            rows[request] = _Row(
+                ids, text.positions[known:], keep, self._known_prefix(ids, text.positions[:known])
+            )
+        return rows
+
+    def _known_prefix(self, token_ids: list[int], positions: Sequence[int]) -> np.ndarray:
+        for position in reversed(positions):
+            slots = self._pool.find(token_ids[: position + 1])
+            if slots is not None:
+                return slots
+        return NO_SLOTS
+
+    def _batches(self, rows: list[_Row]) -> Iterator[list[_Row]]:
+        """Rows of like lengths together; as many as the token budget takes, at least one."""
+        batch: list[_Row] = []
+        longest = 0
+        for row in sorted(rows, key=lambda row: (bool(row.keep), len(row.prefix), row.new)):
+            longest = max(longest, row.new)
+            kind = batch and bool(row.keep) == bool(batch[0].keep)
+            if batch and (not kind or longest * (len(batch) + 1) > self._max_tokens):
+                yield batch
+                batch, longest = [], row.new
+            batch.append(row)
+        if batch:
+            yield batch
+
+    def _read(self, batch: list[_Row]) -> None:
+        """Score a batch; where memory runs out, halve it for good.
+
+        Raises:
+            UserError: not even one text fits into memory.
+        """
+        try:
+            self._forward(batch)
+            return
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        tokens = max(row.new for row in batch)
+        if len(batch) == 1:
+            raise UserError(f"PRM {self.name}: no memory to read a text of {tokens} tokens")
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._max_tokens = min(self._max_tokens, tokens * len(batch)) // 2
+        half = len(batch) // 2
+        self._read(batch[:half])
+        self._read(batch[half:])
+
+    @torch.inference_mode()
+    def _forward(self, batch: list[_Row]) -> None:
+        width = max(row.new for row in batch)
+        ids = np.zeros((len(batch), width), dtype=np.int64)
+        for line, row in zip(ids, batch, strict=True):
+            line[: row.new] = row.token_ids[len(row.prefix) :]
+        keep = bool(batch[0].keep)
+        cache, mask, places = self._past([row.prefix for row in batch], width)
+        out = self._backbone(
+            input_ids=torch.from_numpy(ids).to(self._device),
+            attention_mask=mask,
+            position_ids=places,
+            past_key_values=cache if cache is not None else DynamicCache() if keep else None,
+            use_cache=keep or cache is not None,
+        )
+        wanted = [
+            index * width + position - len(row.prefix)
+            for index, row in enumerate(batch)
+            for position in row.wanted
+        ]
+        hidden = out.last_hidden_state.flatten(0, 1)[torch.tensor(wanted, device=self._device)]
+        scores = iter(self._probability(hidden).tolist())
+        for row in batch:
+            row.scores = tuple(next(scores) for _ in row.wanted)
+        if keep:
+            self._pool.store(
+                out.past_key_values,
+                [row.prefix for row in batch],
+                [row.token_ids for row in batch],
+                [row.keep for row in batch],
+            )
+
+    def _past(
+        self, prefixes: list[np.ndarray], width: int
+    ) -> tuple[DynamicCache | None, torch.Tensor | None, torch.Tensor | None]:
+        """The prefixes' keys and values; a mask and positions where they differ in length."""
+        lengths = torch.tensor([len(slots) for slots in prefixes], device=self._device)
+        longest = int(lengths.max())
+        if longest == 0:
+            return None, None, None
+        cache = self._pool.gather(prefixes)
+        if int(lengths.min()) == longest:
+            return cache, None, None
+        mask = torch.ones(len(prefixes), longest + width, dtype=torch.long, device=self._device)
+        before = torch.arange(longest, device=self._device)
+        mask[:, :longest] = before[None, :] >= (longest - lengths)[:, None]
+        places = lengths[:, None] + torch.arange(width, device=self._device)[None, :]
+        return cache, mask, places
+
+
+def load_prm(
+    model: str,
+    *,
+    format: str | None = None,
+    revision: str | None = None,
+    context: int,
+    dtype: str = "auto",
+    gpus: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    max_tokens_per_batch: int | None = None,
+    cache_bytes: int | None = None,
+) -> TransformersPrm:
+    """Load a PRM.
+
+    Args:
+        model: a local folder, which needs no network, or a hub id.
+        format: name of the format in `testtime.prms`; may be None for a local folder whose
+            architecture says it.
+        revision: commit or tag on the hub.
+        context: most tokens of one input; longer ones are refused.
+        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
+        gpus: 0 for the CPU, 1 for a GPU, None for whichever is there.
+        device: torch device, in place of `gpus`.
+        threads: CPU threads of this process.
+        max_tokens_per_batch: tokens of one batch, padding included.
+        cache_bytes: most memory for keys and values of paths under way.
+
+    Raises:
+        UserError: the model, its format or the machine does not fit; names what and why.
+    """
+    what = f"PRM {model}"
+    format = prms.detect(model, format or None)
+    if dtype not in DTYPES:
+        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
+    place = torch.device(device or _device(what, gpus))
+    if threads:
+        torch.set_num_threads(threads)
+    where = source(model, revision)
+    spec = prms.get(format)
+    with loading(what):
+        config = AutoConfig.from_pretrained(**where)
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+    longest = getattr(config, "max_position_embeddings", None)
+    if longest is not None and context > longest:
+        raise UserError(f"{what}: context {context} is more than its {longest} positions")
+    reader = spec.reader(tokenizer)
+    with loading(what):
+        loaded, info = spec.model_class().from_pretrained(
+            **where, dtype=dtype, attn_implementation="sdpa", output_loading_info=True
+        )
+    check_loaded(what, info)
+    loaded = loaded.eval().requires_grad_(False).to(place)
+    on_gpu = place.type == "cuda"
+    if cache_bytes is None:
+        free = torch.cuda.mem_get_info(place)[0] if on_gpu else 0
+        cache_bytes = int(free * GPU_CACHE_SHARE) if on_gpu else CPU_CACHE_BYTES
+    return TransformersPrm(
+        name=model,
+        model=loaded,
+        reader=reader,
+        probability=spec.head(loaded, reader),
+        context=context,
+        max_tokens=max_tokens_per_batch or (GPU_TOKENS if on_gpu else CPU_TOKENS),
+        cache_bytes=cache_bytes,
+    )
+
+
+def _device(what: str, gpus: int | None) -> str:
+    there = torch.cuda.is_available()
+    if gpus is None:
+        return "cuda" if there else "cpu"
+    if gpus > 1:
+        raise UserError(f"{what} needs {gpus} GPUs; engine transformers uses one, take engine vllm")
+    if gpus == 1 and not there:
+        raise UserError(f"{what} needs a GPU and none is visible; gpus: 0 runs it on the CPU")
+    return "cuda" if gpus else "cpu"
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # The CPU's allocator has no exception of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

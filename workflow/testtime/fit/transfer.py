@@ -1,0 +1,129 @@
+"""Does the rule carry over to a policy never seen? Leave one policy out.
+
+For each policy, the strategy per difficulty is chosen on the other policies' outcomes alone, and on
+other problems than those it is judged on: neither the policy nor the problem has been seen.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from testtime.fit.cells import STRATEGY, Cell, candidates, read_cells
+from testtime.fit.crossfit import MIN_SUPPORT, TIE, grouped_sums
+from testtime.fit.intervals import interval, percentiles
+from testtime.fit.selection import Fit, Settings, bins_of, cell_folds, cell_weights
+
+
+def transfer_table(
+    fits: Sequence[Fit], outcomes: pd.DataFrame, difficulty: pd.DataFrame, settings: Settings
+) -> pd.DataFrame:
+    """Accuracy of each policy when its strategies were chosen on the other policies.
+
+    Args:
+        fits: of `fit_study` on the same tables: the policies' own cross-fitted choices.
+        outcomes: rows of `tables/outcomes.parquet`.
+        difficulty: as for `fit_study`.
+        settings: as the fits'.
+
+    Returns:
+        Columns dataset, policy (the one left out), prm, budget, n_policies (learned from),
+        n_problems, accuracy (transferred), ci_low, ci_high, own_accuracy, lost (own minus
+        transferred), lost_low, lost_high (paired, both selections rerun in each resample). Policies
+        without another policy of their dataset, on the same problems, have no row.
+    """
+    cells = {(cell.dataset, cell.policy): cell for cell in read_cells(outcomes)}
+    rows = []
+    for fit in fits:
+        target = candidates(cells[fit.dataset, fit.policy], fit.prm, int(fit.budget))
+        others = [
+            candidates(cell, fit.prm, int(fit.budget))
+            for (dataset, policy), cell in cells.items()
+            if dataset == fit.dataset and policy != fit.policy
+        ]
+        target, others = _shared(target, others)
+        if not others or not len(target.strategies):
+            continue
+        labels, bins, _ = bins_of(target, difficulty, fit.binning, fit.prm)
+        weights = cell_weights(target, settings)
+        accuracy, values = _transfer(
+            target,
+            bins,
+            [(cell, bins_of(cell, difficulty, fit.binning, fit.prm)[1]) for cell in others],
+            cell_folds(target, bins, settings),
+            weights,
+            len(labels),
+        )
+        low, high = interval(accuracy[1:], values, weights, settings.confidence)
+        lost = fit.result.accuracy - accuracy
+        ends = percentiles(lost[1:], len(values), settings.confidence)
+        rows.append(
+            {"dataset": fit.dataset, "policy": fit.policy, "prm": fit.prm, "budget": fit.budget}
+            | {"n_policies": len(others), "n_problems": len(values), "accuracy": accuracy[0]}
+            | {"ci_low": low, "ci_high": high, "own_accuracy": fit.accuracy, "lost": lost[0]}
+            | {"lost_low": ends[0], "lost_high": ends[1]}
+        )
+    return pd.DataFrame(rows)
+
+
+def _shared(target: Cell, others: list[Cell]) -> tuple[Cell, list[Cell]]:
+    """Keep the strategies that all of them have, in the target's order, and equal problems."""
+    others = [cell for cell in others if np.array_equal(cell.problem_ids, target.problem_ids)]
+    names = [
+        list(cell.strategies[STRATEGY].itertuples(index=False, name=None))
+        for cell in (target, *others)
+    ]
+    common = set(names[0]).intersection(*names[1:])
+    kept = [name for name in names[0] if name in common]
+    return (
+        target.take(np.array([name in common for name in names[0]], dtype=bool)),
+        [
+            cell.take(np.array([known.index(name) for name in kept], dtype=int))
+            for cell, known in zip(others, names[1:], strict=True)
+        ],
+    )
+
+
+def _transfer(  # noqa: PLR0917
+    target: Cell,
+    bins: np.ndarray,
+    others: list[tuple[Cell, np.ndarray]],
+    folds: np.ndarray,
+    weights: np.ndarray,
+    n_bins: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy per resample (the study itself first), and correctness per problem."""
+    n = len(bins)
+    weights = np.concatenate([np.full((1, n), 1 / n), weights])
+    gained = np.zeros(len(weights))
+    values = np.zeros(n)
+    for fold_of in folds:
+        for fold in range(int(folds.max()) + 1):
+            inside = np.flatnonzero(fold_of == fold)
+            outside = np.flatnonzero(fold_of != fold)
+            score = np.mean(
+                [
+                    _bin_means(cell.correct[outside], own[outside], weights[:, outside], n_bins)
+                    for cell, own in others
+                ],
+                axis=0,
+            )
+            picks = np.argmax(score - TIE * np.arange(score.shape[2]), axis=2)
+            here = grouped_sums(target.correct[inside], bins[inside], n_bins, weights[:, inside])
+            gained += np.take_along_axis(here, picks[..., None], axis=2).sum(axis=(1, 2))
+            values[inside] += target.correct[inside, picks[0][bins[inside]]]
+    return gained / len(folds), values / len(folds)
+
+
+def _bin_means(
+    correct: np.ndarray, bins: np.ndarray, weights: np.ndarray, n_bins: int
+) -> np.ndarray:
+    """Mean per resample, bin and strategy; a bin with few problems takes the mean over all."""
+    n = len(bins)
+    sums = grouped_sums(correct, bins, n_bins, weights)
+    size = weights @ np.eye(n_bins)[bins]
+    overall = sums.sum(axis=1, keepdims=True) / size.sum(axis=1)[:, None, None]
+    share = MIN_SUPPORT / n * size.sum(axis=1, keepdims=True)
+    enough = size >= share
+    means = np.divide(sums, size[..., None], out=np.zeros_like(sums), where=enough[..., None])
+    return np.where(enough[..., None], means, overall)

@@ -1,0 +1,151 @@
+"""Compare two answers by what they are; None where that has to be left to math-verify."""
+
+import re
+from collections.abc import Sequence
+
+from testtime.grade.conventions import Convention
+from testtime.grade.numbers import Number, divide, inexact, pair
+from testtime.grade.values import Value
+
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d{2,}")
+_LEAST_DIGITS = 4  # significant digits that a decimal must show to stand for an exact value
+_FLOAT_NOISE = 1e-12
+_RANGES = ("tuple", "interval", "set")
+
+
+def same(a: Value, b: Value, convention: Convention) -> bool | None:
+    """Whether two values are the same answer: symmetric and reflexive.
+
+    Returns:
+        None where unequal keys leave it open, e.g. for equations that are no multiples.
+    """
+    if a.relation is not None and a.relation == b.relation:
+        return True
+    if not compatible(a.labels, b.labels):
+        return False
+    if bool(a.labels[2]) != bool(b.labels[2]) or convention.percent == "value":
+        return _percent(a, b, convention)
+    if a.kind == b.kind == "scalar":
+        return _scalars(a, b, convention)
+    if a.items and b.items:
+        return _sequences(a, b, convention)
+    if a.key == b.key:
+        return True
+    return False if _unlike(a, b) else None
+
+
+def compatible(a: Sequence[str], b: Sequence[str]) -> bool:
+    """Whether labels agree where both sides have one."""
+    return all(not x or not y or x == y for x, y in zip(a, b, strict=True))
+
+
+def _unlike(a: Value, b: Value) -> bool:
+    """Whether values with unequal keys are certainly different answers."""
+    kinds = {a.kind, b.kind}
+    if "equation" in kinds:
+        # 11a + c is not 7 = 11a + c, but two equations may have the same solutions.
+        return kinds != {"equation"}
+    if "order" in kinds:
+        return not kinds <= {"order", *_RANGES}
+    if kinds == {"text", "scalar"}:
+        # "abc" may be the word or a times b times c.
+        return not any(value.kind == "scalar" and value.key[0] == "x" for value in (a, b))
+    if kinds == {"text"}:
+        return sorted(a.key[1]) != sorted(b.key[1]) or len(a.key[1]) > 4
+    return a.certain and b.certain
+
+
+def _scalars(a: Value, b: Value, convention: Convention) -> bool | None:
+    if a.key == b.key:
+        return True
+    if a.number is not None and b.number is not None:
+        return close(a, b, convention.decimals)
+    return False if a.certain and b.certain else None
+
+
+def close(a: Value, b: Value, decimals: int) -> bool:
+    """Whether one constant is a decimal that stands for the other."""
+    x, y = pair(a.number, b.number)
+    if a.places is not None and b.places is not None:
+        # Two decimals: only the noise of a floating-point result is forgiven.
+        noisy = max(a.places, b.places) >= 10
+        return noisy and abs(x - y) <= _FLOAT_NOISE * max(abs(x), abs(y))
+    return _stands_for(a, b.number, decimals) or _stands_for(b, a.number, decimals)
+
+
+def _stands_for(decimal: Value, exact: Number, decimals: int) -> bool:
+    if decimal.places is None or decimal.places < decimals:
+        return False
+    shown = abs(inexact(decimal.number)) * 10**decimal.places
+    if shown < 10 ** (_LEAST_DIGITS - 1):
+        return False
+    x, y = inexact(decimal.number), inexact(exact)
+    half_a_unit = 0.5000001 * 10.0**-decimal.places
+    return abs(x - y) <= max(half_a_unit, _FLOAT_NOISE * abs(y))
+
+
+def _percent(a: Value, b: Value, convention: Convention) -> bool | None:
+    """Compare where a percent sign is on one side, or where it counts."""
+    options = [(_of_percent(a, form), _of_percent(b, form)) for form in ("number", "value")]
+    if convention.percent != "either":
+        options = options[:1] if convention.percent == "number" else options[1:]
+    return any(bool(_unlabelled_same(x, y, convention)) for x, y in options)
+
+
+def _unlabelled_same(a: Value, b: Value, convention: Convention) -> bool | None:
+    return same(a, b, Convention(convention.name, "number", convention.lists, convention.decimals))
+
+
+def _of_percent(value: Value, form: str) -> Value:
+    if not value.labels[2]:
+        return value
+    from testtime.grade.scalars import constant
+
+    left, base, _ = value.labels
+    if form == "number" or value.number is None:
+        return Value(**{**vars(value), "labels": (left, base, "")})
+    whole = constant(divide(value.number, type(value.number)(100)))
+    places = None if value.places is None else value.places + 2
+    return Value(**{**vars(whole), "places": places, "labels": (left, base, "")})
+
+
+def _sequences(a: Value, b: Value, convention: Convention) -> bool | None:
+    """Element by element where order counts, else each with a partner of its own."""
+    kinds = {a.kind, b.kind}
+    unordered = kinds <= {"list", "set"} and (convention.lists == "unordered" or "set" in kinds)
+    comparable = a.kind == b.kind or kinds <= {"list", "set"} or kinds == {"list", "tuple"}
+    shape = [v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")]
+    if not comparable or len(a.items) != len(b.items) or len(set(shape)) > 1:
+        ranges = kinds <= set(_RANGES) and "set" in kinds
+        return None if ranges and _has_range(a) and _has_range(b) else False
+    if not unordered:
+        return _all(same(x, y, convention) for x, y in zip(a.items, b.items, strict=True))
+    left, open_ = list(b.items), False
+    for x in a.items:
+        verdicts = [same(x, y, convention) for y in left]
+        if True in verdicts:
+            left.pop(verdicts.index(True))
+        elif None in verdicts or (_has_range(a) and _has_range(b)):
+            open_ = True
+        else:
+            return False
+    return None if open_ else True
+
+
+def _has_range(value: Value) -> bool:
+    return value.kind in ("interval", "tuple") or any(
+        item.kind in ("interval", "tuple") for item in value.items
+    )
+
+
+def _all(verdicts) -> bool | None:
+    found = list(verdicts)
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def decimal_comma(a: str, b: str) -> bool:
+    """Whether one is 1,22 and the other 1.22."""
+    pairs = ((a, b), (b, a))
+    return any(_DECIMAL_COMMA.fullmatch(x) and x.replace(",", ".") == y for x, y in pairs)

@@ -1,0 +1,127 @@
+"""Scoring: a PRM over a policy's samples, or over a file of solutions."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from testtime.engines.base import Prm
+from testtime.errors import UserError
+from testtime.progress import Progress
+from testtime.tables import read_numbered_jsonl, write_jsonl
+from testtime.types import ScoreRequest, StepScores
+
+# Texts handed to the engine at once: enough to batch by length, few enough to show progress.
+CHUNK = 4096
+
+
+def score_pool(
+    prm: Prm, problems: pd.DataFrame, generations: pd.DataFrame, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Score every sample of a pool; equal texts are read once.
+
+    Args:
+        prm: any engine's.
+        problems: problem_id, problem.
+        generations: problem_id, sample, steps (lists of texts, none blank).
+        progress: told of finished samples.
+
+    Returns:
+        In the order of `generations`: problem_id, sample, scores (list, one probability per step)
+        and prm_tokens (tokens of this whole sample as the PRM reads it). A sample without steps
+        has no scores and costs nothing.
+
+    Raises:
+        UserError: a sample's problem is not among `problems`.
+    """
+    texts = dict(zip(problems["problem_id"], problems["problem"], strict=True))
+    unknown = sorted(set(generations["problem_id"]) - set(texts))
+    if unknown:
+        raise UserError(f"samples of problem {unknown[0]!r}, which is not in the dataset")
+    requests = [
+        ScoreRequest(texts[problem_id], tuple(steps))
+        for problem_id, steps in zip(generations["problem_id"], generations["steps"], strict=True)
+    ]
+    samples_of: dict[ScoreRequest, int] = {}
+    for request in requests:
+        samples_of[request] = samples_of.get(request, 0) + 1
+    results: dict[ScoreRequest, StepScores] = {}
+    for chunk in _chunks(samples_of):
+        results |= zip(chunk, _score(prm, chunk), strict=True)
+        if progress is not None:
+            progress.update(sum(samples_of[request] for request in chunk))
+    return pd.DataFrame(
+        {
+            "problem_id": generations["problem_id"].to_numpy(),
+            "sample": generations["sample"].to_numpy(),
+            "scores": [list(results[request].scores) for request in requests],
+            "prm_tokens": pd.Series(
+                [results[request].tokens for request in requests], dtype="int64"
+            ),
+        }
+    )
+
+
+def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progress) -> None:
+    """Add `scores`, one probability per step, to each line of a file of solutions.
+
+    Args:
+        prm: any engine's.
+        path: JSON lines with problem (text) and steps (list of texts); other keys are kept.
+        output: the same lines with `scores`; written whole or not at all.
+        progress: told of finished lines.
+
+    Raises:
+        UserError: a line lacks a key or has a wrong value; names the line and the key.
+    """
+
+    def scored() -> Iterator[dict]:
+        for chunk in _chunks(row for _, row in read_numbered_jsonl(path)):
+            requests = [ScoreRequest(row["problem"], tuple(row["steps"])) for row in chunk]
+            for row, result in zip(chunk, _score(prm, requests), strict=True):
+                yield row | {"scores": list(result.scores)}
+            progress.update(len(chunk))
+
+    write_jsonl(scored(), output)
+
+
+def check_file(path: str | Path) -> int:
+    """Check every line of a file of solutions, before a model is loaded for it.
+
+    Returns:
+        The number of solutions.
+
+    Raises:
+        UserError: a line lacks a key or has a wrong value; names the line and the key.
+    """
+    count = 0
+    for number, row in read_numbered_jsonl(path):
+        _check_row(row, f"{path}, line {number}")
+        count += 1
+    return count
+
+
+def _check_row(row: dict, where: str) -> None:
+    for key, kind, allowed in (("problem", str, "a text"), ("steps", list, "a list of texts")):
+        if key not in row:
+            raise UserError(f"{where}: no {key!r}")
+        if not isinstance(row[key], kind):
+            raise UserError(f"{where}: {key!r} is {row[key]!r:.60}; allowed: {allowed}")
+    for number, step in enumerate(row["steps"], 1):
+        if not isinstance(step, str) or not step.strip():
+            raise UserError(
+                f"{where}: 'steps' has {step!r:.60} as step {number}; allowed: a text, not blank"
+            )
+
+
+def _score(prm: Prm, requests: Sequence[ScoreRequest]) -> list[StepScores]:
+    """Ask the PRM, which is not bothered with texts that have no step."""
+    asked = iter(prm.score([request for request in requests if request.steps]))
+    return [next(asked) if request.steps else StepScores((), 0) for request in requests]
+
+
+def _chunks(items) -> Iterator[list]:
+    items = iter(items)
+    while chunk := list(islice(items, CHUNK)):
+        yield chunk

@@ -1,0 +1,79 @@
+"""Search results as rows of a table, one per path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from testtime.types import SearchResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "problem_id",
+    "path",
+    "subtree",
+    "text",
+    "steps",
+    "scores",
+    "step_logprobs",
+    "logprob",
+    "tokens",
+    "finish",
+    "finished",
+    "seed",
+    "tree_policy_tokens",
+    "tree_prm_tokens",
+    "prompt_tokens",
+    "widths",
+)
+INTEGERS = (
+    "path",
+    "subtree",
+    "tokens",
+    "seed",
+    "tree_policy_tokens",
+    "tree_prm_tokens",
+    "prompt_tokens",
+)
+
+
+def to_rows(results: Iterable[SearchResult]) -> pd.DataFrame:
+    """One row per path, sorted by problem, subtree and path.
+
+    The cost of a whole tree (tree_policy_tokens, tree_prm_tokens: pruned paths included;
+    prompt_tokens: the prompt once; widths: candidates at each step) stands on each of its rows.
+    """
+    import pandas as pd  # the registry beside this module is read where pandas would be a burden
+
+    rows = [row for result in results for row in _describe(result)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = frame.astype(
+        dict.fromkeys(INTEGERS, "int64") | {"logprob": "float64", "finished": "bool"}
+    )
+    return frame.sort_values(["problem_id", "subtree", "path"], kind="stable", ignore_index=True)
+
+
+def _describe(result: SearchResult) -> list[dict]:
+    return [
+        {
+            "problem_id": result.problem_id,
+            "path": index,
+            "subtree": result.subtree,
+            "text": path.text,
+            "steps": list(path.steps),
+            "scores": list(path.scores),
+            "step_logprobs": list(path.step_logprobs),
+            "logprob": path.logprob,
+            "tokens": path.tokens,
+            "finish": path.finish,
+            "finished": path.finished,
+            "seed": path.seed,
+            "tree_policy_tokens": result.policy_tokens,
+            "tree_prm_tokens": result.prm_tokens,
+            "prompt_tokens": result.prompt_tokens,
+            "widths": list(result.widths),
+        }
+        for index, path in enumerate(result.paths)
+    ]
