@@ -29,9 +29,7 @@ def test_the_shipped_study_is_valid(shipped):
 def test_the_other_studies_are_valid_on_top_of_it(shipped, root, study):
     overlay = yaml.safe_load((root / f"workflow/studies/{study}.yaml").read_text())
     for key, value in overlay.items():
-        shipped = changed(
-            shipped, key, shipped[key] | value if isinstance(value, dict) else value
-        )
+        shipped = changed(shipped, key, shipped[key] | value if isinstance(value, dict) else value)
     validate(shipped)
 
 

@@ -1,6 +1,7 @@
 """The parts of single methods that have a formula of their own."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_rebase_shares_sum_to_the_budget_and_grow_with_the_score():
         assert min(counts) >= 0
         ranked = [c for _, c in sorted(zip(values, counts, strict=True), key=lambda x: -x[0])]
         # Rounding up from the best on: a worse path may get one more than a better one, no more.
-        assert all(a + 1 >= b for a, b in zip(ranked, ranked[1:], strict=False))
+        assert all(a + 1 >= b for a, b in pairwise(ranked))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ N_STUDIES = 3000
 
 
 def simulate(kind, n, rng):
-    """Values per problem (n, N_STUDIES) and each study's true accuracy, spread over (0.05, 0.95)."""
+    """Values per problem (n, N_STUDIES) and each study's true accuracy."""
     truth = rng.uniform(0.05, 0.95, N_STUDIES)
     if kind == "one sample":
         return (rng.random((n, N_STUDIES)) < truth).astype(float), truth

@@ -49,7 +49,8 @@ LLAMA_TEMPLATE = (
     "+ '<|end_header_id|>\n\n' + m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
 )
 QWEN_TEMPLATE = (
-    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n" + SYSTEM.replace("\\", "\\\\")
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"
+    + SYSTEM.replace("\\", "\\\\")
     + "<|im_end|>\n' }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' "
     "+ m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
 )
@@ -154,7 +155,9 @@ def _sentencepiece(folder: Path) -> int:
     learner = Tokenizer(models.BPE())
     learner.normalizer = pieces
     learner.pre_tokenizer = pre_tokenizers.Split(Regex("(?=▁)"), "isolated")
-    learner.train_from_iterator(CORPUS * 4, trainers.BpeTrainer(vocab_size=300, show_progress=False))
+    learner.train_from_iterator(
+        CORPUS * 4, trainers.BpeTrainer(vocab_size=300, show_progress=False)
+    )
     learned = json.loads(learner.to_str())["model"]
     names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     names += [name for name in learned["vocab"] if name not in names]
@@ -204,9 +207,7 @@ def _byte_level(folder: Path, split: str, special: list[str], **config) -> int:
     if config["bos_token"] == "<|begin_of_text|>":
         tokenizer.post_processor = processors.TemplateProcessing(
             "<|begin_of_text|> $A",
-            special_tokens=[
-                ("<|begin_of_text|>", tokenizer.token_to_id("<|begin_of_text|>"))
-            ],
+            special_tokens=[("<|begin_of_text|>", tokenizer.token_to_id("<|begin_of_text|>"))],
         )
     _save(folder, tokenizer, config.pop("tokenizer_class"), **config)
     return tokenizer.get_vocab_size()

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-
 from testtime.evaluate import accuracy_table, evaluate_policy
 
 SCORINGS = ("min", "last", "avg")
@@ -119,7 +118,9 @@ def measure(size: Size) -> tuple[float, float, int]:
             "policy": "p",
             "problem_id": right.index,
             "level": np.select([right >= 0.5, right < 0.1], ["easy", "hard"], "medium"),
-            "quantile": [f"q{1 + rank}" for rank in pd.qcut(right.rank(method="first"), 5).cat.codes],
+            "quantile": [
+                f"q{1 + rank}" for rank in pd.qcut(right.rank(method="first"), 5).cat.codes
+            ],
         }
     )
     accuracy_table(outcomes, difficulty, n_resamples=size.resamples, seed=0)

@@ -118,3 +118,25 @@ def get_evaluated(wildcards):
         "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if scored else [],
         "searches": get_searches(*cell),
     }
+
+
+def get_first_scores(dataset, policy, blocks):
+    return get_scores(dataset, policy, config["prms"], blocks)
+
+
+def get_first_block(get):
+    """The files of the pool's first block, for what a few samples per problem tell."""
+    first = get_pool_blocks()[:1]
+    scored = "best_of_n" in config["methods"]
+    return [path for cell in get_cells() if scored for path in get(*cell, first)]
+
+
+def get_tables():
+    """The tables that a study ends with."""
+    names = ["outcomes.parquet", "accuracy.csv", "pass_at_k.csv", "compute_optimal.csv"]
+    names += ["choices.csv", "binnings.csv", "voting.csv"]
+    if "cot" in config["methods"]:
+        names += ["frontier.csv", "overtaking.csv", "flops.csv", "gains.csv"]
+    if config["prms"] and "best_of_n" in config["methods"]:
+        names += ["prm_quality.csv", "prm_bias.csv", "prm_length.csv"]
+    return [f"{RESULTS}/tables/{name}" for name in names] + [f"{RESULTS}/lookup.json"]

@@ -11,13 +11,7 @@ BINNINGS = ("all", "level", "quantile")
 
 def main(config, inputs, output):
     outcomes, difficulty = read_parquet(inputs.outcomes), read_cells(inputs.difficulty)
-    settings = Settings(
-        seed=config["seed"],
-        folds=config["fit"]["folds"],
-        repeats=config["fit"]["repeats"],
-        bootstrap=config["evaluate"]["bootstrap"],
-        confidence=config["evaluate"]["confidence"],
-    )
+    settings = Settings.of_study(config)
     by_binning = {
         binning: fit_study(outcomes, difficulty, settings, binning=binning) for binning in BINNINGS
     }

@@ -20,6 +20,4 @@ def main(name, recipe, threads, output):
 
 
 with job(snakemake.log[0]):
-    main(
-        snakemake.params.name, snakemake.params.recipe, snakemake.threads, snakemake.output.model
-    )
+    main(snakemake.params.name, snakemake.params.recipe, snakemake.threads, snakemake.output.model)

@@ -8,4 +8,6 @@ def export_package() -> None:
     """Put this package's folder on PYTHONPATH, which Snakemake's jobs inherit."""
     folder = str(Path(__file__).resolve().parents[1])
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join([folder, *(p for p in known if p not in {"", folder})])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [folder, *(p for p in known if p not in {"", folder})]
+    )

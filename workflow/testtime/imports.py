@@ -84,9 +84,9 @@ def import_scores(
     given = rows["scores"] if "scores" in rows else [None] * len(rows)
     found = [s.get(prm) if isinstance(s, Mapping) else None for s in given]
     for where, scores in zip(rows["where"], found, strict=True):
-        if scores is None or not all(is_finite(score) for score in scores):
+        if scores is None or not all(is_finite(score) and 0 <= score <= 1 for score in scores):
             raise UserError(
-                f"{path}, {where}: no step scores of {prm!r}; allowed: "
+                f"{path}, {where}: no step scores of {prm!r}, each between 0 and 1; allowed: "
                 f'"scores": {{"{prm}": [0.9, 0.7, ...]}} in every row'
             )
     return pd.DataFrame(

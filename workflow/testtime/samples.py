@@ -12,13 +12,13 @@ GRADED = ["method", "prm", "budget", "problem_id", "path", "text"]
 
 
 def read_generations(paths: Sequence[str], columns: list[str] | None = None) -> pd.DataFrame:
-    """Stack `generations/DATASET/POLICY/BLOCK/SHARD.parquet`, adding `block`."""
-    return _stack(paths, {"block": -2}, columns)
+    """Stack `generations/DATASET/POLICY/BLOCK/SHARD.parquet`, adding those names."""
+    return _stack(paths, {"dataset": -4, "policy": -3, "block": -2}, columns)
 
 
 def read_scores(paths: Sequence[str]) -> pd.DataFrame:
-    """Stack `scores/DATASET/POLICY/PRM/BLOCK/SHARD.parquet`, adding `prm` and `block`."""
-    return _stack(paths, {"prm": -3, "block": -2})
+    """Stack `scores/DATASET/POLICY/PRM/BLOCK/SHARD.parquet`, adding those names."""
+    return _stack(paths, {"dataset": -5, "policy": -4, "prm": -3, "block": -2})
 
 
 def read_searches(paths: Sequence[str], columns: list[str] | None = None) -> pd.DataFrame:

@@ -77,7 +77,8 @@ def wilson(
         p = successes / n
         centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    # At none or all of n the end is exact; rounding would leave it 1e-19 away.
+    return np.where(p <= 0, p, centre - half), np.where(p >= 1, p, centre + half)
 
 
 def effective_n(values: np.ndarray) -> np.ndarray:

@@ -39,9 +39,7 @@ class Prm(Protocol):
         """
 
 
-def sample(
-    policy: Policy, requests: Iterable[Request]
-) -> Iterator[tuple[int, list[Continuation]]]:
+def sample(policy: Policy, requests: Iterable[Request]) -> Iterator[tuple[int, list[Continuation]]]:
     """Submit all requests, yield (index of the request, its children) as they complete."""
     tickets = {policy.submit(request): index for index, request in enumerate(requests)}
     while tickets:

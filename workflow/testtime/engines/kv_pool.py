@@ -44,6 +44,12 @@ class KvPool:
             self._entries.move_to_end(key)
         return slots
 
+    def drop(self, token_ids: Sequence[int], slots: np.ndarray | None) -> None:
+        """Forget this prefix if it still has these slots, as `find` gave them."""
+        if slots is not None and self._entries.get(key := key_of(token_ids)) is slots:
+            del self._entries[key]
+            self.release(slots)
+
     def gather(self, prefixes: list[np.ndarray]) -> DynamicCache:
         """The prefixes as a cache of one row each, padded on the left to the longest."""
         longest = max(len(slots) for slots in prefixes)

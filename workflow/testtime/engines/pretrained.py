@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers.utils import cached_file
+
 from testtime.errors import UserError
 
 
@@ -16,6 +19,28 @@ def source(model: str, revision: str | None) -> dict:
         "local_files_only": local,
         "trust_remote_code": False,
     }
+
+
+def load_tokenizer(where: dict) -> PreTrainedTokenizerBase:
+    """The tokenizer as its tokenizer.json says.
+
+    AutoTokenizer builds some families' (Qwen2's) anew from their vocabulary and their own rules,
+    whatever the file says; it is asked only where there is no such file.
+
+    Args:
+        where: what `source` gave.
+    """
+    model, *_ = where.values()
+    options = {key: where[key] for key in ("revision", "local_files_only")}
+    found = cached_file(
+        model,
+        "tokenizer.json",
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        **options,
+    )
+    return (PreTrainedTokenizerFast if found else AutoTokenizer).from_pretrained(**where)
 
 
 @contextmanager

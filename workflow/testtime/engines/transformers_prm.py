@@ -5,51 +5,33 @@ the right: a causal model's scores never see what follows them. A path that sear
 from its newest step on, by the keys and values kept of its earlier ones.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import AutoConfig, DynamicCache, PreTrainedModel
 
 from testtime import prms
 from testtime.engines.kv_pool import KvPool
-from testtime.engines.pretrained import check_loaded, loading, source
+from testtime.engines.prm_rows import Row, batches, share
+from testtime.engines.pretrained import check_loaded, load_tokenizer, loading, source
 from testtime.errors import UserError
-from testtime.prms.base import Reader
+from testtime.prms.base import Encoded, Reader
 from testtime.types import ScoreRequest, StepScores
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
 # Tokens of one batch: on the CPU what its caches like, on a GPU what keeps it busy.
 CPU_TOKENS, GPU_TOKENS = 4096, 16384
 CPU_CACHE_BYTES, GPU_CACHE_SHARE = 2**30, 0.5
-NO_SLOTS = np.zeros(0, dtype=np.int64)
-
-
-@dataclass(eq=False)
-class _Row:
-    """One text to read.
-
-    Attributes:
-        wanted: positions of the scores asked for.
-        keep: lengths at which the text may be continued; empty if nothing shall be kept.
-        prefix: slots of what was read before.
-    """
-
-    token_ids: list[int]
-    wanted: list[int]
-    keep: list[int]
-    prefix: np.ndarray
-    scores: tuple[float, ...] = ()
-
-    @property
-    def new(self) -> int:
-        """Number of tokens still to be read."""
-        return len(self.token_ids) - len(self.prefix)
 
 
 class TransformersPrm:
-    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`."""
+    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`.
+
+    Attributes:
+        tokens_fed: tokens that the model has read in all, each once.
+    """
 
     def __init__(
         self,
@@ -68,75 +50,80 @@ class TransformersPrm:
         self._device = next(model.parameters()).device
         self._max_tokens = max_tokens
         self._pool = KvPool(cache_bytes)
+        self.tokens_fed = 0
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
         """Score the steps after each request's known ones, in the order of the requests.
 
-        Equal requests are read once; the tokens read are reported on the first of them. A request
+        Equal requests are read once; their tokens are reported on the first of them. A request
         with known steps, or for a first step alone, is a path under way: its keys and values are
         kept, and the next request for it reads its new steps only. If they were dropped since, it
-        is read whole, and counted so.
+        is read whole, and counted so. What different requests have in common is read once, but
+        counted for each, so that counts do not depend on what happens to be asked for together.
 
         Raises:
             UserError: a step is blank, or a text is longer than the PRM can read.
         """
-        rows = self._rows(list(dict.fromkeys(requests)))
-        prefixes = [row.prefix for row in rows.values()]
-        for slots in prefixes:  # what one batch keeps must not push out what the next one needs
-            self._pool.hold(slots)
+        unique = [r for r in dict.fromkeys(requests) if r.known < len(r.steps)]
+        texts = self.reader.read([(request.problem, request.steps) for request in unique])
+        held: list[np.ndarray] = []
+        rows = {}
+        for request, text in zip(unique, texts, strict=True):
+            prms.check_length(text, request.problem, self.context, self.name)
+            rows[request] = self._row(request, text, held)
+        results = {request: StepScores((), 0) for request in requests}
+        tokens = {request: row.new for request, row in rows.items()}
         try:
-            for batch in self._batches([row for row in rows.values() if row.wanted]):
-                self._read(batch)
+            self._read_all(list(rows.values()), held)
         finally:
-            for slots in prefixes:
+            for slots in held:
                 self._pool.release(slots)
-        results, told = [], set()
-        for request in requests:
-            row = rows[request]
-            tokens = 0 if request in told or not row.wanted else row.new
-            told.add(request)
-            results.append(StepScores(row.scores, tokens))
-        return results
+        for request, text in zip(unique, texts, strict=True):
+            wanted = text.positions[request.known :]
+            scores = tuple(rows[request].score_at(position) for position in wanted)
+            results[request] = StepScores(scores, 0)
+        return [replace(results[request], tokens=tokens.pop(request, 0)) for request in requests]
 
     def forget(self) -> None:
         """Drop the keys and values that were kept."""
         self._pool.forget()
 
-    def _rows(self, requests: list[ScoreRequest]) -> dict[ScoreRequest, _Row]:
-        rows = {}
-        encoded = self.reader.read([(request.problem, request.steps) for request in requests])
-        for request, text in zip(requests, encoded, strict=True):
-            prms.check_length(text, request.problem, self.context, self.name)
-            ids, known = text.token_ids, request.known
-            under_way = known > 0 or len(request.steps) == 1
-            keep = [position + 1 for position in text.positions[known:]] if under_way else []
-            rows[request] = _Row(
-                ids, text.positions[known:], keep, self._known_prefix(ids, text.positions[:known])
-            )
-        return rows
-
-    def _known_prefix(self, token_ids: list[int], positions: Sequence[int]) -> np.ndarray:
-        for position in reversed(positions):
-            slots = self._pool.find(token_ids[: position + 1])
+    def _row(self, request: ScoreRequest, text: Encoded, held: list[np.ndarray]) -> Row:
+        ids, known = text.token_ids, request.known
+        under_way = known > 0 or len(request.steps) == 1
+        row = Row(
+            token_ids=ids,
+            wanted=text.positions[known:],
+            keep=[position + 1 for position in text.positions[known:]] if under_way else [],
+        )
+        for position in reversed(text.positions[:known]):
+            slots = self._pool.find(ids[: position + 1])
             if slots is not None:
-                return slots
-        return NO_SLOTS
+                row.prefix = self._hold(slots, held)
+                break
+        return row
 
-    def _batches(self, rows: list[_Row]) -> Iterator[list[_Row]]:
-        """Rows of like lengths together; as many as the token budget takes, at least one."""
-        batch: list[_Row] = []
-        longest = 0
-        for row in sorted(rows, key=lambda row: (bool(row.keep), len(row.prefix), row.new)):
-            longest = max(longest, row.new)
-            kind = batch and bool(row.keep) == bool(batch[0].keep)
-            if batch and (not kind or longest * (len(batch) + 1) > self._max_tokens):
-                yield batch
-                batch, longest = [], row.new
-            batch.append(row)
-        if batch:
-            yield batch
+    def _hold(self, slots: np.ndarray, held: list[np.ndarray]) -> np.ndarray:
+        """Slots that nothing which is kept meanwhile may push out."""
+        self._pool.hold(slots)
+        held.append(slots)
+        return slots
 
-    def _read(self, batch: list[_Row]) -> None:
+    def _read_all(self, rows: list[Row], held: list[np.ndarray]) -> None:
+        shared = []
+        for level in share(rows):
+            for row in level:
+                if row.parent is not None:
+                    slots = self._pool.find(row.parent.token_ids)
+                    # Where the pool had no room for it, the parent's tokens are read once more.
+                    row.prefix = row.parent.prefix if slots is None else self._hold(slots, held)
+                    shared.append((row.parent.token_ids, slots))
+            for batch in batches(level, self._max_tokens):
+                self._read(batch)
+        for token_ids, slots in shared:
+            self._pool.drop(token_ids, slots)
+
+    def _read(self, batch: list[Row]) -> None:
         """Score a batch; where memory runs out, halve it for good.
 
         Raises:
@@ -159,7 +146,7 @@ class TransformersPrm:
         self._read(batch[half:])
 
     @torch.inference_mode()
-    def _forward(self, batch: list[_Row]) -> None:
+    def _forward(self, batch: list[Row]) -> None:
         width = max(row.new for row in batch)
         ids = np.zeros((len(batch), width), dtype=np.int64)
         for line, row in zip(ids, batch, strict=True):
@@ -181,7 +168,8 @@ class TransformersPrm:
         hidden = out.last_hidden_state.flatten(0, 1)[torch.tensor(wanted, device=self._device)]
         scores = iter(self._probability(hidden).tolist())
         for row in batch:
-            row.scores = tuple(next(scores) for _ in row.wanted)
+            row.scores = {position: next(scores) for position in row.wanted}
+        self.tokens_fed += sum(row.new for row in batch)
         if keep:
             self._pool.store(
                 out.past_key_values,
@@ -250,7 +238,7 @@ def load_prm(
     spec = prms.get(format)
     with loading(what):
         config = AutoConfig.from_pretrained(**where)
-        tokenizer = AutoTokenizer.from_pretrained(**where)
+        tokenizer = load_tokenizer(where)
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and context > longest:
         raise UserError(f"{what}: context {context} is more than its {longest} positions")

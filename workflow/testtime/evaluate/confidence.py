@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from testtime.evaluate.scoring import path_scores
+from testtime.evaluate.scoring import flatten, reduce_steps
 
 SCORINGS = ("avg", "min")
 
@@ -40,9 +40,9 @@ def confidence(generations: pd.DataFrame, scorings: Iterable[str]) -> np.ndarray
     columns = []
     for scoring in scorings:
         if scoring == "avg":
-            columns.append(np.exp(generations["logprob"].to_numpy(dtype=float)))
+            logs = generations["logprob"].to_numpy(dtype=float)
         else:
-            steps = generations["step_logprobs"].to_numpy()
-            worst = np.exp(path_scores(steps, [scoring])[:, 0])
-            columns.append(np.where([len(s) > 0 for s in steps], worst, 0.0))
+            flat, lengths = flatten(generations["step_logprobs"].to_numpy())
+            logs = reduce_steps(flat, lengths, scoring, empty=-np.inf)
+        columns.append(np.exp(logs))
     return np.stack(columns, axis=1)

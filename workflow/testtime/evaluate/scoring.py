@@ -9,6 +9,7 @@ from testtime.errors import UserError
 SCORINGS = ("min", "last", "avg")
 # Scores that agree so far are equal, as in the searches: a PRM's rounding differs with the batch.
 SCORE_DIGITS = 6
+ROUNDING = 1e-5  # how far half-precision arithmetic may leave 0 to 1
 
 
 def path_scores(
@@ -25,30 +26,48 @@ def path_scores(
         Array (n_paths, n_scorings).
 
     Raises:
-        UserError: a score is not a number.
+        UserError: a score is not between 0 and 1.
     """
-    scorings = list(scorings)
+    flat, lengths = flatten(steps)
+    wrong = ~((flat >= -ROUNDING) & (flat <= 1 + ROUNDING))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        path = int(np.searchsorted(np.cumsum(lengths), first, side="right"))
+        raise UserError(f"{what}, row {path}: step score {flat[first]} is not allowed; 0 to 1 are")
+    columns = [reduce_steps(flat, lengths, scoring, empty=0.0) for scoring in scorings]
+    return np.stack(columns, axis=1).clip(0.0, 1.0).round(SCORE_DIGITS)
+
+
+def flatten(steps: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """All values of all paths in one array, and the number of values of each path."""
     lengths = np.fromiter(map(len, steps), dtype=np.int64, count=len(steps))
-    filled = np.flatnonzero(lengths)
-    scores = np.zeros((len(steps), len(scorings)))
-    if len(filled) == 0:
-        return scores
-    flat = np.concatenate([np.asarray(steps[i], dtype=float) for i in filled])
-    ends = np.cumsum(lengths[filled])
+    if lengths.sum() == 0:
+        return np.zeros(0), lengths
+    filled = [np.asarray(values, dtype=float) for values in steps if len(values)]
+    return np.concatenate(filled), lengths
+
+
+def reduce_steps(flat: np.ndarray, lengths: np.ndarray, scoring: str, empty: float) -> np.ndarray:
+    """One value per path: the smallest, the last or the mean of its steps, `empty` without steps.
+
+    Args:
+        flat: of `flatten`.
+        lengths: of `flatten`.
+        scoring: among SCORINGS.
+        empty: value of a path without steps.
+    """
+    if scoring not in SCORINGS:
+        raise UserError(f"scoring {scoring!r} is not known; allowed: {', '.join(SCORINGS)}")
+    values = np.full(len(lengths), empty)
+    filled = lengths > 0
+    ends = np.cumsum(lengths)[filled]
     starts = ends - lengths[filled]
-    if np.isnan(flat).any():
-        worst = filled[np.searchsorted(ends, np.flatnonzero(np.isnan(flat))[0], side="right")]
-        raise UserError(f"{what}, row {worst}: a step's score is not a number; allowed: 0 to 1")
-    for column, scoring in enumerate(scorings):
-        scores[filled, column] = _reduce(flat, starts, ends, scoring)
-    return scores.round(SCORE_DIGITS)
-
-
-def _reduce(flat: np.ndarray, starts: np.ndarray, ends: np.ndarray, scoring: str) -> np.ndarray:
+    if len(flat) == 0:
+        return values
     if scoring == "min":
-        return np.minimum.reduceat(flat, starts)
-    if scoring == "last":
-        return flat[ends - 1]
-    if scoring == "avg":
-        return np.add.reduceat(flat, starts) / (ends - starts)
-    raise UserError(f"scoring {scoring!r} is not known; allowed: {', '.join(SCORINGS)}")
+        values[filled] = np.minimum.reduceat(flat, starts)
+    elif scoring == "last":
+        values[filled] = flat[ends - 1]
+    else:
+        values[filled] = np.add.reduceat(flat, starts) / lengths[filled]
+    return values

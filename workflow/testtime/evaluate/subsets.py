@@ -36,7 +36,7 @@ class Subsets:
     """Subsets to average over.
 
     Attributes:
-        members: array (n_subsets, n), 1.0 where the subset holds the sample.
+        members: array (n, n_subsets), 1.0 where the subset holds the sample.
         groups: subsets come in so many equal, independent groups; 0 where they are all there are.
     """
 
@@ -62,6 +62,6 @@ def choose_subsets(n: int, k: int, at_least: int, seed: int) -> Subsets:
         groups = max(2, ceil(at_least / pieces))
         orders = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (groups, 1)), axis=1)
         chosen = orders[:, : pieces * k].reshape(-1, k)
-    members = np.zeros((len(chosen), n))
-    np.put_along_axis(members, chosen, 1.0, axis=1)
+    members = np.zeros((n, len(chosen)))
+    np.put_along_axis(members, chosen.T, 1.0, axis=0)
     return Subsets(members, groups)

@@ -5,11 +5,13 @@ Classes that tie share the choice.
 """
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from testtime.evaluate import majority
 from testtime.evaluate.subsets import Subsets, choose_subsets, miss_probability
 
 TIE = 1e-9  # relative difference of summed scores that rounding alone can make
+CHUNK = 256  # subsets at a time, so that many classes' sums stay in the processor's cache
 
 
 def majority_vote(
@@ -50,6 +52,8 @@ def majority_vote(
     return expected.clip(0.0, 1.0), error
 
 
+# The products are small: threads of a linear algebra library would only wait for each other.
+@threadpool_limits.wrap(limits=1)
 def weighted_vote(
     classes: np.ndarray,
     correct: np.ndarray,
@@ -67,7 +71,7 @@ def weighted_vote(
     Args:
         classes: array (n_problems, n) of class numbers, -1 without an answer.
         correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
-        weights: array (n_problems, n, n_weightings).
+        weights: array (n_problems, n, n_weightings), none negative.
         k: subset size, at most n.
         subsets: how many random subsets at least.
         seeds: array (n_problems,), one per problem.
@@ -115,37 +119,34 @@ def _winners(
     """Correctness of the winning class in each subset under each weighting, ties shared.
 
     Args:
-        members: array (n_subsets, n).
-        places: per class, the columns of its samples in `members`.
-        weights: per class, array (n_samples, n_weightings).
+        members: array (n, n_subsets), see `Subsets`.
+        places: per class, the rows of its samples in `members`.
+        weights: per class, array (n_samples, n_weightings), none negative.
         right: correctness of each class.
 
     Returns:
-        Array (n_subsets, n_weightings).
+        Array (n_weightings, n_subsets).
     """
-    shape = (len(members), weights[0].shape[1])
-    best, share, ties = np.full(shape, -np.inf), np.zeros(shape), np.ones(shape)
-    for columns, weight, is_right in zip(places, weights, right, strict=True):
-        drawn = members[:, columns]
-        total = drawn @ weight
-        slack = TIE * np.abs(total)
-        absent = ~drawn.any(axis=1)
-        total[absent], slack[absent] = -np.inf, 0.0
-        # -inf minus -inf: a class that is absent neither leads nor ties.
-        with np.errstate(invalid="ignore"):
-            lead = total - best
-        ahead = lead > slack
-        level = np.abs(lead) <= slack
-        np.copyto(best, total, where=ahead)
-        np.copyto(share, is_right, where=ahead)
-        np.copyto(ties, 1.0, where=ahead)
-        np.add(share, is_right, out=share, where=level)
-        np.add(ties, 1.0, out=ties, where=level)
-    return share / ties
+    drawn = [members[rows] for rows in places]
+    parts = []
+    for start in range(0, members.shape[1], CHUNK):
+        here = [d[:, start : start + CHUNK] for d in drawn]
+        totals = np.stack([w.T @ d for w, d in zip(weights, here, strict=True)])
+        best = totals.max(axis=0)
+        winners = totals >= best * (1 - TIE)
+        # Where all totals are 0, a class without a sample in the subset must not win.
+        blank = np.flatnonzero((best <= 0).any(axis=0))
+        if len(blank):
+            present = np.stack([d[:, blank].any(axis=0) for d in here])
+            winners[:, :, blank] &= present[:, None, :]
+        ties = winners.sum(axis=0, dtype=np.int32)
+        won = np.tensordot(right[right > 0], winners[right > 0], axes=1)
+        parts.append(won / np.maximum(ties, 1))
+    return np.concatenate(parts, axis=1)
 
 
 def _summarise(won: np.ndarray, chosen: Subsets) -> tuple[np.ndarray, np.ndarray]:
     if chosen.exact:
-        return won.mean(axis=0), np.zeros(won.shape[1])
-    groups = won.reshape(chosen.groups, -1, won.shape[1]).mean(axis=1)
-    return groups.mean(axis=0), groups.std(axis=0, ddof=1) / np.sqrt(chosen.groups)
+        return won.mean(axis=1), np.zeros(len(won))
+    groups = won.reshape(len(won), chosen.groups, -1).mean(axis=2)
+    return groups.mean(axis=1), groups.std(axis=1, ddof=1) / np.sqrt(chosen.groups)

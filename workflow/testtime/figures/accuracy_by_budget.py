@@ -1,6 +1,7 @@
 """Accuracy against budget: a panel per policy and PRM, a line per method."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from testtime.figures.data import (
@@ -87,7 +88,7 @@ def draw_accuracy_by_budget(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_methods(ax, data: pd.DataFrame, methods: list[str]) -> None:  # noqa: ANN001
+def draw_methods(ax: Axes, data: pd.DataFrame, methods: list[str]) -> None:
     """Every method's line; greedy CoT, which has no budget, as a level across the panel."""
     for method in methods:
         chosen = data[data["method"] == method]
@@ -103,9 +104,17 @@ def draw_methods(ax, data: pd.DataFrame, methods: list[str]) -> None:  # noqa: A
             line(ax, chosen, look(method))
 
 
-def note_problems(ax, data: pd.DataFrame, prefix: str = "") -> None:  # noqa: ANN001
+def note_problems(ax: Axes, data: pd.DataFrame, prefix: str = "") -> None:
     """The number of problems, in the panel's corner."""
     text = ", ".join(filter(None, [prefix, f"{int(data['n_problems'].max())} problems"]))
     ax.text(
-        0.98, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=6, color="#666"
+        0.98,
+        0.03,
+        text,
+        transform=ax.transAxes,
+        ha="right",
+        va="bottom",
+        fontsize=6,
+        color="#555",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.6},
     )

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from testtime.figures.accuracy_by_budget import COLUMNS, note_problems
-from testtime.figures.data import on_every_prm, one_line_per_method, unique
+from testtime.figures.data import in_order, on_every_prm, one_line_per_method, unique
 from testtime.figures.style import (
     count,
     legend,
@@ -45,8 +45,9 @@ def accuracy_by_policy_size_data(
     rows = rows[(rows["budget"] == budget) | (rows["method"] == "cot")]
     data = on_every_prm(rows[[*COLUMNS, "n_problems"]], prms)
     data = data.assign(parameters=data["policy"].map(policies), shown_budget=budget)
-    order = ["dataset", "prm", "method", "parameters", "policy"]
-    return data.sort_values(order, kind="stable").reset_index(drop=True)
+    data = data.sort_values(["method", "parameters", "policy"], kind="stable")
+    data = in_order(data, "prm", prms)
+    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
 
 
 @styled
@@ -69,7 +70,8 @@ def draw_accuracy_by_policy_size(data: pd.DataFrame) -> Figure:
                 if len(chosen):
                     line(ax, chosen, look(method), x="parameters")
             ax.set_xscale("log")
-            ax.set_xticks(list(labels), list(labels.values()), rotation=30, ha="right")
+            tilt = {"rotation": 30, "ha": "right"} if len(labels) > 5 else {}
+            ax.set_xticks(list(labels), list(labels.values()), **tilt)
             ax.xaxis.set_minor_locator(NullLocator())
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
             if row == 0 and prm != "none":

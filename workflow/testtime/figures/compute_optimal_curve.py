@@ -1,6 +1,8 @@
 """Compute-optimal TTS against majority voting and best-of-N, by budget and by FLOPs."""
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -85,10 +87,7 @@ def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
                 if x == "budget":
                     budget_axis(ax, data["budget"])
                 else:
-                    ax.set_xscale("log")
-                    ax.xaxis.set_major_locator(LogLocator(numticks=4))
-                    ax.xaxis.set_minor_formatter(NullFormatter())
-                    ax.set_xlabel("FLOPs per problem")
+                    _flops_axis(ax, data["flops"])
                 percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
                 if j == 0:
                     ax.set_title(policy)
@@ -98,3 +97,21 @@ def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
     title = f"Best-of-N with PRM {', '.join(sorted(prms))}" if prms else None
     legend(figure, methods, title=title)
     return figure
+
+
+def _flops_axis(ax: Axes, flops: pd.Series) -> None:
+    """The same log axis for every policy, so that policies compare at equal FLOPs."""
+    low, high = flops[flops > 0].min(), flops.max()
+    ax.set_xscale("log")
+    ax.set_xlim(low / 1.5, high * 1.5)
+    decades = np.log10(high / low)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 1.5 else (1.0, 3.0)))
+    ax.xaxis.set_major_formatter(_power)
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("FLOPs per problem")
+
+
+def _power(value: float, _: int) -> str:
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    factor = round(value / 10**exponent)
+    return f"$10^{{{exponent}}}$" if factor == 1 else f"${factor}{{\\cdot}}10^{{{exponent}}}$"

@@ -59,6 +59,8 @@ def one_line_per_method(accuracy: pd.DataFrame, scoring: str, vote: str) -> pd.D
 
     Args:
         accuracy: rows of `accuracy.csv`.
+        scoring: wanted scoring.
+        vote: wanted vote.
     """
     pairs = accuracy[["method", "scoring", "vote"]].drop_duplicates()
     kept = []

@@ -1,6 +1,7 @@
 """The lookup as a heat map: policy × difficulty × budget -> strategy."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
@@ -86,12 +87,12 @@ def draw_lookup_heatmap(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _tint(color: str, strength: float = 0.45) -> tuple[float, ...]:
+def _tint(color: str, strength: float = 0.4) -> tuple[float, ...]:
     """The method's colour mixed with white, so that black text stays legible on it."""
     return tuple(1 - strength * (1 - part) for part in to_rgb(color))
 
 
-def _cell(ax, x: int, y: int, cell: dict) -> None:  # noqa: ANN001
+def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
     ax.add_patch(Rectangle((x, y), 1, 1, facecolor=_tint(look(cell["method"]).color), ec="white"))
     lines = ["–" if not cell["n_problems"] else f"{100 * cell['accuracy']:.0f}%"]
     how = " ".join(part for part in (cell["scoring"], cell["vote"]) if part != "none")

@@ -1,6 +1,7 @@
 """The TTS methods as a diagram, for N = 4 candidates and beam width M = 2."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -24,6 +25,7 @@ NOTES = {
     "beam_search": "N candidates a step; the best\nN/M of all are kept",
     "dvts": "N/M subtrees; in each the\nbest one of M is kept",
 }
+BARE = {"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8}
 COLUMNS = ["method", "note", "node", "parent", "x", "depth", "score", "state"]
 
 
@@ -90,7 +92,7 @@ def draw_methods_diagram(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panel(ax, rows: pd.DataFrame, color: str) -> None:  # noqa: ANN001
+def _panel(ax: Axes, rows: pd.DataFrame, color: str) -> None:
     where = {row.node: (row.x, -row.depth) for row in rows.itertuples()}
     for row in rows.itertuples():
         x, y = where[row.node]
@@ -107,7 +109,8 @@ def _panel(ax, rows: pd.DataFrame, color: str) -> None:  # noqa: ANN001
         ax.plot(x, y, marker, markersize=7, mfc=face, mec=edge, zorder=2)
         if pd.notna(row.score):
             tone = "#999999" if pruned else "#222222"
-            ax.text(x + 0.17, y - 0.05, f".{10 * row.score:.0f}", fontsize=6, va="top", color=tone)
+            text = f".{10 * row.score:.0f}"
+            ax.text(x + 0.16, y - 0.1, text, fontsize=6, va="top", color=tone, bbox=BARE, zorder=3)
     ax.set(xlim=(-0.4, 3.6), ylim=(-DEPTH - 0.4, 0.4), xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from testtime.figures.data import by_size, in_order
-from testtime.figures.style import LEVELS, nothing, panels, percent_axis, styled
+from testtime.figures.style import LEVELS, nothing, panels, percent_axis, place_legend, styled
 
 N_BINS = 5
 
@@ -55,40 +58,43 @@ def draw_pass_at_1_distribution(data: pd.DataFrame) -> Figure:
         return nothing("no Pass@1 was estimated")
     rows = list(dict.fromkeys(data["dataset"]))
     columns = list(dict.fromkeys(data["policy"]))
+    top = data.loc[data["kind"] == "bin", "share"].max()
     figure, axes = panels(len(rows), len(columns), size=(1.75, 1.8), sharex=True, sharey=True)
     for row, dataset in enumerate(rows):
         for column, policy in enumerate(columns):
             here = data[(data["dataset"] == dataset) & (data["policy"] == policy)]
-            _panel(axes[row, column], here)
+            _panel(axes[row, column], here, top)
             if row == 0:
                 axes[row, column].set_title(policy)
+            axes[row, column].set_ylim(-0.12 * top, 1.12 * top)
             percent_axis(axes[row, column], f"{dataset}\nProblems (%)" if column == 0 else None)
     figure.supxlabel("Pass@1 (%)")
+    fifths = data.loc[data["kind"] == "quantile", "name"].nunique()
+    handles = [Patch(color=color, alpha=0.5) for color in LEVELS.values()]
+    handles.append(Line2D([], [], color="#333", marker="|"))
+    names = [level.capitalize() for level in LEVELS]
+    place_legend(figure, handles, [*names, f"{fifths} equally large bins"])
     return figure
 
 
-def _panel(ax, here: pd.DataFrame) -> None:  # noqa: ANN001
+def _panel(ax: Axes, here: pd.DataFrame, top: float) -> None:
     bins = here[here["kind"] == "bin"]
     if bins.empty:
         return
     easy, hard = bins["easy"].iloc[0], bins["hard"].iloc[0]
     for low, high, level in ((0, hard, "hard"), (hard, easy, "medium"), (easy, 1, "easy")):
         ax.axvspan(low, high, color=LEVELS[level], alpha=0.35, linewidth=0)
-        if high - low > 0.15:
-            ax.text((low + high) / 2, 0.985, level, ha="center", va="top", fontsize=6, color="#555")
     widths = bins["high"] - bins["low"]
     ax.bar(bins["low"], bins["share"], widths * 0.92, align="edge", color="#4C72B0", zorder=2)
     for low, width, share, n in zip(
         bins["low"], widths, bins["share"], bins["n_problems"], strict=True
     ):
-        ax.text(low + width * 0.46, share + 0.015, str(n), ha="center", fontsize=6)
+        ax.text(low + width * 0.46, share + 0.015 * top, str(n), ha="center", fontsize=6)
     for index, (low, high) in enumerate(
         here.loc[here["kind"] == "quantile", ["low", "high"]].itertuples(index=False, name=None)
     ):
-        height = -0.04 - 0.02 * (index % 2)
+        height = top * (-0.045 - 0.035 * (index % 2))
         ax.plot([low, high], [height, height], "|-", color="#333", linewidth=1, markersize=4)
-    ax.set_ylim(-0.09, 1)
     ax.set_xlim(0, 1)
-    ax.set_yticks(np.arange(0, 1.01, 0.25))
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     ax.grid(visible=False, axis="x")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
@@ -104,7 +105,7 @@ def draw_prm_biases(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _lengths(ax, rows: pd.DataFrame, prms: list[str]) -> None:  # noqa: ANN001
+def _lengths(ax: Axes, rows: pd.DataFrame, prms: list[str]) -> None:
     ax.axhline(1, color="#555", linewidth=0.8)
     for row in rows.itertuples():
         place = prms.index(row.prm)
@@ -115,7 +116,7 @@ def _lengths(ax, rows: pd.DataFrame, prms: list[str]) -> None:  # noqa: ANN001
     ax.set_xticks([])
 
 
-def _scores(ax, rows: pd.DataFrame, color: str, marker: str) -> None:  # noqa: ANN001
+def _scores(ax: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
     for kind, dashes in ((WRONG, "-"), (RIGHT, "--")):
         chosen = rows[rows["kind"] == kind].sort_values("tokens")
         ax.plot(chosen["tokens"], chosen["value"], dashes, color=color, marker=marker)

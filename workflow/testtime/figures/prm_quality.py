@@ -2,12 +2,20 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testtime.figures.accuracy_by_budget import note_problems
-from testtime.figures.data import INTERVAL, QUALITIES, by_size, in_order, quality_column, unique
-from testtime.figures.data import one_line_per_method
+from testtime.figures.data import (
+    INTERVAL,
+    QUALITIES,
+    by_size,
+    in_order,
+    one_line_per_method,
+    quality_column,
+    unique,
+)
 from testtime.figures.style import (
     error_bars,
     legend,
@@ -79,14 +87,20 @@ def draw_prm_quality(data: pd.DataFrame) -> Figure:
         return nothing("no PRM has both a measured quality and an accuracy")
     rows, columns = unique(data, "dataset"), unique(data, "policy")
     methods = methods_in_order(data["method"])
+    span = data["quality"].max() - data["quality"].min() or 0.1
+    ends = data.groupby("dataset").agg(low=("ci_low", "min"), high=("ci_high", "max"))
     figure, axes = panels(len(rows), len(columns), size=(1.8, 1.8), sharex=True, sharey="row")
     for row, dataset in enumerate(rows):
         for column, policy in enumerate(columns):
             ax = axes[row, column]
             here = data[(data["dataset"] == dataset) & (data["policy"] == policy)]
-            for method in methods:
-                _points(ax, here[here["method"] == method], method)
+            for i, method in enumerate(methods):
+                dodge = (i - (len(methods) - 1) / 2) * 0.02 * span
+                _points(ax, here[here["method"] == method], method, dodge)
             _name_prms(ax, here)
+            # Room above the points for the PRMs' names.
+            low, high = ends.loc[dataset]
+            ax.set_ylim(low - 0.1 * (high - low), high + 0.6 * (high - low))
             if row == 0:
                 ax.set_title(policy)
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
@@ -99,19 +113,19 @@ def draw_prm_quality(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _points(ax, points: pd.DataFrame, method: str) -> None:  # noqa: ANN001
+def _points(ax: Axes, points: pd.DataFrame, method: str, dodge: float) -> None:
     if points.empty:
         return
     style = look(method)
-    error_bars(ax, points["quality"], points, ecolor=style.color, alpha=0.6)
-    ax.plot(points["quality"], points["accuracy"], style.marker, color=style.color)
+    error_bars(ax, points["quality"] + dodge, points, ecolor=style.color, alpha=0.6)
+    ax.plot(points["quality"] + dodge, points["accuracy"], style.marker, color=style.color)
     slope, intercept = points[["slope", "intercept"]].iloc[0]
     if np.isfinite(slope):
         x = np.linspace(points["quality"].min(), points["quality"].max(), 50)
         ax.add_line(Line2D(x, slope * np.log(x) + intercept, color=style.color, linewidth=1))
 
 
-def _name_prms(ax, here: pd.DataFrame) -> None:  # noqa: ANN001
+def _name_prms(ax: Axes, here: pd.DataFrame) -> None:
     for quality, names in here.groupby("quality")["prm"]:
         ax.text(
             quality,
@@ -119,7 +133,7 @@ def _name_prms(ax, here: pd.DataFrame) -> None:  # noqa: ANN001
             " ".join(sorted(set(names))),
             transform=ax.get_xaxis_transform(),
             rotation=90,
-            ha="right",
+            ha="center",
             va="top",
             fontsize=5.5,
             color="#666",

@@ -2,11 +2,11 @@
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from testtime.figures.accuracy_by_budget import note_problems
 from testtime.figures.data import INTERVAL, by_size, fitted, in_order, unique
 from testtime.figures.style import (
     count,
@@ -105,7 +105,7 @@ def draw_small_vs_large(data: pd.DataFrame) -> Figure:
         percent_axis(ax, f"{dataset}\nAccuracy (%)")
         ax.set_ylim(0, min(1.0, ax.get_ylim()[1]))
         ax.grid(visible=False, axis="x")
-        note_problems(ax, here)
+        ax.set_title(f"{int(here['n_problems'].max())} problems", fontsize=7, loc="right")
     parameters = ours.drop_duplicates("policy").set_index("policy")["parameters"]
     labels = [f"{policy}\n{count(parameters[policy])}" for policy in policies]
     crowded = len(policies) > 6
@@ -132,7 +132,7 @@ def _marker(marker: str, face: str) -> Line2D:
     )
 
 
-def _published(ax, rows: pd.DataFrame, policies: list[str]) -> None:  # noqa: ANN001
+def _published(ax: Axes, rows: pd.DataFrame, policies: list[str]) -> None:
     for row in rows.itertuples():
         face, shift = ("white", -0.45) if row.method == "cot" else ("black", 0.45)
         ax.plot(
@@ -145,7 +145,7 @@ def _published(ax, rows: pd.DataFrame, policies: list[str]) -> None:  # noqa: AN
         )
 
 
-def _reference(ax, here: pd.DataFrame, largest: str) -> None:  # noqa: ANN001
+def _reference(ax: Axes, here: pd.DataFrame, largest: str) -> None:
     cot = here[(here["policy"] == largest) & (here["method"] == "cot")]
     if len(cot):
-        ax.axhline(cot["accuracy"].iloc[0], color=look("cot").color, linestyle=":", zorder=1)
+        ax.axhline(cot["accuracy"].iloc[0], color=look("cot").color, linestyle=":", zorder=2.5)

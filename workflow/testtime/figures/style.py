@@ -23,6 +23,7 @@ STYLE = sns.axes_style("whitegrid") | {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
+    "figure.labelsize": 8,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
     "legend.fontsize": 7.5,
@@ -51,7 +52,7 @@ class Look:
 LOOKS = {
     "cot": Look("CoT", "#7f7f7f", "D", ":"),
     "majority": Look("Majority", "#222222", "s"),
-    "confidence": Look("Confidence vote", "#E69F00", "P"),
+    "confidence": Look("Confidence", "#E69F00", "P"),
     "best_of_n": Look("Best-of-N", "#0072B2", "o"),
     "beam_search": Look("Beam search", "#D55E00", "^"),
     "dvts": Look("DVTS", "#009E73", "v"),
@@ -143,7 +144,7 @@ def budget_axis(ax: Axes, budgets: Iterable[int], label: str | None = "Budget N"
 
 def percent_axis(ax: Axes, label: str | None = "Accuracy (%)") -> None:
     """Shares on the y axis read as percent."""
-    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}" if value < 1.001 else "")
     if label:
         ax.set_ylabel(label)
 
@@ -153,13 +154,12 @@ def line(
 ) -> Line2D:
     """One method's line with its interval as a band; a lone point gets an error bar."""
     data = data.sort_values(x)
+    marker = {"marker": style.marker or None, "markersize": 7 if style.marker == "*" else 4}
     edge = {"markeredgecolor": "white", "markeredgewidth": 0.4}
-    (drawn,) = ax.plot(
-        data[x], data[y], style.line, color=style.color, marker=style.marker or None, **edge
-    )
+    (drawn,) = ax.plot(data[x], data[y], style.line, color=style.color, **marker, **edge)
     if {"ci_low", "ci_high"} <= set(data) and len(data) > 1:
         ax.fill_between(
-            data[x], data["ci_low"], data["ci_high"], color=style.color, alpha=0.13, linewidth=0
+            data[x], data["ci_low"], data["ci_high"], color=style.color, alpha=0.11, linewidth=0
         )
     elif {"ci_low", "ci_high"} <= set(data):
         error_bars(ax, data[x], data, color=style.color)
@@ -187,7 +187,7 @@ def legend(figure: Figure, methods: Iterable[str], **kwargs: object) -> None:
 def place_legend(figure: Figure, handles: list, labels: list[str], **kwargs: object) -> None:
     """Put a frameless legend above the panels, in as many columns as the width holds."""
     longest = max(map(len, labels), default=1)
-    columns = int(np.clip(figure.get_figwidth() / (0.062 * longest + 0.45), 1, len(labels) or 1))
+    columns = int(np.clip(figure.get_figwidth() / (0.057 * longest + 0.42), 1, len(labels) or 1))
     figure.legend(
         handles, labels, loc="outside upper center", ncols=columns, frameon=False, **kwargs
     )

@@ -1,10 +1,10 @@
 """Best-of-N under every scoring and vote: PRM-{Min, Last, Avg} × {Max, Weighted}."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.figures.accuracy_by_budget import note_problems
 from testtime.figures.data import INTERVAL, by_size, in_order, unique
 from testtime.figures.style import (
     group_look,
@@ -65,12 +65,10 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
             ax.set_ylim(len(choices) - 0.5, -0.5)
             ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
             ax.grid(visible=False, axis="y")
-            if row == 0:
-                ax.set_title(policy)
+            if len(here):
+                ax.set_title(f"{policy} ({int(here['n_problems'].max())} problems)")
             if column == 0 and len(datasets) > 1:
                 ax.set_ylabel(dataset)
-            if len(here):
-                note_problems(ax, here)
     figure.supxlabel(f"Accuracy of best-of-N (%), N = {data['budget'].iloc[0]}")
     looks = [group_look(i) for i in range(len(prms))]
     handles = [Line2D([], [], color=c, marker=m, linestyle="") for c, m in looks]
@@ -79,7 +77,7 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _dots(ax, here: pd.DataFrame, choices: list, index: int, n_prms: int) -> None:  # noqa: ANN001
+def _dots(ax: Axes, here: pd.DataFrame, choices: list, index: int, n_prms: int) -> None:
     color, marker = group_look(index)
     offset = (index - (n_prms - 1) / 2) * min(0.3, 0.7 / n_prms)
     for row in here.itertuples():

@@ -3,15 +3,12 @@
 Nothing in it is code or pickled: numbers, names and the coefficients of small models.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from testtime.catalog import PolicySpec, PrmSpec
-from testtime.difficulty import LEVELS, levels
-from testtime.errors import UserError
+from testtime.difficulty import LEVELS
 from testtime.fit.crossfit import MIN_SUPPORT
 from testtime.fit.selection import ALL, Fit, Settings
 
@@ -32,6 +29,7 @@ def lookup(
     tree: dict | None = None,
     plans: Sequence[dict] = (),
     predictors: Sequence[dict] = (),
+    beam_width: int = 4,
 ) -> dict:
     """Put fitted choices into the form that `testtime advise` and `testtime solve` read.
 
@@ -45,7 +43,8 @@ def lookup(
         prm_quality: a number per PRM, e.g. its AUC on step labels.
         tree: of `tree.fit_tree`.
         plans: of `plans.make_plans`.
-        predictors: of `predict.fit_predictor`.
+        predictors: of `predict.fit_predictor`, each with its dataset, policy and prm.
+        beam_width: M of the study's searches.
 
     Returns:
         Plain values, floats to six significant digits, contexts sorted: equal inputs give equal
@@ -63,6 +62,7 @@ def lookup(
             "fitted_on": {
                 **asdict(settings),
                 "min_support": MIN_SUPPORT,
+                "beam_width": beam_width,
                 "problems": problems,
                 "difficulty": {**difficulty, "source": sources},
             },
@@ -77,83 +77,6 @@ def lookup(
             "predictors": list(predictors),
         }
     )
-
-
-def load(path: str | Path) -> dict:
-    """Read a lookup.
-
-    Raises:
-        UserError: the file is missing, not a lookup, or of another version.
-    """
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"no such file: {path}; run the study first (snakemake), or give --lookup FILE"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a lookup: {error}") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise UserError(f"{path} is not a lookup: its format is not {FORMAT!r}")
-    if value.get("version") != VERSION:
-        raise UserError(
-            f"{path}: version {value.get('version')} of the lookup; this program reads {VERSION}"
-        )
-    return value
-
-
-def find(
-    table: dict, *, policy: str, prm: str, budget: int, difficulty: str, dataset: str | None = None
-) -> dict:
-    """The entry of a context.
-
-    Args:
-        table: of `load`.
-        policy: its name in the study.
-        prm: a PRM's name, "none" or "any".
-        budget: N.
-        difficulty: "all", a level or a quantile.
-        dataset: may be left out where the lookup knows only one.
-
-    Raises:
-        UserError: the context is not known; the message names the first key that is not, and the
-            values that are.
-    """
-    known = table["contexts"]
-    if dataset is None:
-        datasets = _values(known, "dataset")
-        if len(datasets) > 1:
-            raise UserError(f"dataset must be given; known: {', '.join(datasets)}")
-        dataset = datasets[0] if datasets else ""
-    wanted = {
-        "dataset": dataset,
-        "policy": policy,
-        "prm": prm,
-        "budget": budget,
-        "difficulty": difficulty,
-    }
-    for key, value in wanted.items():
-        found = [context for context in known if context[key] == value]
-        if not found:
-            given = ", ".join(f"{k} {wanted[k]}" for k in list(wanted)[: list(wanted).index(key)])
-            raise UserError(
-                f"{key} {value!r} is not in the lookup{f' for {given}' if given else ''}; "
-                f"known: {', '.join(_values(known, key)) or 'none'}"
-            )
-        known = found
-    return known[0]
-
-
-def level_of(table: dict, pass_at_1: float) -> str:
-    """The difficulty level of a Pass@1 by the study's thresholds.
-
-    Raises:
-        UserError: it is not a proportion.
-    """
-    if not 0 <= pass_at_1 <= 1:
-        raise UserError(f"pass-at-1 {pass_at_1:g} is not a proportion; allowed: 0 to 1")
-    thresholds = table["fitted_on"]["difficulty"]
-    return str(levels([pass_at_1], easy=thresholds["easy"], hard=thresholds["hard"])[0])
 
 
 def _contexts(fit: Fit, settings: Settings) -> list[dict]:
@@ -193,11 +116,6 @@ def _sort_key(context: dict) -> tuple:
         rank,
         difficulty,
     )
-
-
-def _values(contexts: list[dict], key: str) -> list[str]:
-    seen = dict.fromkeys(context[key] for context in contexts)
-    return [str(value) for value in seen]
 
 
 def _plain(value: object) -> object:

@@ -40,6 +40,17 @@ class Settings:
     bootstrap: int = 1000
     confidence: float = 0.95
 
+    @classmethod
+    def of_study(cls, config: dict) -> "Settings":
+        """The settings in a study's config."""
+        return cls(
+            seed=config["seed"],
+            folds=config["fit"]["folds"],
+            repeats=config["fit"]["repeats"],
+            bootstrap=config["evaluate"]["bootstrap"],
+            confidence=config["evaluate"]["confidence"],
+        )
+
 
 @dataclass(frozen=True)
 class Fit:

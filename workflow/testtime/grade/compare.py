@@ -10,7 +10,8 @@ from testtime.grade.values import Value
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{2,}")
 _LEAST_DIGITS = 4  # significant digits that a decimal must show to stand for an exact value
 _FLOAT_NOISE = 1e-12
-_RANGES = ("tuple", "interval", "set")
+_RANGES = ("tuple", "interval", "union")
+_UNORDERED = frozenset({"list", "set", "union"})
 
 
 def same(a: Value, b: Value, convention: Convention) -> bool | None:
@@ -112,30 +113,24 @@ def _of_percent(value: Value, form: str) -> Value:
 def _sequences(a: Value, b: Value, convention: Convention) -> bool | None:
     """Element by element where order counts, else each with a partner of its own."""
     kinds = {a.kind, b.kind}
-    unordered = kinds <= {"list", "set"} and (convention.lists == "unordered" or "set" in kinds)
-    comparable = a.kind == b.kind or kinds <= {"list", "set"} or kinds == {"list", "tuple"}
+    comparable = a.kind == b.kind or kinds <= _UNORDERED or kinds == {"list", "tuple"}
     shape = [v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")]
+    # [1,2] \\cup [2,3] is [1,3]: unions that look different may be equal.
+    unequal = None if "union" in kinds and kinds <= set(_RANGES) else False
     if not comparable or len(a.items) != len(b.items) or len(set(shape)) > 1:
-        ranges = kinds <= set(_RANGES) and "set" in kinds
-        return None if ranges and _has_range(a) and _has_range(b) else False
-    if not unordered:
+        return unequal
+    if not kinds <= _UNORDERED or (kinds == {"list"} and convention.lists == "ordered"):
         return _all(same(x, y, convention) for x, y in zip(a.items, b.items, strict=True))
-    left, open_ = list(b.items), False
+    left, undecided = list(b.items), False
     for x in a.items:
         verdicts = [same(x, y, convention) for y in left]
         if True in verdicts:
             left.pop(verdicts.index(True))
-        elif None in verdicts or (_has_range(a) and _has_range(b)):
-            open_ = True
+        elif None in verdicts:
+            undecided = True
         else:
-            return False
-    return None if open_ else True
-
-
-def _has_range(value: Value) -> bool:
-    return value.kind in ("interval", "tuple") or any(
-        item.kind in ("interval", "tuple") for item in value.items
-    )
+            return unequal
+    return None if undecided else True
 
 
 def _all(verdicts) -> bool | None:

@@ -125,5 +125,3 @@ def _factorial(value: Number) -> Number:
     import math
 
     return Fraction(math.factorial(int(value)))
-
-

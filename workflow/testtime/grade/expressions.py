@@ -98,10 +98,19 @@ class Reader:
         mark = self.peek()
         if mark == "|":
             return self.bars == 0
-        return mark in ("num", "sym", "(", "[", "{") or (
-            mark[:1] == "\\"
-            and (mark in _CONSTANTS or mark in _GREEK or mark in _WRAPPERS or mark[1:] in FUNCTIONS)
-        ) or mark in ("\\frac", "\\binom", "\\sqrt")
+        return (
+            mark in ("num", "sym", "(", "[", "{")
+            or (
+                mark[:1] == "\\"
+                and (
+                    mark in _CONSTANTS
+                    or mark in _GREEK
+                    or mark in _WRAPPERS
+                    or mark[1:] in FUNCTIONS
+                )
+            )
+            or mark in ("\\frac", "\\binom", "\\sqrt")
+        )
 
     def juxtaposed(self) -> Node:
         """Factors side by side: a product, or a mixed number such as 2 \\frac{1}{2}."""

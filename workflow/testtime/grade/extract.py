@@ -17,16 +17,18 @@ _PHRASE = re.compile(
 )
 _SENTENCE_END = re.compile(r"(?<!\d)\.(?!\d)(?:\s|$|<)|\.\s+[A-Z]|\.\s*$|\n|I hope it is|<\|")
 _MATH = re.compile(
-    r"\$\$(.{1,400}?)\$\$|\\\[(.{1,400}?)\\\]|(?<![\\\d])\$(?!\s)([^$\n]{1,300}?)(?<!\\)\$|\\\((.{1,300}?)\\\)",
+    r"\$\$(.{1,400}?)\$\$|\\\[(.{1,400}?)\\\]|(?<![\\\d])\$((?:\\.|[^$\\\n]){1,300})\$|\\\((.{1,300}?)\\\)",
     re.DOTALL,
 )
 _NUMBER = re.compile(
     r"-?\\[dt]?frac\{-?[\d.]+\}\{[\d.]+\}"
-    r"|(?<![\w.,/])-?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?(?:\s*/\s*\d+)?|\.\d+)"
+    r"|(?<![A-Za-z0-9_.,/])-?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?(?:\s*/\s*\d+)?|\.\d+)"
     r"(?:\s*(?:\\?%|percent\b|pct\b))?"
 )
 _LOOSE_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:/\d+)?\s*%?")
-_MATHS_WORDS = re.compile(r"\\[a-zA-Z]+|\b(?:and|or)\b")
+_MATHS_WORDS = re.compile(
+    r"\\(?:begin|end|text|mbox|mathrm|textbf|operatorname)\s*\{[^{}]*\}|\\[a-zA-Z]+|\b(?:and|or)\b"
+)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -110,7 +112,7 @@ def _after_phrase(text: str, start: int) -> str | None:
     boxed = start > 0
     start = max(start, len(text) - _TAIL)
     for match in reversed(list(_PHRASE.finditer(text, start))):
-        rest = text[match.end() : match.end() + 600].lstrip(" *\"“”\\\n")
+        rest = text[match.end() : match.end() + 600].lstrip(' *"“”\\\n')
         rest = text[match.end() : match.end() + 600] if rest[:1] in "([" else rest
         stop = None if _MATH.match(rest) else _SENTENCE_END.search(rest)
         found = _from_sentence(rest[: stop.start()] if stop else rest)
@@ -125,7 +127,7 @@ _REMARKS = frozenset({"correct", "incorrect", "right", "wrong", "not", "given", 
 
 def _from_sentence(sentence: str) -> str | None:
     """The formulas at the start of a sentence, a short answer in words, or its number."""
-    sentence = sentence.replace('\\"', "").strip(" \n*\"“”")
+    sentence = sentence.replace('\\"', "").strip(' \n*"“”')
     formulas = _formulas(sentence)
     if formulas and not _words(sentence[: formulas[0].start()]):
         chosen = [formulas[0]]
@@ -169,15 +171,18 @@ def _without_marker(text: str) -> str | None:
     bare = text.strip()
     if not bare:
         return None
+    spoken = bool(re.search(r"[^\W\d_]", bare)) and not bare.isascii()
     if " " not in bare and "\n" not in bare and "$" not in bare and not _words(bare):
         return bare  # one formula, or noise that the grader will refuse
     tail = bare[-_TAIL:]
     formulas = _formulas(tail)
     one_line = len(bare) <= _BARE and "\n" not in bare
     if one_line and not formulas:
-        bare = _LABEL.sub("", bare)
-        if len(_words(bare)) <= 2 and not (_WORD.match(bare) and re.search(r"\s\d", bare)):
-            return bare
+        unlabelled = _LABEL.sub("", bare)
+        named = _WORD.match(unlabelled) and re.search(r"\s\d", unlabelled)
+        prose = spoken and re.search(r"\d", bare) and not _SIGNS.search(bare)
+        if len(_words(unlabelled)) <= 2 and not named and not prose and "$" not in unlabelled[1:-1]:
+            return unlabelled
     numbers = list(_NUMBER.finditer(tail)) or list(_LOOSE_NUMBER.finditer(tail))
     if formulas and (one_line or not numbers or numbers[-1].start() < formulas[-1].end()):
         return _last_formulas(tail, formulas)
@@ -196,5 +201,6 @@ def _last_formulas(text: str, formulas: list[re.Match]) -> str:
     return ", ".join(_inside(formula) for formula in chosen)
 
 
+_SIGNS = re.compile(r"[≤≥≠±∪∩∈×÷√π∞°²³⁴]")
 _LISTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)\s*")
 _LABEL = re.compile(r"[^\d\\$:]{2,40}:\s+")

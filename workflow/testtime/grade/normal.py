@@ -22,7 +22,8 @@ _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in [
         (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|mathstrut)(?![a-zA-Z])\.?", ""),
-        (r"(?<=\d)(?:,?\\[!,; ]|\{,\}(?:\\!)?)\s*(?=\d{3}(?!\d))", ""),
+        (r"\s+(?=[)\]},;])|(?<=[(\[{])\s+", ""),
+        (r"(?<=\d)\s*(?:,?\\[!,; ]|\{,\s*\}(?:\\!)?)\s*(?=\d{3}(?!\d))", ""),
         (r"\{,\}", ","),
         (r"\\!", ""),
         (r"\\q?quad|(?<!\\)\\[,;:> ]|~", " "),
@@ -41,13 +42,14 @@ _RULES = [
         (r"!=", r"\\ne "),
         (r"\\colon(?![a-zA-Z])", ":"),
         (r"\^\s*\{?\s*(?:\\circ|\\degree)\s*\}?|\\degree(?![a-zA-Z])", r"\\deg "),
+        (r"(?<=[\d)\]}])(and|or)(?![a-z]{2})", r" \1 "),
         (r"\s+(?=[)\]},;])|(?<=[(\[{])\s+", ""),
     ]
 ]  # fmt: skip
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 LONGEST = 2000
 _SPACES = re.compile(r"\s+")
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _SPACED_NUMBER = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 
 

@@ -3,19 +3,21 @@
 What this reader does not know it refuses (None), and math-verify reads it in a child process.
 """
 
+import re
 from functools import lru_cache
 
 from testtime.grade import relations
 from testtime.grade.expressions import Reader
-from testtime.grade.scalars import infinity, scalars_of
+from testtime.grade.scalars import constant, infinity, scalars_of
 from testtime.grade.tokens import Token, Unreadable, tokenise
-from testtime.grade.values import Value, interval, sequence, text_value, union
+from testtime.grade.values import Value, collection, interval, sequence, text_value
 
 _OPEN = {"(": 1, "[": 1, "{": 1, "\\{": 1, "\\langle": 1, "\\lfloor": 1, "\\lceil": 1}
 _CLOSE = {")": 1, "]": 1, "}": 1, "\\}": 1, "\\rangle": 1, "\\rfloor": 1, "\\rceil": 1}
 _SEPARATORS = frozenset({",", ";", "and"})
 _MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "array", "Bmatrix"})
 _DEEPEST = 8
+_CLOCK = re.compile(r"\d{1,2}:0\d")  # 1:00 is a time of day, no ratio
 
 
 @lru_cache(maxsize=65536)
@@ -26,6 +28,8 @@ def read(text: str, ordered: bool = False) -> Value | None:
         text: as `normalise` gives it.
         ordered: whether a list without brackets keeps its order.
     """
+    if _CLOCK.fullmatch(text):
+        return text_value(text.replace(":", "h"))
     try:
         return read_list(tokenise(text), ordered, 0)
     except (Unreadable, ArithmeticError, ValueError, RecursionError):
@@ -60,7 +64,10 @@ def read_list(tokens: list[Token], ordered: bool, depth: int) -> Value:
             if all(any(token.kind == "=" for token in part) for row in rows for part in row):
                 tuples = [_items(row, ordered, depth) for row in rows]
                 return sequence("list", [sequence("tuple", t, True) for t in tuples], False)
-    return sequence("list", _items(split(tokens, _SEPARATORS), ordered, depth), ordered)
+    items = _items(split(tokens, _SEPARATORS), ordered, depth)
+    if not ordered and all(item.items for item in items):
+        items = list({item.key: item for item in items}.values())  # a pair given twice is one
+    return sequence("list", items, ordered)
 
 
 def _items(parts: list[list[Token]], ordered: bool, depth: int) -> list[Value]:
@@ -79,7 +86,7 @@ def read_item(tokens: list[Token], ordered: bool, depth: int) -> list[Value]:
         return [text_value(" ".join(token.text for token in tokens))]
     unions = split(tokens, frozenset({"\\cup"}))
     if len(unions) > 1 and not any(relations.is_relation(token) for token in tokens):
-        return [union(_items(unions, ordered, depth))]
+        return [collection("union", _items(unions, ordered, depth))]
     found = relations.read_relation(
         tokens, lambda part: read_item(part, ordered, depth + 1), read_chain_sides
     )
@@ -103,13 +110,16 @@ def read_chain_sides(tokens: list[Token]) -> list[tuple[str, list[Token]]]:
 def _read_plain(tokens: list[Token], ordered: bool, depth: int) -> list[Value]:
     """An item without a relation sign: brackets, a matrix, words or an expression."""
     first, last = tokens[0], tokens[-1]
+    if first.kind == "-" and len(tokens) > 3 and tokens[1].kind in ("(", "["):
+        if _encloses(tokens[1:]) and len(split(tokens[2:-1], _SEPARATORS)) > 1:
+            return [_negated(_bracketed_alone(tokens[1:], ordered, depth))]
     if first.kind in ("(", "[") and len(tokens) > 2 and tokens[1].text == "\\begin":
         tokens = tokens[1:-1]
         first = tokens[0]
     if first.text == "\\begin":
         return [_matrix(tokens, ordered, depth)]
     if [t.text for t in tokens] in (["\\emptyset"], ["\\varnothing"]):
-        return [union([])]
+        return [collection("set", [])]
     if [t.text for t in tokens] == ["\\mathbb", "{", "R", "}"]:
         return [interval(infinity(-1), infinity(1), True, True)]
     if first.text in ("(", "[", "\\{", "{", "\\langle") and _encloses(tokens):
@@ -117,7 +127,7 @@ def _read_plain(tokens: list[Token], ordered: bool, depth: int) -> list[Value]:
         parts = split(inner, _SEPARATORS)
         if first.text == "\\{":
             items = _items(parts, ordered, depth) if parts else []
-            return [union(items)]
+            return [collection("set", items)]
         if len(parts) > 1 and first.text == "{":
             return [read_list(inner, ordered, depth + 1)]
         if len(parts) > 1 or any(relations.is_relation(token) for token in inner):
@@ -125,6 +135,22 @@ def _read_plain(tokens: list[Token], ordered: bool, depth: int) -> list[Value]:
         if first.text == "(" and all(token.kind == "word" for token in inner):
             return read_item(inner, ordered, depth + 1)
     return scalars_of(Reader(tokens).whole())
+
+
+def _bracketed_alone(tokens: list[Token], ordered: bool, depth: int) -> Value:
+    parts = split(tokens[1:-1], _SEPARATORS)
+    return _bracketed(parts, tokens[0].text, tokens[-1].text, ordered, depth)
+
+
+def _negated(value: Value) -> Value:
+    """Minus a vector, or minus all of an interval."""
+    if any(item.number is None for item in value.items):
+        raise Unreadable("minus something that is no vector of numbers")
+    items = [constant(-item.number) for item in value.items]
+    if value.kind == "interval":
+        _, left_open, right_open, *_ = value.key
+        return interval(items[1], items[0], right_open, left_open)
+    return sequence("tuple", items, ordered=True)
 
 
 def _bracketed(

@@ -14,7 +14,7 @@ from testtime.grade.scalars import (
     variables,
 )
 from testtime.grade.tokens import Token, Unreadable
-from testtime.grade.values import Value, interval, union
+from testtime.grade.values import Value, collection, interval
 
 _EQUAL, _ABOUT = "=", frozenset({"\\approx", "\\simeq", "\\doteq"})
 _ORDERS = {"<": (-1, True), "\\le": (-1, False), ">": (1, True), "\\ge": (1, False)}
@@ -124,7 +124,7 @@ def _unequal(sides: list[Side], read_item: ReadItem) -> Value:
         interval(infinity(-1), point[0], True, True),
         interval(point[0], infinity(1), True, True),
     ]
-    return union(both).labelled(left=_name(sides[0][1]))
+    return collection("union", both).labelled(left=_name(sides[0][1]))
 
 
 def _order(sides: list[Side]) -> Value:

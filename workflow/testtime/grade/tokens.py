@@ -38,6 +38,10 @@ _TOKEN = re.compile(
     r"|(?P<letters>[a-zA-Z]+)"
     r"|(?P<mark>[-+*/^_=<>()\[\]{}|,;:!&%'])"
 )
+# A name such as AZYUK2A is a word; pi2 and sin2x are not.
+_CODE = re.compile(
+    rf"(?!(?:{'|'.join(sorted(FUNCTIONS | set(_KNOWN_WORDS) | set(_NAMED)))}))[a-zA-Z]{{3,}}\d\w*"
+)
 
 
 def tokenise(text: str) -> list[Token]:
@@ -54,6 +58,12 @@ def tokenise(text: str) -> list[Token]:
             raise Unreadable("not a notation that can be read")
         position = match.end()
         kind = match.lastgroup or "text"
+        if kind == "letters" and _CODE.match(text, match.start()):
+            match = _CODE.match(text, match.start())
+            position = match.end()
+            tokens.append(Token("word", match[0], spaced))
+            spaced = False
+            continue
         if kind == "space":
             spaced = True
             continue

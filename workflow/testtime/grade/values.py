@@ -11,7 +11,7 @@ class Value:
     """An answer that was read. Two values with the same key are the same answer.
 
     Attributes:
-        kind: scalar, text, tuple, list, set, interval, matrix, equation or order.
+        kind: scalar, text, tuple, list, set, union, interval, matrix, equation or order.
         key: canonical, hashable; labels are no part of it.
         items: elements of a tuple or list, ends of an interval, entries of a matrix.
         number: a real constant's value, else None.
@@ -51,17 +51,15 @@ def sequence(kind: str, items: list[Value], ordered: bool) -> Value:
     keys = [item.key for item in items]
     if not ordered:
         keys.sort(key=repr)
-    return Value(
-        kind, (kind, *keys), tuple(items), certain=all(item.certain for item in items)
-    )
+    return Value(kind, (kind, *keys), tuple(items), certain=all(item.certain for item in items))
 
 
-def union(items: list[Value]) -> Value:
-    """A set: of elements, or of intervals where it was written with \\cup; unordered."""
+def collection(kind: str, items: list[Value]) -> Value:
+    """A "set" of elements, or a "union" of intervals: unordered, nothing twice."""
     unique = list({item.key: item for item in items}.values())
     if len(unique) == 1:
         return unique[0]
-    listed = sequence("set", unique, ordered=False)
+    listed = sequence(kind, unique, ordered=False)
     return replace(listed, key=("list", *listed.key[1:]))
 
 

@@ -101,8 +101,7 @@ def prm_card(
         "and the first wrong step of each sample:\n\n"
         + _table(
             [
-                {"policy": policy}
-                | {k: q[k] for k in ("steps", "wrong", "auc", "auc_first_wrong")}
+                {"policy": policy} | {k: q[k] for k in ("steps", "wrong", "auc", "auc_first_wrong")}
                 for policy, q in quality.items()
             ]
         ),

@@ -7,56 +7,42 @@ from pathlib import Path
 from transformers import AutoModelForCausalLM
 
 from testtime.microcosm.data import IGNORED, Example
+from testtime.microcosm.faults import faulty
 from testtime.microcosm.sampler import sample
 from testtime.microcosm.tokenizer import (
     END,
     POLICY_TOKENS,
-    SOLUTION_TOKENS,
     policy_tokenizer,
     prompt,
 )
-from testtime.microcosm.world import REGISTERS, SEPARATOR, problems, solution, wordings
+from testtime.microcosm.world import SEPARATOR, problems, wordings
 from testtime.progress import progress
 
-SWAP = 0.12  # share of tokens replaced
-SWAP_WEIGHT = 3.0  # their weight in the loss, as they are the rarer ones
-PAST_ERROR = 12  # tokens learned behind the first wrong one
+CHUNK = 256  # problems tokenised at a time
+FAULTS = 0.08  # probability of a fault per token
+FAULT_WEIGHT = 4.0  # weight of a fault in the loss, as they are the rarer ones
+PAST_ERROR = 12  # tokens behind the first wrong one that weigh as much as those before it
+LATE_WEIGHT = 0.25  # weight of the tokens behind those, or they would outweigh the rest
 _ENDS = (POLICY_TOKENS.index(SEPARATOR), POLICY_TOKENS.index(END))
 
 
-def _classes() -> dict[int, list[int]]:
-    """Tokens that may stand in for each other: digits, operators, registers, step numbers."""
-    groups = [
-        [str(d) for d in range(10)],
-        ["*", "+", "-"],
-        [f"{r}:" for r in REGISTERS],
-        [f" {r}=" for r in REGISTERS],
-        [t for t in SOLUTION_TOKENS if t.startswith("(")],
-    ]
-    ids = [[POLICY_TOKENS.index(t) for t in group] for group in groups]
-    return {i: [j for j in group if j != i] for group in ids for i in group}
-
-
-def replaced_solutions(seed: int, tag: int, chunk: int = 256) -> Iterator[Example]:
-    """Endless right solutions in which some tokens are swapped for others of their class.
-
-    Labels say of each completion token alone whether it is the right one.
-    """
-    tokenizer, classes = policy_tokenizer(), _classes()
-    stream, rng = problems("prm", seed), random.Random(seed)
+def faulty_solutions(seed: int, tag: int) -> Iterator[Example]:
+    """Endless solutions with faults; labels say of each completion token alone if it is right."""
+    rng = random.Random(seed)
+    ids = {token: i for i, token in enumerate(POLICY_TOKENS)}
+    tokenizer = policy_tokenizer()
+    stream = problems("prm", seed)
     while True:
-        pairs = [(p, solution(p, rng)) for p in (next(stream) for _ in range(chunk))]
-        heads = tokenizer([prompt(p) for p, _ in pairs])["input_ids"]
-        tails = tokenizer([SEPARATOR.join(s) + END for _, s in pairs])["input_ids"]
-        for head, tail in zip(heads, tails, strict=True):
-            swapped = [
-                rng.choice(classes[t]) if t in classes and rng.random() < SWAP else t for t in tail
-            ]
-            labels = [int(a == b) for a, b in zip(tail, swapped, strict=True)]
+        chosen = [next(stream) for _ in range(CHUNK)]
+        for problem, head in zip(
+            chosen, tokenizer([prompt(p) for p in chosen])["input_ids"], strict=True
+        ):
+            tokens, right = faulty(problem, rng, FAULTS)
+            labels = [int(good) for good in right] + [1]
             yield Example(
-                head + tagged(swapped, tag),
+                head + tagged([ids[t] for t in tokens], tag),
                 [IGNORED] * len(head) + labels,
-                [1.0] * len(head) + [1.0 if good else SWAP_WEIGHT for good in labels],
+                [1.0] * len(head) + [1.0 if good else FAULT_WEIGHT for good in labels],
             )
 
 
@@ -86,8 +72,7 @@ def sampled_solutions(
 ) -> Iterator[Example]:
     """Samples of each policy on n problems at temperature 1, endlessly reshuffled.
 
-    Many problems sampled once by each policy teach more than few sampled often. Labels reach
-    PAST_ERROR tokens behind the first wrong one, so that wrong tokens do not outnumber the rest.
+    Many problems sampled once by each policy teach more than few sampled often.
     """
     tokenizer, rng = policy_tokenizer(), random.Random(seed)
     stream = problems("prm", seed)
@@ -101,9 +86,9 @@ def sampled_solutions(
             for problem, head, (completion,) in zip(chosen, heads, drawn, strict=True):
                 ids = tagged(completion, tag)
                 labels = token_labels(problem, ids, tag)
-                keep = sum(labels) + PAST_ERROR
-                labels = labels[:keep] + [IGNORED] * (len(ids) - keep)
-                examples.append(Example(head + ids, [IGNORED] * len(head) + labels))
+                early = min(sum(labels) + PAST_ERROR, len(ids))
+                weights = [1.0] * (len(head) + early) + [LATE_WEIGHT] * (len(ids) - early)
+                examples.append(Example(head + ids, [IGNORED] * len(head) + labels, weights))
             done.update()
     while True:
         rng.shuffle(examples)

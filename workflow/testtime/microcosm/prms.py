@@ -1,7 +1,7 @@
 """Training a PRM from a recipe: a frozen policy's layers, fresh layers on top, a two-class head.
 
 Checking a step needs the arithmetic and a comparison. The frozen layers bring the arithmetic; the
-fresh ones first learn to compare, from right solutions with replaced tokens, and then to tell
+fresh ones first learn to compare, from solutions with faults of known place, and then to tell
 whether everything so far is right, from sampled solutions.
 """
 
@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from testtime.errors import UserError
-from testtime.microcosm.checks import replaced_solutions, sampled_solutions
+from testtime.microcosm.checks import faulty_solutions, sampled_solutions
 from testtime.microcosm.data import IGNORED, batches
 from testtime.microcosm.optimiser import Optimiser, split_parameters
 from testtime.microcosm.policies import CONTEXT, HEAD_DIM, llama_config
@@ -140,8 +140,8 @@ def train_prm(
     """Train a PRM on problems of the "prm" split.
 
     Args:
-        recipe: format, steps, seed; optionally fresh_layers, replaced_share (of the steps spent
-            on replaced tokens), problems (sampled once by each policy), muon_lr, adam_lr.
+        recipe: format, steps, seed; optionally fresh_layers, faults_share (of the steps spent
+            on faults of known place), problems (sampled once by each policy), muon_lr, adam_lr.
         backbone: folder of the policy that it grows from.
         policies: folders of the policies whose samples it learns from.
         watch: told the step and its loss before every optimiser step.
@@ -155,8 +155,8 @@ def train_prm(
     steps, seed = recipe["steps"], recipe["seed"]
     tag = PRM_TOKENS.index(TAGS[recipe["format"]])
     samples = sampled_solutions(policies, recipe.get("problems", 9000), seed, tag, label)
-    feeds = [batches(replaced_solutions(seed, tag)), batches(samples)]
-    first = round(steps * recipe.get("replaced_share", 0.45))
+    feeds = [batches(faulty_solutions(seed, tag)), batches(samples)]
+    first = round(steps * recipe.get("faults_share", 0.45))
     optimiser = Optimiser(
         *split_parameters(model), recipe.get("muon_lr", 0.02), recipe.get("adam_lr", 0.003), steps
     )

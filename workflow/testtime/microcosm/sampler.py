@@ -61,9 +61,7 @@ def _decode(
         else:
             weights = torch.softmax(logits / temperature, -1)
             token = torch.multinomial(weights, 1, generator=generator)[:, 0]
-        for row, value, on in zip(
-            alive.tolist(), token.tolist(), active.tolist(), strict=True
-        ):
+        for row, value, on in zip(alive.tolist(), token.tolist(), active.tolist(), strict=True):
             if on:
                 completions[row].append(value)
         active &= token != end

@@ -22,7 +22,12 @@ SEPARATOR = "\n\n"
 
 # Share of the hash buckets that each split owns: a problem's text alone decides its split, so no
 # problem can be in two of them.
-SPLITS = {"test": range(0, 10), "fresh": range(10, 20), "prm": range(20, 50), "train": range(50, 100)}
+SPLITS = {
+    "test": range(0, 10),
+    "fresh": range(10, 20),
+    "prm": range(20, 50),
+    "train": range(50, 100),
+}
 _BUCKETS = 100
 
 _START = re.compile(r"Modulo 10, start with a=(\d) b=(\d) c=(\d);")

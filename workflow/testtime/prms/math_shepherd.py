@@ -5,6 +5,7 @@ then `{step k} ки` on a line of its own for each further step; a step's score 
 "+" against "-" as the next token at its tag.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import UserError
@@ -32,30 +33,32 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     Raises:
         UserError: the tokenizer does not keep the tag, "+" and "-" as tokens of their own.
     """
-    # A word that merely contains the tag's letters stays as it is: tags are found by where they
-    # were put, not by their id.
     text = Text(tokenizer, tags=[rf"(?<!\w){TAG}(?!\w)"])
+    tag = _tag(text)
+    classes = text.one(GOOD, NAME), text.one(BAD, NAME)
+    if classes[0] == classes[1]:
+        raise UserError(f"tokenizer of {text.name} does not tell {GOOD!r} from {BAD!r}")
 
     def encode_batch(texts: Texts) -> list[Encoded]:
         laid_out = [_lay_out(text, problem, steps) for problem, steps in texts]
         encodings = text.encode([whole for whole, _ in laid_out], special=True)
         encoded = []
         for encoding, (_, ends) in zip(encodings, laid_out, strict=True):
-            positions = [encoding.char_to_token(end) for end in ends]
-            ids = encoding.ids[: positions[-1] + 1] if ends else []
-            if any(ids[position] != tag for position in positions):
-                raise UserError(f"tokenizer of {text.name} does not keep {TAG!r} apart in a text")
-            encoded.append(Encoded(ids, positions))
+            ids = encoding.ids
+            positions = [index for index, token in enumerate(ids) if token == tag]
+            if len(positions) != len(ends):  # a word of the text begins with the tag's letters
+                positions = [encoding.char_to_token(end) for end in ends]
+                if any(index is None or ids[index] != tag for index in positions):
+                    raise UserError(
+                        f"tokenizer of {text.name}: {TAG!r} is not kept apart in a text"
+                    )
+            encoded.append(Encoded(ids[: positions[-1] + 1] if positions else [], positions))
         return encoded
 
-    tag = _tag(text)
-    classes = text.one(GOOD, NAME), text.one(BAD, NAME)
-    if classes[0] == classes[1]:
-        raise UserError(f"tokenizer of {text.name} does not tell {GOOD!r} from {BAD!r}")
     return Reader(encode_batch, classes, tag)
 
 
-def _lay_out(text: Text, problem: str, steps) -> tuple[str, list[int]]:
+def _lay_out(text: Text, problem: str, steps: Sequence[str]) -> tuple[str, list[int]]:
     """The text, and the index of each tag's last character."""
     whole, ends = f"{text.clean(problem)} ", []
     for step in steps:
@@ -67,13 +70,11 @@ def _lay_out(text: Text, problem: str, steps) -> tuple[str, list[int]]:
 
 def _tag(text: Text) -> int:
     """The tag's token: one, and the same at a text's end and before a further step."""
-    one, two = text.encode([f"1 {TAG}", f"1 {TAG}\n1 {TAG}"], special=True)
-    begin, first, second = (two.char_to_token(index) for index in (2, 3, 8))
-    ids = two.ids
-    kept = ids[: first + 1] == one.ids[: first + 1] and begin == first
-    if not kept or ids[first] != ids[second] or ids[first] == text.unknown:
-        raise UserError(f"tokenizer of {text.name} has no token for {TAG!r}, which {NAME} needs")
-    return ids[first]
+    one, two = text.ids([f"1 {TAG}", f"1 {TAG}\n1 {TAG}"])
+    tag = one[-1]
+    if text.decode([tag]).strip() != TAG or two[: len(one)] != one or two.count(tag) != 2:
+        raise UserError(f"tokenizer of {text.name} has no token {TAG!r}, which {NAME} needs")
+    return tag
 
 
 FORMAT = Format(NAME, "lm", reader, language_model, language_model_head)

@@ -5,6 +5,7 @@ assistant answers every turn with "+". A step's score is the probability of "+" 
 predicted where that answer begins.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import UserError
@@ -46,7 +47,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     return Reader(encode_batch, _classes(text, chat))
 
 
-def _lay_out(text: Text, chat: Chat, problem: str, steps) -> tuple[str, list[int]]:
+def _lay_out(text: Text, chat: Chat, problem: str, steps: Sequence[str]) -> tuple[str, list[int]]:
     """The conversation up to its last answer, and the index of each answer's character."""
     if not steps:
         return "", []

@@ -61,6 +61,10 @@ class Text:
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    def decode(self, token_ids: list[int]) -> str:
+        """The text of tokens."""
+        return self._backend.decode(token_ids, skip_special_tokens=False)
+
     def one(self, token: str, format: str) -> int:
         """The id of a text that must be one token at a text's end.
 

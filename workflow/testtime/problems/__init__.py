@@ -35,9 +35,7 @@ def load_problems(spec: DatasetSpec, *, seed: int, limit: int | None = None) -> 
 
 def as_problems(rows: pd.DataFrame) -> list[Problem]:
     """The rows as a policy sees them."""
-    return [
-        Problem(*pair) for pair in zip(rows["problem_id"], rows["problem"], strict=True)
-    ]
+    return [Problem(*pair) for pair in zip(rows["problem_id"], rows["problem"], strict=True)]
 
 
 def _check(rows: pd.DataFrame, spec: DatasetSpec) -> None:

@@ -32,5 +32,7 @@ def named(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
         rows["problem_id"] = [f"{spec.name}/{i:0{width}d}" for i in range(len(rows))]
     for column in ("problem_id", "answer"):
         if column in rows:
-            rows[column] = rows[column].astype(object).where(rows[column].isna(), rows[column].map(str))
+            rows[column] = (
+                rows[column].astype(object).where(rows[column].isna(), rows[column].map(str))
+            )
     return rows

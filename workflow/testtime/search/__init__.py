@@ -14,7 +14,7 @@ from testtime.search.tree import Tree
 from testtime.seeds import derive
 from testtime.types import Problem, Sampling, SearchResult
 
-__all__ = ["METHODS", "Seconds", "search_problems", "to_rows"]
+__all__ = ["METHODS", "Seconds", "check_budget", "search_problems", "to_rows"]
 
 
 def search_problems(
@@ -57,13 +57,15 @@ def search_problems(
         seconds: gets the time spent in policy, PRM and search.
         max_rows: most paths in flight; changes speed and memory, not results.
 
-    Yields:
+    Returns:
         One result per tree (per subtree where nested), in the order of completion.
 
     Raises:
         UserError: unknown method, a budget that the method cannot spend, or no PRM.
     """
-    chosen = _check(method, budget, beam_width, prm)
+    chosen = check_budget(method, budget, beam_width)
+    if chosen.prm and prm is None:
+        raise UserError(f"method {method} needs a PRM; allowed without one: cot, majority")
     if not chosen.nested:
         subtrees = range(1)
     elif subtrees is None:
@@ -92,10 +94,17 @@ def search_problems(
         max_rows=max_rows,
         seconds=seconds,
     )
+    running = scheduler.run((tree, chosen.run(tree)) for tree in trees)
+    return running if progress is None else _follow(running, trees, progress)
+
+
+def _follow(
+    results: Iterator[SearchResult], trees: Sequence[Tree], progress: Progress
+) -> Iterator[SearchResult]:
     left = Counter(tree.problem.problem_id for tree in trees)
-    for result in scheduler.run((tree, chosen.run(tree)) for tree in trees):
+    for result in results:
         left[result.problem_id] -= 1
-        if progress is not None and not left[result.problem_id]:
+        if not left[result.problem_id]:
             progress.update(1)
         yield result
 
@@ -107,10 +116,15 @@ def _own_parts(method: Method, budget: int, subtree: int) -> tuple[int, ...]:
     return (budget,) if method.seeded_by_budget else ()
 
 
-def _check(method: str, budget: int, beam_width: int, prm: Prm | None) -> Method:
-    known = METHODS | WHOLE
+def check_budget(method: str, budget: int, beam_width: int) -> Method:
+    """The method of this name, if it can spend this budget.
+
+    Raises:
+        UserError: unknown method, or a budget or beam width that it cannot use.
+    """
+    known = WHOLE | METHODS
     if method not in known:
-        raise UserError(f"method {method!r} is not known; allowed: {', '.join(sorted(known))}")
+        raise UserError(f"method {method!r} is not known; allowed: {', '.join(known)}")
     if beam_width < 1:
         raise UserError(f"beam width {beam_width} is too small; allowed: 1, 2, 3, ...")
     step = beam_width if known[method].beams else 1
@@ -119,6 +133,4 @@ def _check(method: str, budget: int, beam_width: int, prm: Prm | None) -> Method
             f"budget {budget} does not suit {method} with beam width {beam_width}; "
             f"allowed: {step}, {2 * step}, {3 * step}, ..."
         )
-    if known[method].prm and prm is None:
-        raise UserError(f"method {method} needs a PRM; allowed without one: cot, majority")
     return known[method]

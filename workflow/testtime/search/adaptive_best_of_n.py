@@ -53,9 +53,8 @@ def is_decided(
 
 
 def _classify(texts: Sequence[str]) -> list[int]:
+    # Without workers for exotic notation: answers in it differ by their spelling, which at worst
+    # costs more samples.
     from testtime.grade import equivalence_classes, extract_answer
 
-    answers = [extract_answer(text) for text in texts]
-    given = [answer for answer in answers if answer]
-    classes = iter(equivalence_classes(given))
-    return [next(classes) if answer else -1 for answer in answers]
+    return equivalence_classes([extract_answer(text) for text in texts])

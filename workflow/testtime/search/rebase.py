@@ -44,6 +44,6 @@ def share_out(budget: int, values: Sequence[float], temperature: float = BALANCE
     counts, left = [0] * len(values), budget
     for rank, i in enumerate(order):
         rest = sum(weights[j] for j in order[rank:])
-        counts[i] = min(left, ceil(left * weights[i] / rest - SLACK))
+        counts[i] = ceil(left * weights[i] / rest - SLACK)
         left -= counts[i]
     return counts

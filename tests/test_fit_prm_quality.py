@@ -1,0 +1,170 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from testtime.comparisons.log_fit import log_fit, quality_against_accuracy
+from testtime.comparisons.prm_bias import bias_table, length_table
+from testtime.comparisons.prm_quality import (
+    first_wrong,
+    label_samples,
+    process_f1,
+    quality_table,
+    step_auc,
+)
+
+# Two erroneous samples (the first located at threshold 0.5, the second not), three correct ones
+# (two called correct).
+SCORES = [[0.9, 0.2, 0.7], [0.9, 0.8, 0.6], [0.9, 0.9], [0.8], [0.4, 0.9]]
+FIRST = [1, 2, -1, -1, -1]
+
+
+def labelled(scores=SCORES, first=FIRST, **names):
+    names = {"dataset": "toy", "policy": "small", "prm": "r"} | names
+    ids = [f"p{i}" for i in range(len(scores))]
+    return pd.DataFrame({**names, "problem_id": ids, "scores": scores, "first_error": first})
+
+
+def test_f1_is_the_harmonic_mean_of_both_accuracies():
+    erroneous, correct, f1 = process_f1(SCORES, FIRST)
+    assert (erroneous, correct) == (0.5, pytest.approx(2 / 3))
+    assert f1 == pytest.approx(2 / (1 / 0.5 + 1 / (2 / 3)))
+
+
+def test_only_the_exact_first_wrong_step_counts():
+    assert process_f1([[0.1, 0.1], [0.9, 0.9]], [1, -1])[0] == 0
+
+
+def test_f1_is_zero_where_one_accuracy_is():
+    assert process_f1([[0.9], [0.9]], [0, -1])[2] == 0
+
+
+def test_f1_is_undefined_without_erroneous_samples():
+    assert np.isnan(process_f1([[0.9]], [-1])[2])
+
+
+def test_auc_counts_pairs_of_right_and_wrong_steps():
+    """Steps after the first wrong one count as wrong; ties count half."""
+    right = [0.9, 0.9, 0.8, 0.9, 0.9, 0.8, 0.4, 0.9]
+    wrong = [0.2, 0.7, 0.6]
+    pairs = [(r > w) + 0.5 * (r == w) for r in right for w in wrong]
+    assert step_auc(SCORES, FIRST) == pytest.approx(np.mean(pairs))
+
+
+def test_auc_at_the_first_wrong_step_leaves_later_ones_out():
+    right = [0.9, 0.9, 0.8, 0.9, 0.9, 0.8, 0.4, 0.9]
+    pairs = [r > w for r in right for w in (0.2, 0.6)]
+    assert step_auc(SCORES, FIRST, first_only=True) == pytest.approx(np.mean(pairs))
+
+
+def test_auc_of_right_steps_alone_is_undefined():
+    assert np.isnan(step_auc([[0.9, 0.8]], [-1]))
+
+
+def test_the_table_has_a_row_per_prm_with_its_interval():
+    rng = np.random.default_rng(0)
+    first = rng.integers(-1, 4, 200)
+    scores = [
+        [float(np.clip(rng.normal(0.3 if 0 <= f <= k else 0.7, 0.2), 0, 1)) for k in range(4)]
+        for f in first
+    ]
+    table = quality_table(pd.concat([labelled(scores, first), labelled(scores, first, prm="s")]))
+    assert list(table["prm"]) == ["r", "s"]
+    row = table.iloc[0]
+    assert row["auc"] == pytest.approx(step_auc(scores, first))
+    assert row["f1"] == pytest.approx(process_f1(scores, first)[2])
+    assert row["auc_low"] < row["auc"] < row["auc_high"]
+    assert row["f1_low"] < row["f1"] < row["f1_high"]
+    assert row["n_steps"] == 800
+
+
+def test_a_tuned_threshold_mends_scores_on_another_scale():
+    """Scores all below 0.5, but perfectly ordered."""
+    first = np.tile([1, -1], 40)
+    scores = [[0.4, 0.1 if f == 1 else 0.4] for f in first]
+    row = quality_table(labelled(scores, first)).iloc[0]
+    assert row["accuracy_correct"] == 0
+    assert row["f1_tuned"] == 1
+
+
+def test_samples_are_labelled_by_a_checker_and_empty_ones_left_out():
+    problems = pd.DataFrame({"problem_id": ["a"], "problem": ["1+1"]})
+    samples = pd.DataFrame({"problem_id": ["a"] * 3, "steps": [["ok", "no", "ok"], ["ok"], []]})
+    found = label_samples(problems, samples, lambda _, steps: [s == "ok" for s in steps])
+    assert list(found["first_error"]) == [1, -1]
+    assert first_wrong([True, False, True]) == 1
+
+
+def test_real_step_labels_give_what_a_plain_loop_gives(shared_data):
+    lines = (shared_data / "steps" / "processbench_gsm8k.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    # These samples all have a wrong step; up to it, they are samples without one.
+    lengths = [len(row["steps"]) for row in rows]
+    first = [row["first_error_step"] for row in rows]
+    lengths += [error for error in first if error > 0]
+    first += [-1 for error in first if error > 0]
+    rng = np.random.default_rng(0)
+    scores = [rng.random(length).round(2).tolist() for length in lengths]
+    hits: dict[bool, list[bool]] = {True: [], False: []}
+    for row, error in zip(scores, first, strict=True):
+        called = -1
+        for k, score in enumerate(row):
+            if score < 0.5:
+                called = k
+                break
+        hits[error == -1].append(called == error)
+    correct, erroneous = np.mean(hits[True]), np.mean(hits[False])
+    expected = 2 * correct * erroneous / (correct + erroneous) if correct + erroneous else 0.0
+    assert process_f1(scores, first) == pytest.approx((erroneous, correct, expected))
+
+
+def test_a_log_curve_is_recovered():
+    x = np.array([30.0, 50, 60, 75])
+    fit = log_fit(x, 7.66 * np.log(x) + 44.31)
+    assert fit["slope"] == pytest.approx(7.66)
+    assert fit["intercept"] == pytest.approx(44.31)
+    assert fit["r_squared"] == pytest.approx(1)
+
+
+def test_a_curve_needs_two_different_qualities():
+    fit = log_fit(np.array([50.0, 50]), np.array([1.0, 2]))
+    assert np.isnan(fit["slope"])
+    assert fit["n"] == 2
+
+
+def test_quality_is_joined_by_policy_and_else_by_prm():
+    accuracy = pd.DataFrame(
+        {"dataset": "toy", "policy": ["a", "b"] * 3, "prm": ["r", "r", "s", "s", "any", "any"]}
+        | {"budget": 4, "accuracy": [0.5, 0.6, 0.7, 0.8, 0.9, 0.9], "ci_low": 0.4, "ci_high": 0.9}
+    )
+    quality = pd.DataFrame({"dataset": "toy", "policy": "a", "prm": ["r", "s"], "f1": [0.3, 0.6]})
+    points, fits = quality_against_accuracy(accuracy, quality)
+    assert list(points["quality"]) == pytest.approx([30, 30, 60, 60])
+    assert set(fits["policy"]) == {"a", "b", "all"}
+    assert (fits["slope"] > 0).all()
+
+
+def pool(scores, tokens, correct):
+    """Samples of one problem per row."""
+    rows = [
+        {"problem_id": f"p{i}", "sample": j, "scores": [0.1, s], "tokens": t, "correct": c}
+        for i, row in enumerate(zip(scores, tokens, correct, strict=True))
+        for j, (s, t, c) in enumerate(zip(*row, strict=True))
+    ]
+    return pd.DataFrame(rows).assign(dataset="toy", policy="small", prm="r")
+
+
+def test_a_prm_that_likes_length_chooses_long_samples():
+    samples = pool([[0.1, 0.5, 0.9]], [[10, 20, 60]], [[0, 0, 0]])
+    table = length_table(samples, [1, 3])
+    assert list(table["chosen_tokens"]) == pytest.approx([30, 60])
+    assert list(table["pool_tokens"]) == pytest.approx([30, 30])
+    assert list(table["correlation"]) == pytest.approx([1, 1])
+
+
+def test_scores_of_wrong_samples_stand_by_thirds_of_length():
+    samples = pool([[0.9, 0.5, 0.1]], [[10, 20, 60]], [[0, 0, 0]])
+    table = bias_table(samples).set_index("length")
+    assert table.loc["short", "mean_score"] == pytest.approx(0.9)
+    assert table.loc["long", "mean_score"] == pytest.approx(0.1)
+    assert table["n_samples"].to_list() == [1, 1, 1]

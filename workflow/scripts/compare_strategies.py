@@ -1,0 +1,25 @@
+from testtime import catalog
+from testtime.comparisons.compute import flops_table
+from testtime.comparisons.frontier import frontier_table, overtaking_table
+from testtime.comparisons.gains import gains_table
+from testtime.comparisons.voting import voting_ablation
+from testtime.fit.selection import Settings, fit_study
+from testtime.job import job
+from testtime.samples import read_cells
+from testtime.tables import read_parquet, write_csv
+
+
+def main(config, inputs, output):
+    outcomes, difficulty = read_parquet(inputs.outcomes), read_cells(inputs.difficulty)
+    settings = Settings.of_study(config)
+    policies = catalog.of_study(config).policies
+    fits = fit_study(outcomes, difficulty, settings)
+    write_csv(frontier_table(fits, outcomes, policies, settings), output.frontier)
+    write_csv(overtaking_table(fits, outcomes, policies, settings), output.overtaking)
+    write_csv(flops_table(fits, outcomes, policies, settings), output.flops)
+    write_csv(gains_table(fits, outcomes, settings), output.gains)
+    write_csv(voting_ablation(outcomes, settings), output.voting)
+
+
+with job(snakemake.log[0]):
+    main(snakemake.config, snakemake.input, snakemake.output)

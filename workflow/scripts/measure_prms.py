@@ -1,0 +1,36 @@
+from testtime.comparisons.prm_bias import bias_table, length_table
+from testtime.comparisons.prm_quality import label_samples, quality_table
+from testtime.job import job
+from testtime.microcosm.world import label_steps
+from testtime.samples import read_cells, read_generations, read_scores
+from testtime.tables import read_parquet, write_csv
+
+KEYS = ["dataset", "policy", "problem_id", "sample"]
+
+
+def main(inputs, params, output):
+    drawn = read_generations(inputs.generations)
+    samples = read_scores(inputs.scores).merge(drawn.drop(columns="block"), on=KEYS)
+    grades = read_cells(inputs.grades)
+    grades = grades[grades["method"] == "pool"].rename(columns={"path": "sample"})
+    graded = samples.merge(grades[[*KEYS, "correct"]], on=KEYS)
+    graded["correct"] = graded["correct"].fillna(False).astype(int)
+    budgets = [2**i for i in range(int(drawn["sample"].max() + 1).bit_length())]
+    write_csv(bias_table(graded, params.scoring), output.bias)
+    write_csv(length_table(graded, budgets, params.scoring), output.length)
+
+    # Only the microcosm knows which steps are right.
+    known = samples[samples["dataset"].isin(params.labelled)]
+    labelled = label_samples(read_parquet(*inputs.problems), known, label_steps)
+    evaluate = params.evaluate
+    table = quality_table(
+        labelled,
+        bootstrap=evaluate["bootstrap"],
+        confidence=evaluate["confidence"],
+        seed=params.seed,
+    )
+    write_csv(table, output.quality)
+
+
+with job(snakemake.log[0]):
+    main(snakemake.input, snakemake.params, snakemake.output)

@@ -1,0 +1,181 @@
+"""`testtime search`: a search method on a file of problems."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testtime import catalog
+from testtime.catalog import PolicySpec
+from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.errors import UserError
+from testtime.grade.pool import Pool
+from testtime.progress import progress
+from testtime.search import METHODS, Seconds, check_budget, search_problems
+from testtime.search.methods import WHOLE
+from testtime.search.vote import VOTES, answer_problems
+from testtime.tables import read_numbered_jsonl, write_jsonl
+from testtime.types import Problem
+
+SCORINGS = ("min", "last", "avg")
+
+
+def search(
+    file: Annotated[Path, typer.Argument(help='Lines {"problem_id": ..., "problem": ...}.')],
+    *,
+    policy: Annotated[str, typer.Option(help="A catalog name or a local model folder.")],
+    output: Annotated[Path, typer.Option(help="The same lines with answer, paths and tokens.")],
+    method: Annotated[str, typer.Option(help=f"{', '.join(WHOLE | METHODS)}.")],
+    budget: Annotated[int, typer.Option(help="N: samples, or candidates of a step.")] = 16,
+    prm: Annotated[str | None, typer.Option(help="A catalog name or a local model folder.")] = None,
+    beam_width: Annotated[int, typer.Option(help="M: children of each expanded path.")] = 4,
+    scoring: Annotated[str, typer.Option(help="A path's score: min, last or avg.")] = "last",
+    vote: Annotated[
+        str, typer.Option(help="majority, max or weighted; without a PRM always majority.")
+    ] = "weighted",
+    seed: Annotated[int, typer.Option(help="Same seed, same paths.")] = 0,
+    convention: Annotated[
+        str, typer.Option(help="How answers are compared: math, integer or exact.")
+    ] = "math",
+    format: Annotated[
+        str | None, typer.Option(help="How a PRM from a folder reads, see `testtime score`.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help=f"{' or '.join(ENGINES)}.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+) -> None:
+    """Solve every problem of a file by one method: sample, search, vote.
+
+    Example: testtime search problems.jsonl --policy micro-s --prm micro-prm-good
+    --method beam_search --budget 16 --output solved.jsonl
+    """
+    _allow("--scoring", scoring, SCORINGS)
+    _allow("--vote", vote, VOTES)
+    if engine is not None:
+        _allow("--engine", engine, ENGINES)
+    needs_prm = check_budget(method, budget, beam_width).prm
+    if needs_prm and prm is None:
+        raise UserError(f"--prm must be given for --method {method}")
+    lines = read_problems(file)
+    problems = [Problem(str(line["problem_id"]), line["problem"]) for line in lines]
+    spec = policy_spec(policy, engine)
+    reader = _load_prm(prm, format, engine, threads) if needs_prm else None
+    writer = load_policy(spec, engine="transformers", threads=threads)
+    seconds = Seconds()
+    with progress(len(problems), f"{method} of {policy}", "problems") as bar:
+        results = search_problems(
+            writer,
+            reader,
+            problems,
+            method=method,
+            budget=budget,
+            beam_width=beam_width,
+            sampling=spec.sampling,
+            step_tokens=spec.step_tokens,
+            max_steps=spec.max_steps,
+            max_tokens=spec.max_tokens,
+            separator=spec.separator,
+            seed_parts=(seed, policy),
+            progress=bar,
+            seconds=seconds,
+        )
+        results = list(results)
+    with Pool() as pool:
+        answers = answer_problems(
+            results,
+            problems,
+            scoring=scoring,
+            vote=vote if needs_prm else "majority",
+            convention=convention,
+            pool=pool,
+        )
+        # The line's own problem_id stays as it was given, a number included.
+        pairs = zip(lines, answers, strict=True)
+        write_jsonl(
+            (line | found | {"problem_id": line["problem_id"]} for line, found in pairs), output
+        )
+    print(f"{len(problems)} problems: {seconds}", file=sys.stderr)
+
+
+def read_problems(file: Path) -> list[dict]:
+    """The lines of a file of problems, checked before any model is loaded.
+
+    Raises:
+        UserError: a line lacks a key, has a wrong value or repeats a problem_id; names the line.
+    """
+    lines: list[dict] = []
+    seen: dict[str, int] = {}
+    for number, line in read_numbered_jsonl(file):
+        where = f"{file}, line {number}"
+        for key, kinds, allowed in (
+            ("problem_id", (str, int), "a text or a whole number"),
+            ("problem", (str,), "a text, not blank"),
+        ):
+            if key not in line:
+                raise UserError(f"{where}: no {key!r}")
+            value = line[key]
+            if not isinstance(value, kinds) or isinstance(value, bool) or not str(value).strip():
+                raise UserError(f"{where}: {key!r} is {value!r:.60}; allowed: {allowed}")
+        name = str(line["problem_id"])
+        if name in seen:
+            raise UserError(f"{where}: problem_id {name!r} stands already in line {seen[name]}")
+        seen[name] = number
+        lines.append(line)
+    return lines
+
+
+def policy_spec(policy: str, engine: str | None = None) -> PolicySpec:
+    """The policy of a catalog name or a local folder.
+
+    A folder that a catalog entry points to is asked as that entry says; any other one as most
+    models are: reason step by step, the answer in a box.
+
+    Raises:
+        UserError: there is neither such an entry nor such a folder.
+    """
+    known = catalog.load()
+    if policy in known.policies:
+        spec = known.policy(policy)
+    elif Path(policy).is_dir():
+        folder = Path(policy).resolve()
+        same = [s for s in known.policies.values() if s.folder and s.folder.resolve() == folder]
+        spec = same[0] if same else _folder_spec(folder)
+    else:
+        raise UserError(
+            f"--policy {policy!r} is neither in the catalog nor a folder; "
+            f"known: {', '.join(sorted(known.policies))}"
+        )
+    return replace(spec, engine=engine or spec.engine)
+
+
+def _folder_spec(folder: Path) -> PolicySpec:
+    """What a model folder says of itself; it runs on a GPU where there is one."""
+    import torch
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"--policy {folder}: no model there ({error})") from error
+    if "max_position_embeddings" not in config:
+        raise UserError(f"--policy {folder}: config.json has no max_position_embeddings")
+    return PolicySpec(
+        name=str(folder),
+        model=str(folder),
+        parameters=0.0,  # only FLOPs would need it
+        context=config["max_position_embeddings"],
+        dtype="auto",
+        gpus=int(torch.cuda.is_available()),
+    )
+
+
+def _load_prm(name, format, engine, threads):
+    from testtime.cli.score import prm_spec
+
+    return load_prm(prm_spec(name, format, engine), engine="transformers", threads=threads)
+
+
+def _allow(option: str, value: str, allowed) -> None:
+    if value not in allowed:
+        raise UserError(f"{option} {value!r} is not known; allowed: {', '.join(allowed)}")

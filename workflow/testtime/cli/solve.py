@@ -1,0 +1,86 @@
+"""`testtime solve`: a fitted lookup applied to new problems."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testtime import catalog
+from testtime.catalog import ModelSpec
+from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.errors import UserError
+from testtime.fit.find import load, plan_for
+from testtime.tables import write_jsonl
+from testtime.types import Problem
+
+
+def solve(
+    file: Annotated[Path, typer.Argument(help='Lines {"problem_id": ..., "problem": ...}.')],
+    *,
+    policy: Annotated[str, typer.Option(help="A policy of the lookup.")],
+    budget: Annotated[int, typer.Option(help="N: most samples or candidates per problem.")],
+    output: Annotated[Path, typer.Option(help="The same lines with answer and costs.")],
+    prm: Annotated[str, typer.Option(help="A PRM of the lookup, or none.")] = "none",
+    probe: Annotated[
+        bool | None,
+        typer.Option(help="Draw samples to predict difficulty; by default if it promises more."),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset of the lookup; not needed if there is one.")
+    ] = None,
+    lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = Path("results/lookup.json"),
+    seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 0,
+    engine: Annotated[str | None, typer.Option(help=f"{' or '.join(ENGINES)}.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+) -> None:
+    """Answer new problems as the lookup advises, and say what was spent.
+
+    Example: testtime solve problems.jsonl --policy micro-s --prm micro-prm-good --budget 16
+    --output solved.jsonl
+    """
+    from testtime.cli.search import read_problems
+    from testtime.solve import Models, summary
+    from testtime.solve import solve as answer
+
+    table = load(lookup)
+    plan, predictor = plan_for(
+        table, policy=policy, prm=prm, budget=budget, dataset=dataset, probe=probe
+    )
+    lines = read_problems(file)
+    problems = [Problem(str(line["problem_id"]), line["problem"]) for line in lines]
+    known = catalog.load()
+    spec = _located(known.policy(policy), lookup, engine)
+    if spec.samples is not None:
+        raise UserError(f"policy {policy!r} was imported from {spec.samples}: no model to run")
+    prm_spec = None if prm == "none" else _located(known.prm(prm), lookup, engine)
+    convention = known.datasets.get(plan["dataset"])
+    models = Models(
+        policy=load_policy(spec, engine="transformers", threads=threads),
+        spec=spec,
+        prm=prm_spec and load_prm(prm_spec, engine="transformers", threads=threads),
+        prm_spec=prm_spec,
+        seed_parts=(seed, plan["dataset"], policy),
+        convention=convention.convention if convention else "math",
+        beam_width=table["fitted_on"]["beam_width"],
+    )
+    thresholds = table["fitted_on"]["difficulty"]
+    rows = answer(
+        models, problems, plan, predictor, easy=thresholds["easy"], hard=thresholds["hard"]
+    )
+    write_jsonl(
+        (
+            line | row | {"problem_id": line["problem_id"]}
+            for line, row in zip(lines, rows, strict=True)
+        ),
+        output,
+    )
+    print(summary(rows, plan), file=sys.stderr)
+
+
+def _located(spec: ModelSpec, lookup: Path, engine: str | None) -> ModelSpec:
+    """The spec with its engine; a model that the study trained lies beside its lookup."""
+    spec = replace(spec, engine=engine or spec.engine)
+    trained = lookup.parent / "models" / spec.name
+    return replace(spec, model=str(trained.resolve())) if trained.is_dir() else spec

@@ -1,0 +1,95 @@
+"""Keys and values of prompts and of finished steps, so that a search never reads a path twice."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from testtime.engines.kv_pool import KvPool, key_of
+
+NO_SLOTS = np.zeros(0, dtype=np.int64)
+TOKEN_BYTES = len(key_of([0]))
+
+
+class PrefixKv(KvPool):
+    """A pool of prefixes that can be written token by token.
+
+    Args:
+        max_bytes: most memory to hold.
+        like: a tensor (1, heads, 1, head size) of the device and precision wanted.
+        layers: of the model.
+    """
+
+    def __init__(self, max_bytes: int, like: torch.Tensor, layers: int):
+        self._parts = [like] * (2 * layers)
+        super().__init__(max_bytes)
+
+    def forget(self) -> None:
+        """Drop everything."""
+        super().forget()
+        self._lengths: set[int] = set()
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """(slots, 2 x layers, heads, head size); a new one each time that the pool grows."""
+        if self._tensor is None:
+            self.release(self._take(1, self._parts))
+        return self._tensor
+
+    def longest(self, token_ids: Sequence[int]) -> np.ndarray:
+        """Slots of the longest prefix that is known, possibly all of the tokens or none."""
+        key = key_of(token_ids)
+        if key in self._entries:
+            return self.find(token_ids)
+        for length in sorted(self._lengths, reverse=True):
+            if length < len(token_ids) and key[: length * TOKEN_BYTES] in self._entries:
+                return self.find(token_ids[:length])
+        return NO_SLOTS
+
+    def reserve(self, token_ids: Sequence[int]) -> tuple[np.ndarray, int] | None:
+        """Find or make the slots of a prefix and hold them until they are released.
+
+        Returns:
+            The slots and how many of the first ones are known; the others are to be written
+            before anything is read. None if there is no room now.
+        """
+        known = self.longest(token_ids)
+        self.hold(known)
+        if len(known) == len(token_ids):
+            return known, len(known)
+        room = self._take(len(token_ids) - len(known), self._parts)
+        if room is None:
+            self.release(known)
+            return None
+        slots = np.concatenate([known, room])
+        self._add(key_of(token_ids), slots)
+        return slots, len(known)  # one use by the caller, one by the entry
+
+    def keep(
+        self,
+        keys: list[bytes],
+        prefixes: list[np.ndarray],
+        lengths: np.ndarray,
+        values: torch.Tensor,
+    ) -> None:
+        """Keep prefixes that go on from known ones, if there is room.
+
+        Args:
+            keys: of the whole prefixes.
+            prefixes: slots of what they go on from, held by the caller.
+            lengths: number of new tokens of each.
+            values: of all new tokens, one prefix after the other.
+        """
+        room = self._take(int(lengths.sum()), self._parts)
+        if room is None:
+            return
+        self._tensor.index_copy_(0, torch.from_numpy(room).to(values.device), values)
+        for key, prefix, new in zip(
+            keys, prefixes, np.split(room, np.cumsum(lengths)[:-1]), strict=True
+        ):
+            self._add(key, np.concatenate([prefix, new]))
+        self.release(room)
+
+    def _add(self, key: bytes, slots: np.ndarray) -> None:
+        self._lengths.add(len(slots))
+        self._enter(key, slots)

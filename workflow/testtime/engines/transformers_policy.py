@@ -1,0 +1,249 @@
+"""Policies on transformers, on the CPU or one GPU: continuous batching over requests."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from testtime.engines import trunk_attention
+from testtime.engines.batch import Batch
+from testtime.engines.prefix_kv import PrefixKv
+from testtime.engines.devices import is_out_of_memory, pick_device
+from testtime.engines.pretrained import check_loaded, loading, source
+from testtime.engines.rows import Job
+from testtime.engines.step_ends import StepEnds, token_texts
+from testtime.errors import UserError
+from testtime.prompts import PROMPTS, messages
+from testtime.types import Continuation, Request
+
+DTYPES = ("float32", "bfloat16", "float16", "auto")
+LAYER_TYPES = {"full_attention", "sliding_attention"}
+# Memory for keys and values; a third of it is for prefixes, the rest bounds the number of rows.
+CPU_BYTES, GPU_SHARE = 3 * 2**29, 0.6
+MAX_ROWS = 512
+
+
+class TransformersPolicy:
+    """A policy in the sense of `engines.base.Policy`; made by `load_policy`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: PreTrainedModel,
+        tokenizer,
+        prompt: str,
+        separator: str,
+        context: int,
+        max_rows: int,
+        pool_bytes: int,
+    ):
+        self.name, self.context, self.max_rows = name, context, max_rows
+        self._model, self._tokenizer = model, tokenizer
+        self._prompt, self._separator = prompt, separator
+        self._pool_bytes = pool_bytes
+        self._stops = _stops(model, tokenizer)
+        self._step_ends: StepEnds | None = None
+        self._waiting: deque[Job] = deque()
+        self._done: list[tuple[int, list[Continuation]]] = []
+        self._tickets = 0
+        self._batch = self._new_batch()
+
+    def encode(self, problem: str) -> tuple[int, ...]:
+        """The token ids of the whole prompt for this problem."""
+        turns = messages(self._prompt, problem)
+        return tuple(
+            self._tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        )
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of generated tokens, end-of-text and other special tokens left out."""
+        return self._tokenizer.decode(
+            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; returns its ticket.
+
+        A path that fills the context already gets empty children with finish "length".
+
+        Raises:
+            UserError: the prompt is empty or does not fit into the context.
+        """
+        length = len(request.token_ids)
+        if length == 0 or (length >= self.context and request.first_position == 0):
+            raise UserError(
+                f"policy {self.name}: a prompt of {length} tokens; allowed: 1 to "
+                f"{self.context - 1}, which leaves room for one more in its context"
+            )
+        if request.stop == "step" and self._step_ends is None:
+            texts = token_texts(self._tokenizer, self._model.get_input_embeddings().num_embeddings)
+            self._step_ends = self._batch.step_ends = StepEnds(texts, self._separator)
+        self._tickets += 1
+        n, limit = len(request.seeds), min(request.max_tokens, self.context - length)
+        if n and limit > 0:
+            self._waiting.append(Job(self._tickets, request, limit, [None] * n, n))
+        else:
+            self._done.append((self._tickets, [Continuation((), (), "length")] * n))
+        return self._tickets
+
+    @torch.inference_mode()
+    def poll(self) -> list[tuple[int, list[Continuation]]]:
+        """Run until at least one request is complete; returns (ticket, children in seed order).
+
+        An empty list means that nothing is queued.
+
+        Raises:
+            UserError: not even one row fits into memory.
+        """
+        while not self._done and (self._waiting or self._batch.rows.running):
+            try:
+                self._advance()
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._shrink()
+        done, self._done = self._done, []
+        return done
+
+    def _advance(self) -> None:
+        """Fill free rows and generate one token in every row."""
+        batch = self._batch
+        while self._waiting and batch.free and batch.start(self._waiting[0]):
+            if not self._waiting[0].waiting:
+                self._waiting.popleft()
+        if not batch.rows.running:
+            raise torch.OutOfMemoryError("no room for a single prompt")
+        self._done += [(job.ticket, job.children) for job in batch.step()]
+
+    def _shrink(self) -> None:
+        """Begin again with half the rows; a child comes out the same, as its seed is its own."""
+        if self.max_rows == 1:
+            raise UserError(f"policy {self.name}: no memory to generate in a single row")
+        self.max_rows //= 2
+        self._pool_bytes //= 2
+        jobs = {job.ticket: job for job in (*self._batch.jobs.values(), *self._waiting)}
+        self._waiting = deque(
+            Job(job.ticket, job.request, job.limit, [None] * len(job.children), len(job.children))
+            for _, job in sorted(jobs.items())
+        )
+        self._batch = None  # its memory is free before the new one takes any
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._batch = self._new_batch()
+
+    def _new_batch(self) -> Batch:
+        layers, heads, size = _kv_shape(self._model)
+        like = torch.zeros(1, heads, 1, size, dtype=self._model.dtype, device=self._model.device)
+        pool = PrefixKv(self._pool_bytes, like, layers)
+        batch = Batch(self._model, pool, self.max_rows, self._stops)
+        batch.step_ends = self._step_ends
+        return batch
+
+
+def load_policy(
+    model: str,
+    *,
+    revision: str | None = None,
+    prompt: str,
+    separator: str,
+    context: int,
+    dtype: str = "auto",
+    gpus: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    max_rows: int | None = None,
+) -> TransformersPolicy:
+    """Load a policy.
+
+    Args:
+        model: a local folder, which needs no network, or a hub id.
+        revision: commit or tag on the hub.
+        prompt: name of a prompt in `testtime.prompts`.
+        separator: text that ends a step.
+        context: most tokens of a prompt and its completion.
+        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
+        gpus: 0 for the CPU, 1 for a GPU, None for whichever is there.
+        device: torch device, in place of `gpus`.
+        threads: CPU threads of this process.
+        max_rows: most children that generate together; None for as many as could fill the context
+            within the memory that is there. It is halved when memory runs out all the same.
+
+    Raises:
+        UserError: the model, its tokenizer or the machine does not fit; names what and why.
+    """
+    what = f"policy {model}"
+    if dtype not in DTYPES:
+        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
+    if prompt not in PROMPTS:
+        raise UserError(f"{what}: prompt {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
+    place = torch.device(device) if device else pick_device(what, gpus)
+    if threads:
+        torch.set_num_threads(threads)
+    where = source(model, revision)
+    with loading(what):
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        loaded, info = AutoModelForCausalLM.from_pretrained(
+            **where,
+            dtype=dtype,
+            use_safetensors=True,
+            attn_implementation=trunk_attention.NAME,
+            output_loading_info=True,
+        )
+    check_loaded(what, info)
+    _check_fit(what, loaded, tokenizer, context)
+    loaded = loaded.eval().requires_grad_(False).to(place)
+    free = CPU_BYTES
+    if place.type == "cuda":
+        free = int(torch.cuda.mem_get_info(place)[0] * GPU_SHARE)
+    if max_rows is None:
+        max_rows = max(1, min(MAX_ROWS, free * 2 // 3 // (context * _bytes_per_token(loaded))))
+    return TransformersPolicy(
+        name=model,
+        model=loaded,
+        tokenizer=tokenizer,
+        prompt=prompt,
+        separator=separator,
+        context=context,
+        max_rows=max_rows,
+        pool_bytes=free // 3,
+    )
+
+
+def _check_fit(what: str, model: PreTrainedModel, tokenizer, context: int) -> None:
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ()) - LAYER_TYPES
+    if kinds or not model._supports_attention_backend:
+        kind = ", ".join(sorted(kinds)) or "attention of its own"
+        raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
+    longest = getattr(config, "max_position_embeddings", None)
+    if longest is not None and context > longest:
+        raise UserError(f"{what}: context {context} is more than its {longest} positions")
+    if not getattr(tokenizer, "chat_template", None):
+        raise UserError(f"{what}: its tokenizer has no chat template")
+
+
+def _kv_shape(model: PreTrainedModel) -> tuple[int, int, int]:
+    """Layers, heads and head size of the keys and values."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_hidden_layers, heads, size
+
+
+def _bytes_per_token(model: PreTrainedModel) -> int:
+    return 2 * math.prod(_kv_shape(model)) * model.dtype.itemsize
+
+
+def _stops(model: PreTrainedModel, tokenizer) -> set[int]:
+    """Ids of all tokens that end a text, by the generation config, the config and the tokenizer."""
+    stops: set[int] = set()
+    for told in (model.generation_config, model.config, tokenizer):
+        ids = getattr(told, "eos_token_id", None)
+        if ids is not None:
+            stops |= set(ids) if isinstance(ids, list | tuple) else {ids}
+    return stops

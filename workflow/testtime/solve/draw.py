@@ -1,0 +1,96 @@
+"""Drawing samples of new problems, having them scored, and counting both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from testtime.catalog import PolicySpec, PrmSpec
+from testtime.engines.base import Policy, Prm
+from testtime.generate import sample_pool
+from testtime.grade import equivalence_classes, extract_answer
+from testtime.score import score_pool
+from testtime.types import Problem, Sampling
+
+GREEDY = Sampling(temperature=0.0)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What solves: a policy, perhaps a PRM, and what is known of them.
+
+    Attributes:
+        seed_parts: seed, dataset and policy; every sample's seed derives from them.
+        convention: how answers are read and compared, see `testtime.grade`.
+    """
+
+    policy: Policy
+    spec: PolicySpec
+    prm: Prm | None
+    prm_spec: PrmSpec | None
+    seed_parts: tuple[str | int, ...]
+    convention: str = "math"
+    beam_width: int = 4
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Whole samples of some problems, scored where a PRM has read them."""
+
+    rows: pd.DataFrame
+    policy_tokens: pd.Series
+    prm_tokens: pd.Series
+
+
+def draw(
+    models: Models,
+    problems: Sequence[Problem],
+    start: int,
+    stop: int,
+    *,
+    scored: bool,
+    greedy: bool = False,
+) -> Drawn:
+    """Samples `start` to `stop` of every problem, read by the PRM where `scored`."""
+    rows = sample_pool(
+        models.policy,
+        problems,
+        start=start,
+        stop=stop,
+        sampling=GREEDY if greedy else models.spec.sampling,
+        max_tokens=models.spec.max_tokens,
+        separator=models.spec.separator,
+        seed_parts=models.seed_parts,
+        method_label="cot" if greedy else "pool",
+    )
+    tokens = rows.groupby("problem_id")["tokens"].sum()
+    if not scored:
+        return Drawn(rows, tokens, tokens * 0)
+    rows, read = read_by_prm(models, problems, rows)
+    return Drawn(rows, tokens, read)
+
+
+def with_classes(rows: pd.DataFrame, convention: str) -> pd.DataFrame:
+    """Add answer_class: equal answers of a problem alike, -1 without an answer."""
+    classes = pd.Series(-1, index=rows.index)
+    for _, group in rows.groupby("problem_id", sort=False):
+        answers = [extract_answer(text, convention) for text in group["text"]]
+        voters = [i for i, answer in enumerate(answers) if answer]
+        found = equivalence_classes([answers[i] for i in voters], convention)
+        classes.loc[group.index[voters]] = found
+    return rows.assign(answer_class=classes)
+
+
+def read_by_prm(
+    models: Models, problems: Sequence[Problem], rows: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.Series]:
+    """The rows with the PRM's step scores, and the tokens that it read for each problem."""
+    texts = pd.DataFrame(
+        {"problem_id": [p.problem_id for p in problems], "problem": [p.problem for p in problems]}
+    )
+    found = score_pool(models.prm, texts, rows)
+    distinct = ~pd.DataFrame(
+        {"problem": rows["problem_id"].to_numpy(), "steps": rows["steps"].map(tuple).to_numpy()}
+    ).duplicated()
+    read = (found["prm_tokens"] * distinct.to_numpy()).groupby(found["problem_id"]).sum()
+    return rows.assign(scores=found["scores"].to_numpy()), read
