@@ -19,6 +19,7 @@ include: "workflow/rules/difficulty.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/figures_common.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

@@ -1,11 +1,7 @@
-"""A made-up results folder: tables by formula, texts by template. Nothing in it was measured."""
-
-import json
-from pathlib import Path
+"""Made-up tables of a study, by formula. Nothing in them was measured."""
 
 import numpy as np
 import pandas as pd
-from testtime.tables import write_csv, write_json, write_parquet
 
 DATASET = "toy"
 POLICIES = {"tiny": 3e4, "small": 1.1e5, "large": 4.3e5}
@@ -15,7 +11,7 @@ SKILL = {"tiny": 0.25, "small": 0.4, "large": 0.6}
 HELP = {"none": 0.0, "weak-prm": 0.05, "good-prm": 0.16}
 GAIN = {"majority": 0.03, "best_of_n": 0.05, "beam_search": 0.06, "dvts": 0.055, "confidence": 0.02}
 LEVEL_SHIFT = {"easy": 0.25, "medium": 0.0, "hard": -0.2, "all": 0.0}
-N_PROBLEMS = 12
+STRATEGY = ("prm", "method", "scoring", "vote", "budget")
 STRATEGIES = {
     "majority": [("none", "majority")],
     "confidence": [("avg", "weighted")],
@@ -76,7 +72,7 @@ def accuracy(n: int = 200) -> pd.DataFrame:
                 read = 0 if s["prm"] == "none" else tokens
                 rows.append(
                     {"dataset": DATASET, "policy": policy}
-                    | {k: s[k] for k in ("prm", "method", "scoring", "vote", "budget")}
+                    | {k: s[k] for k in STRATEGY}
                     | {"difficulty": level, "n_problems": count, "accuracy": p}
                     | {"ci_low": low, "ci_high": high, "policy_tokens": tokens, "prm_tokens": read}
                     | {"flops": 2 * size * tokens + 2 * 2e5 * read}
@@ -113,8 +109,80 @@ def compute_optimal(gain: float = 0.0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def frontier() -> pd.DataFrame:
+    """CoT and the compute-optimal choice of every policy, as `frontier.csv` has them."""
+    cot = accuracy().query("method == 'cot' and difficulty == 'all'").assign(setting="CoT")
+    best = compute_optimal().assign(setting="compute-optimal TTS")
+    columns = ["dataset", "policy", "setting", "prm", "budget", "n_problems", "accuracy"]
+    columns += ["ci_low", "ci_high", "policy_tokens", "prm_tokens", "flops"]
+    rows = pd.concat([cot[columns], best[columns]], ignore_index=True)
+    rows.insert(2, "parameters", rows["policy"].map(POLICIES))
+    return rows.assign(published=np.nan)
+
+
+def overtaking(gain: float = 0.0, half: float = 0.05) -> pd.DataFrame:
+    """Paired comparisons of smaller policies' TTS with larger ones' CoT."""
+    cot = {policy: SKILL[policy] + 0.08 for policy in POLICIES}
+    best = compute_optimal(gain).query("prm == 'any' and budget == 16")
+    tts = best.set_index("policy")["accuracy"]
+    rows = []
+    for small, size in POLICIES.items():
+        for large, more in POLICIES.items():
+            if more > size:
+                difference = tts[small] - cot[large]
+                p = 0.001 if abs(difference) > half else 0.5
+                rows.append(
+                    {"dataset": DATASET, "small": small, "large": large}
+                    | {"size_ratio": more / size, "budget": 16, "n_problems": 200}
+                    | {"small_accuracy": tts[small], "large_accuracy": cot[large]}
+                    | {"difference": difference, "ci_low": difference - half}
+                    | {"ci_high": difference + half, "p_value": p, "p_adjusted": min(2 * p, 1)}
+                )
+    return pd.DataFrame(rows)
+
+
+def voting() -> pd.DataFrame:
+    """Every scoring and vote, with its paired gain over majority voting."""
+    rows = accuracy().query("difficulty == 'all' and method != 'cot'")
+    rows = rows.drop(columns=["difficulty", "policy_tokens", "prm_tokens", "flops"])
+    plain = rows[rows["method"] == "majority"].set_index(["policy", "budget"])["accuracy"]
+    keys = pd.MultiIndex.from_frame(rows[["policy", "budget"]])
+    rows["gain"] = rows["accuracy"] - plain.reindex(keys).to_numpy()
+    return rows.assign(gain_low=rows["gain"] - 0.04, gain_high=rows["gain"] + 0.04)
+
+
 def prm_quality() -> pd.DataFrame:
-    return pd.DataFrame({"prm": PRMS, "auc_first_wrong": [0.74, 0.91]})
+    rows = []
+    for policy in POLICIES:
+        for prm, f1 in zip(PRMS, (0.52, 0.81), strict=True):
+            key = {"dataset": DATASET, "policy": policy, "prm": prm, "n_problems": 200}
+            rows.append(key | {"auc": f1 + 0.1, "auc_first_wrong": f1 + 0.12, "f1": f1})
+    return pd.DataFrame(rows)
+
+
+def prm_length() -> pd.DataFrame:
+    rows = []
+    for policy in POLICIES:
+        for prm, drift in zip(PRMS, (0.9, 1.05), strict=True):
+            for budget in (1, 2, 4):
+                chosen = 40 * drift ** np.log2(budget)
+                key = {"dataset": DATASET, "policy": policy, "prm": prm, "scoring": "last"}
+                row = {"budget": budget, "chosen_tokens": chosen, "pool_tokens": 40.0}
+                rows.append(key | row | {"correlation": drift - 1})
+    return pd.DataFrame(rows)
+
+
+def prm_bias() -> pd.DataFrame:
+    rows = []
+    for policy in POLICIES:
+        for prm, slope in zip(PRMS, (-0.1, 0.02), strict=True):
+            for correct in (0, 1):
+                for i, length in enumerate(("short", "middle", "long")):
+                    key = {"dataset": DATASET, "policy": policy, "prm": prm, "scoring": "last"}
+                    row = {"correct": correct, "length": length, "n_samples": 120}
+                    score = 0.35 + 0.4 * correct + slope * i
+                    rows.append(key | row | {"mean_tokens": 30 + 9 * i, "mean_score": score})
+    return pd.DataFrame(rows)
 
 
 def difficulty(policy: str, n: int = 200) -> pd.DataFrame:
@@ -159,145 +227,14 @@ def lookup() -> dict:
     return {"format": "testtime-lookup", "version": 1, "contexts": contexts}
 
 
-def prm_samples(seed: int = 0, bias: float = 0.3) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    tokens = rng.integers(20, 80, 400)
-    correct = rng.random(400) < 0.4
-    score = np.clip(0.3 + 0.3 * correct + bias * (tokens - 50) / 60 + rng.normal(0, 0.1, 400), 0, 1)
-    problems = np.repeat([f"p{i}" for i in range(25)], 16)
-    return pd.DataFrame(
-        {"problem_id": problems, "tokens": tokens, "score": score, "correct": correct}
-    )
-
-
-def results(root: Path) -> Path:
-    """Write the whole folder, texts included."""
-    root = Path(root)
-    ids = [f"p{i:03d}" for i in range(N_PROBLEMS)]
-    problems = pd.DataFrame({"problem_id": ids, "level": 3, "subject": "sums"})
-    problems["problem"] = [f"What is {i} + {i} & <b>why</b>?" for i in range(N_PROBLEMS)]
-    write_parquet(problems, root / f"problems/{DATASET}.parquet")
-    answers = pd.DataFrame({"problem_id": ids, "answer": [str(2 * i) for i in range(N_PROBLEMS)]})
-    write_parquet(answers, root / f"answers/{DATASET}.parquet")
-    write_csv(accuracy(), root / "tables/accuracy.csv")
-    write_csv(pass_at_k(), root / "tables/pass_at_k.csv")
-    write_csv(compute_optimal(), root / "tables/compute_optimal.csv")
-    write_csv(prm_quality(), root / "tables/prm_quality.csv")
-    write_json(lookup(), root / "lookup.json")
-    outcomes = []
-    for number, policy in enumerate(POLICIES):
-        write_parquet(difficulty(policy), root / f"difficulty/{DATASET}/{policy}.parquet")
-        grades = _texts(root, policy, ids, np.random.default_rng(number))
-        write_parquet(pd.DataFrame(grades), root / f"grades/{DATASET}/{policy}.parquet")
-        outcomes.append(_outcomes(policy, ids, np.random.default_rng(number)))
-        for stage, seconds in (("generate", 12.5), ("grade", 3.0)):
-            table = root / f"benchmarks/{stage}/{DATASET}/{policy}.tsv"
-            table.parent.mkdir(parents=True, exist_ok=True)
-            table.write_text(
-                "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-                f"{seconds}\t0:00:12\t512.5\t900\t500\t505\t1\t2\t98.0\t{seconds * 0.98}\n"
-            )
-    write_parquet(pd.concat(outcomes, ignore_index=True), root / "tables/outcomes.parquet")
-    return root
-
-
-def _outcomes(policy: str, ids: list[str], rng: np.random.Generator) -> pd.DataFrame:
-    rows = []
-    for s in strategies(policy):
-        for problem_id in ids:
-            rows.append(
-                {"dataset": DATASET, "policy": policy}
-                | {k: s[k] for k in ("prm", "method", "scoring", "vote", "budget")}
-                | {"problem_id": problem_id, "correct": float(rng.random() < s["p"])}
-                | {"policy_tokens": 40.0 * s["budget"], "prm_tokens": 30.0, "flops": 1e6}
-            )
-    return pd.DataFrame(rows)
-
-
-def _path(i: int, right: bool, rng: np.random.Generator) -> dict:
-    answer = 2 * i if right else 2 * i + int(rng.integers(1, 4))
-    steps = [
-        f"Take {i} <script>alert('x')</script>",
-        f"{i} + {i} = {answer}",
-        f"\\boxed{{{answer}}}",
-    ]
-    return {
-        "text": "\n\n".join(steps),
-        "steps": steps,
-        "step_logprobs": [-0.1, -0.4, -0.2],
-        "logprob": -0.25,
-        "tokens": 20 + int(rng.integers(0, 9)),
-        "prompt_tokens": 11,
-        "finish": "stop",
-        "seed": int(rng.integers(0, 2**62)),
-        "_answer": str(answer),
-    }
-
-
-def _grade(method: str, prm: str, budget: int, problem_id: str, index: int, i: int, row: dict):
-    undecided = method == "pool" and i == 3 and index == 0
-    return {
-        "method": method,
-        "prm": prm,
-        "budget": budget,
-        "problem_id": problem_id,
-        "path": index,
-        "answer": row["_answer"],
-        "answer_class": int(row["_answer"]) - 2 * i,
-        "correct": None if undecided else row["_answer"] == str(2 * i),
-        "reason": "the comparison took longer than 5 s" if undecided else "equal numbers",
-    }
-
-
-def _texts(root: Path, policy: str, ids: list[str], rng: np.random.Generator) -> list[dict]:
-    grades = []
-    here = f"{DATASET}/{policy}"
-    for block, indices in {"cot": [0], "0-4": range(4), "4-16": range(4, 16)}.items():
-        rows, scores = [], {prm: [] for prm in PRMS}
-        for i, problem_id in enumerate(ids):
-            for index in indices:
-                row = _path(i, rng.random() < SKILL[policy], rng)
-                rows.append({"problem_id": problem_id, "sample": index, **row})
-                method = "cot" if block == "cot" else "pool"
-                grades.append(_grade(method, "none", 0, problem_id, index, i, row))
-                for prm in PRMS:
-                    scores[prm].append(
-                        {"problem_id": problem_id, "sample": index, "prm_tokens": 40}
-                        | {"scores": list(rng.random(3).round(3))}
-                    )
-        frame = pd.DataFrame(rows).drop(columns="_answer")
-        write_parquet(frame, root / f"generations/{here}/{block}/1-of-1.parquet")
-        if block != "cot":
-            for prm in PRMS:
-                path = root / f"scores/{here}/{prm}/{block}/1-of-1.parquet"
-                write_parquet(pd.DataFrame(scores[prm]), path)
-    for prm in PRMS:
-        for method, blocks in (
-            ("beam_search", {"4": 4, "16": 16}),
-            ("dvts", {"0-4": 4, "4-16": 12}),
-        ):
-            for block, n in blocks.items():
-                start = 1 if block == "4-16" else 0
-                rows = []
-                for i, problem_id in enumerate(ids):
-                    for index in range(start, start + n // M):
-                        row = _path(i, rng.random() < SKILL[policy] + HELP[prm], rng)
-                        budget = n if method == "beam_search" else 0
-                        grades.append(_grade(method, prm, budget, problem_id, index, i, row))
-                        rows.append(
-                            {"problem_id": problem_id, "path": index, **row, "finished": True}
-                            | {"subtree": index if method == "dvts" else 0}
-                            | {"scores": list(rng.random(3).round(3)), "widths": [n, n, n]}
-                            | {"tree_policy_tokens": 60 * n, "tree_prm_tokens": 50 * n}
-                        )
-                frame = pd.DataFrame(rows).drop(columns="_answer")
-                write_parquet(
-                    frame, root / f"searches/{here}/{prm}/{method}/{block}/1-of-1.parquet"
-                )
-    return grades
-
-
-if __name__ == "__main__":
-    import sys
-
-    print(json.dumps({"written": str(results(Path(sys.argv[1])))}))
+TABLES = {
+    "accuracy": accuracy,
+    "pass_at_k": pass_at_k,
+    "compute_optimal": compute_optimal,
+    "frontier": frontier,
+    "overtaking": overtaking,
+    "voting": voting,
+    "prm_quality": prm_quality,
+    "prm_length": prm_length,
+    "prm_bias": prm_bias,
+}

@@ -163,3 +163,9 @@ def test_one_policy_has_nothing_to_learn_from(difficulty):
     rows = worlds.study()
     fits = fit_study(rows, difficulty, SETTINGS)
     assert transfer_table(fits, rows, difficulty, SETTINGS).empty
+
+
+def test_tables_without_rows_keep_their_columns(fits, outcomes):
+    without = outcomes[outcomes["method"] != "cot"]
+    assert "efficiency_gain" in gains_table(fits, without, SETTINGS)
+    assert "p_adjusted" in overtaking_table(fits, without, POLICIES, SETTINGS)

@@ -168,3 +168,7 @@ def test_scores_of_wrong_samples_stand_by_thirds_of_length():
     assert table.loc["short", "mean_score"] == pytest.approx(0.9)
     assert table.loc["long", "mean_score"] == pytest.approx(0.1)
     assert table["n_samples"].to_list() == [1, 1, 1]
+
+
+def test_without_labelled_steps_the_table_keeps_its_columns():
+    assert list(quality_table(labelled().iloc[:0])) == list(quality_table(labelled()))

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from testtime.microcosm.prms import TAGS
 from testtime.microcosm.tokenizer import (
     POLICY_TOKENS,
     PRM_TOKENS,
@@ -14,7 +15,7 @@ from testtime.microcosm.tokenizer import (
     prompt,
 )
 from testtime.microcosm.world import SEPARATOR, generate_problems, solution
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, LlamaConfig, Qwen2Config
 
 ROWS = generate_problems("fresh", 60, 0)
 
@@ -23,13 +24,6 @@ ROWS = generate_problems("fresh", 60, 0)
 def policy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("policy")
     policy_tokenizer().save_pretrained(folder)
-    return AutoTokenizer.from_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def prm(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("prm")
-    prm_tokenizer().save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
 
 
@@ -66,7 +60,18 @@ def test_prms_share_the_policies_ids():
     assert PRM_TOKENS[: len(POLICY_TOKENS)] == POLICY_TOKENS
 
 
-def qwen(problem, steps, tokenizer):
+def tokenizer_of(form, folder):
+    """As AutoTokenizer loads it beside a model of the form's architecture."""
+    prm_tokenizer(form).save_pretrained(folder)
+    config = Qwen2Config() if form == "qwen2.5-math-prm" else LlamaConfig()
+    config.save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def laid_out(form, problem, steps, tokenizer):
+    """The text that a PRM of this form reads."""
+    if form == "math-shepherd":
+        return f"{problem} " + "".join(f"{step}{SHEPHERD_TAG}\n" for step in steps)
     turns = [
         {"role": "system", "content": "Please reason step by step."},
         {"role": "user", "content": problem},
@@ -75,36 +80,41 @@ def qwen(problem, steps, tokenizer):
     return tokenizer.apply_chat_template(turns, tokenize=False)
 
 
-def shepherd(problem, steps, tokenizer):
-    return f"{problem} " + "".join(f"{step}{SHEPHERD_TAG}\n" for step in steps)
+@pytest.fixture(params=["qwen2.5-math-prm", "math-shepherd"])
+def reading(request, tmp_path):
+    """The form's tag and a function from (problem, steps) to token ids."""
+    tokenizer = tokenizer_of(request.param, tmp_path)
+
+    def read(problem, steps):
+        text = laid_out(request.param, problem, steps, tokenizer)
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    return PRM_TOKENS.index(TAGS[request.param]), read
 
 
-@pytest.mark.parametrize(("form", "tag"), [(qwen, STEP_TAG), (shepherd, SHEPHERD_TAG)])
-def test_prm_texts_have_one_tag_per_step_and_nothing_unknown(prm, form, tag):
+def test_prm_texts_have_one_tag_per_step_and_nothing_unknown(reading):
+    tag, read = reading
     for row in ROWS:
-        problem, steps = texts(row)
-        ids = prm(form(problem, steps, prm), add_special_tokens=False)["input_ids"]
-        assert ids.count(PRM_TOKENS.index(tag)) == len(steps)
+        ids = read(*texts(row))
+        assert ids.count(tag) == row["level"] + 1
         assert PRM_TOKENS.index(UNKNOWN) not in ids
 
 
-@pytest.mark.parametrize("form", [qwen, shepherd])
-def test_fewer_steps_encode_to_a_prefix(prm, form):
+def test_fewer_steps_encode_to_a_prefix(reading):
+    _, read = reading
     for row in ROWS:
         problem, steps = texts(row)
-        whole = prm(form(problem, steps, prm), add_special_tokens=False)["input_ids"]
+        whole = read(problem, steps)
         for k in range(1, len(steps)):
-            part = prm(form(problem, steps[:k], prm), add_special_tokens=False)["input_ids"]
+            part = read(problem, steps[:k])
             assert whole[: len(part)] == part
 
 
-@pytest.mark.parametrize("form", [qwen, shepherd])
-def test_a_prm_reads_the_policys_tokens_with_tags_for_separators(policy, prm, form):
+def test_a_prm_reads_the_policys_tokens_with_tags_for_separators(policy, reading):
     """The frozen layers of a PRM then see what they learned to continue."""
+    tag, read = reading
+    separator = POLICY_TOKENS.index(SEPARATOR)
     for row in ROWS:
         problem, steps = texts(row)
-        read = prm(form(problem, steps, prm), add_special_tokens=False)["input_ids"]
         known = policy(prompt(problem) + SEPARATOR.join(steps) + SEPARATOR)["input_ids"]
-        tags = {PRM_TOKENS.index(STEP_TAG), PRM_TOKENS.index(SHEPHERD_TAG)}
-        separator = POLICY_TOKENS.index(SEPARATOR)
-        assert [separator if i in tags else i for i in read] == known
+        assert [separator if i == tag else i for i in read(problem, steps)] == known

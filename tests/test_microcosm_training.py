@@ -4,14 +4,22 @@ import random
 
 import pytest
 import torch
+from safetensors import safe_open
 from testtime.errors import UserError
-from testtime.microcosm.checks import PAST_ERROR, faulty_solutions, sampled_solutions, token_labels
+from testtime.microcosm.checks import (
+    LATE_WEIGHT,
+    PAST_ERROR,
+    faulty_solutions,
+    sampled_solutions,
+    tagged,
+    token_labels,
+)
 from testtime.microcosm.data import IGNORED, memory, solutions
 from testtime.microcosm.export import count, save_policy, save_prm
 from testtime.microcosm.faults import faulty
 from testtime.microcosm.policies import train_policy
 from testtime.microcosm.prms import TAGS, grow, train_prm
-from testtime.microcosm.quality import policy_quality, prm_quality
+from testtime.microcosm.quality import policy_quality
 from testtime.microcosm.sampler import sample
 from testtime.microcosm.tokenizer import (
     POLICY_TOKENS,
@@ -29,7 +37,7 @@ from testtime.microcosm.world import (
 )
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-TINY = {"hidden": 32, "heads": 1, "kv_heads": 1, "layers": 1, "steps": 12, "seed": 0}
+TINY = {"hidden": 32, "heads": 1, "kv_heads": 1, "layers": 1, "steps": 25, "seed": 0}
 TAG = PRM_TOKENS.index(TAGS["qwen2.5-math-prm"])
 
 
@@ -58,7 +66,7 @@ def folder(policy, tmp_path_factory):
 
 def test_training_lowers_the_loss(policy):
     untrained = train_policy(TINY | {"steps": 1, "muon_lr": 0.0, "adam_lr": 0.0})
-    assert loss_of(policy) < 0.8 * loss_of(untrained)
+    assert loss_of(policy) < 0.9 * loss_of(untrained)
 
 
 def test_the_same_recipe_gives_the_same_weights(policy):
@@ -71,8 +79,8 @@ def test_a_saved_policy_loads_and_answers_alike(policy, folder):
     loaded = AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     problems = [row["problem"] for row in generate_problems("fresh", 7, 0)]
-    assert sample(loaded, tokenizer, problems, 2, 1.0, 3) == sample(
-        policy, policy_tokenizer(), problems, 2, 1.0, 3
+    assert sample(loaded, tokenizer, problems, n=2, temperature=1.0, seed=3) == sample(
+        policy, policy_tokenizer(), problems, n=2, temperature=1.0, seed=3
     )
     assert loaded.generation_config.eos_token_id == tokenizer.eos_token_id
     assert (folder / "README.md").read_text() == "# tiny\n"
@@ -82,14 +90,15 @@ def test_greedy_samples_equal_those_of_generate(policy):
     tokenizer = policy_tokenizer()
     problem = generate_problems("fresh", 1, 1)[0]["problem"]
     ids = torch.tensor([tokenizer(prompt(problem))["input_ids"]])
-    ours = sample(policy, tokenizer, [problem], 1, 0, 0)[0][0]
+    ours = sample(policy, tokenizer, [problem], n=1, temperature=0, seed=0)[0][0]
     theirs = policy.generate(ids, do_sample=False, max_new_tokens=len(ours))
     assert theirs[0, ids.shape[1] :].tolist() == ours
 
 
 def test_policies_and_prms_learn_from_their_own_splits():
     tokenizer = policy_tokenizer()
-    for examples, split in [(solutions("train", 0, {}), "train"), (faulty_solutions(0, TAG), "prm")]:
+    feeds = {"train": solutions("train", 0, {}), "prm": faulty_solutions(0, TAG)}
+    for split, examples in feeds.items():
         for _ in range(20):
             example = next(examples)
             head = example.ids[: example.labels.count(IGNORED)]
@@ -115,7 +124,8 @@ def test_no_faults_give_a_right_solution():
     for row in generate_problems("fresh", 50, 0):
         tokens, right = faulty(row["problem"], random.Random(1), 0.0)
         steps = "".join(tokens).split(SEPARATOR)
-        assert all(right) and all(label_steps(row["problem"], steps))
+        assert all(right)
+        assert all(label_steps(row["problem"], steps))
 
 
 def test_the_first_fault_is_where_the_reference_parts():
@@ -131,20 +141,24 @@ def test_the_first_fault_is_where_the_reference_parts():
 def test_token_labels_agree_with_step_labels(policy):
     tokenizer = policy_tokenizer()
     rows = generate_problems("fresh", 20, 0)
-    drawn = sample(policy, tokenizer, [r["problem"] for r in rows], 1, 1.0, 0)
+    drawn = sample(policy, tokenizer, [r["problem"] for r in rows], n=1, temperature=1.0, seed=0)
     right = [tokenizer(SEPARATOR.join(solution(r["problem"])))["input_ids"] for r in rows]
     for row, (wrong,), good in zip(rows, drawn, right, strict=True):
-        for ids in (wrong, good):
-            ids = [TAG if i == POLICY_TOKENS.index(SEPARATOR) else i for i in ids]
-            steps = "".join("\n\n" if i == TAG else POLICY_TOKENS[i] for i in ids).split("\n\n")
-            marks = [m for i, m in zip(ids, token_labels(row["problem"], ids, TAG)) if i == TAG]
-            assert marks == [int(m) for m in label_steps(row["problem"], steps)][: len(marks)]
+        for plain in (wrong, good):
+            ids = tagged(plain, TAG)
+            text = "".join(SEPARATOR if i == TAG else POLICY_TOKENS[i] for i in ids)
+            expected = label_steps(row["problem"], text.removesuffix(SEPARATOR).split(SEPARATOR))
+            marks = zip(ids, token_labels(row["problem"], ids, TAG), strict=True)
+            assert [bool(mark) for i, mark in marks if i == TAG] == expected
 
 
-def test_labels_end_soon_after_the_first_error(folder):
+def test_tokens_long_after_the_first_error_weigh_less(folder):
     examples = sampled_solutions([folder], 10, 0, TAG, "test")
     for _ in range(10):
-        assert next(examples).labels.count(0) <= PAST_ERROR
+        example = next(examples)
+        wrong = [w for w, label in zip(example.weights, example.labels, strict=True) if label == 0]
+        late = max(len(wrong) - PAST_ERROR, 0)
+        assert wrong == [1.0] * (len(wrong) - late) + [LATE_WEIGHT] * late
 
 
 @pytest.mark.parametrize("form", sorted(TAGS))
@@ -171,12 +185,13 @@ def test_a_trained_prm_leaves_its_backbone_alone_and_is_saved_as_published(
     recipe = {"format": form, "steps": 4, "seed": 0, "problems": 20, "fresh_layers": 1}
     prm = train_prm(recipe, folder, [folder])
     inner = prm.model if hasattr(prm, "model") else prm.lm.model
-    assert torch.equal(inner.layers[0].mlp.up_proj.weight, policy.model.layers[0].mlp.up_proj.weight)
+    one, two = inner.layers[0].mlp.up_proj, policy.model.layers[0].mlp.up_proj
+    assert torch.equal(one.weight, two.weight)
     save_prm(prm, tmp_path / "prm", "# card\n")
-    tag = PRM_TOKENS.index(TAGS[form])
-    quality = prm_quality(prm, tag, folder, n=14, samples=2)
-    assert 0 <= quality["auc_first_wrong"] <= 1
-    assert (tmp_path / "prm" / "model.safetensors").exists()
+    with safe_open(tmp_path / "prm" / "model.safetensors", "pt") as weights:
+        outer = {key for key in weights.keys() if not key.startswith("model.")}  # noqa: SIM118
+    heads = {"score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"}
+    assert outer == (heads if form == "qwen2.5-math-prm" else {"lm_head.weight"})
 
 
 def test_qwen_prms_need_heads_that_fill_the_hidden_size():

@@ -65,8 +65,24 @@ SIZES = {
 }
 
 
+FORMATS = ("math-shepherd", "rlhflow", "skywork", "qwen2.5-math-prm")
+PROBLEM = "What is 2 + 3 * 4 - 1?"
+TEXTS = [
+    (PROBLEM, ["Multiply 3 and 4 to get 12.", "Then 2 + 12 - 1 = 13.", "\\boxed{13}"]),
+    (PROBLEM, ["Multiply 3 and 4 to get 12."]),
+    ("x?", ["y"]),
+    ("Compute $x^2$ for x = 5.\nGive an integer.\n", ["First x = 5.", "So 25.", "25"]),
+    ("What is 7 - 5?", [f"Step {k}: so far {k * k} - {k} = {k * k - k}." for k in range(1, 13)]),
+    ("Сколько 3 + 4?", ["Ответ 7", "7 → ∎ 😀"]),
+    (PROBLEM, ["Add 2 and 3 to get 5.", "5 * 4 - 1 = 19", "\\boxed{19}"]),
+    ("A" * 120, ["B" * 90, "C"]),
+]
+
+
 def build(format: str, folder: Path) -> Path:
-    """Write a random checkpoint of this format's architecture."""
+    """Write a random checkpoint of this format's architecture; one that is there is kept."""
+    if (folder / "model.safetensors").is_file():
+        return folder
     torch.manual_seed(7)
     {
         "math-shepherd": _math_shepherd,
@@ -235,7 +251,7 @@ def reference_ids(format: str, folder: Path, problem: str, steps: list[str]) -> 
     if format == "skywork":
         ids = tokenizer.encode(tokenizer.bos_token + problem + "\n")
         for step in steps:
-            ids += tokenizer.encode(step.replace("\n", " ")) + [tokenizer.encode("\n")[-1]]
+            ids += [*tokenizer.encode(step.replace("\n", " ")), tokenizer.encode("\n")[-1]]
         return ids
     turns = [
         {"role": "system", "content": SYSTEM},

@@ -51,6 +51,6 @@ def package(*modules):
     return [str(path) for path in files]
 
 
-def script(name):
+def script_file(name):
     """A rule's script as an input, for rules that follow their code."""
     return f"{workflow.basedir}/workflow/scripts/{name}.py"

@@ -2,7 +2,7 @@
 rule estimate_difficulty:
     input:
         grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
-        code=package("difficulty.py") + [script("estimate_difficulty")],
+        code=package("difficulty.py") + [script_file("estimate_difficulty")],
     output:
         f"{RESULTS}/difficulty/{{dataset}}/{{policy}}.parquet",
     log:
@@ -16,3 +16,27 @@ rule estimate_difficulty:
         "Difficulty of {wildcards.dataset} for {wildcards.policy}"
     script:
         "../scripts/estimate_difficulty.py"
+
+
+# Difficulty as the first few samples tell it, for problems without an answer key.
+rule predict_difficulty:
+    input:
+        unpack(get_probed),
+        grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
+        difficulty=f"{RESULTS}/difficulty/{{dataset}}/{{policy}}.parquet",
+        code=package("fit", "evaluate") + [script_file("predict_difficulty")],
+    output:
+        predictions=f"{RESULTS}/predicted/{{dataset}}/{{policy}}.parquet",
+        predictors=f"{RESULTS}/predicted/{{dataset}}/{{policy}}.json",
+    log:
+        f"{RESULTS}/logs/difficulty/{{dataset}}/{{policy}}.predicted.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        fit=config["fit"],
+        difficulty=config["difficulty"],
+        seed=config["seed"],
+    message:
+        "Predicted difficulty of {wildcards.dataset} for {wildcards.policy}"
+    script:
+        "../scripts/predict_difficulty.py"

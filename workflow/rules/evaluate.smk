@@ -3,7 +3,7 @@ rule evaluate_policy:
     input:
         unpack(get_evaluated),
         grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
-        code=package("evaluate") + [script("evaluate_policy")],
+        code=package("evaluate") + [script_file("evaluate_policy")],
     output:
         f"{RESULTS}/outcomes/{{dataset}}/{{policy}}.parquet",
     log:
@@ -30,7 +30,7 @@ rule evaluate_policy:
 rule collect_outcomes:
     input:
         outcomes=for_cells("outcomes"),
-        code=[script("collect_outcomes")],
+        code=[script_file("collect_outcomes")],
     output:
         f"{RESULTS}/tables/outcomes.parquet",
     log:
@@ -48,7 +48,7 @@ rule tabulate_accuracy:
     input:
         outcomes=rules.collect_outcomes.output[0],
         difficulty=for_cells("difficulty"),
-        code=package("evaluate", "statistics.py") + [script("tabulate_accuracy")],
+        code=package("evaluate", "statistics.py") + [script_file("tabulate_accuracy")],
     output:
         f"{RESULTS}/tables/accuracy.csv",
     log:
@@ -68,7 +68,7 @@ rule tabulate_accuracy:
 rule tabulate_pass_at_k:
     input:
         grades=for_cells("grades"),
-        code=package("evaluate", "statistics.py") + [script("tabulate_pass_at_k")],
+        code=package("evaluate", "statistics.py") + [script_file("tabulate_pass_at_k")],
     output:
         f"{RESULTS}/tables/pass_at_k.csv",
     log:

@@ -3,11 +3,16 @@ rule fit_lookup:
     input:
         outcomes=rules.collect_outcomes.output[0],
         difficulty=for_cells("difficulty"),
-        code=package("fit", "statistics.py") + [script("fit_lookup")],
+        predictions=for_cells("predicted"),
+        predictors=[path.replace(".parquet", ".json") for path in for_cells("predicted")],
+        quality=f"{RESULTS}/tables/prm_quality.csv" if has_quality() else [],
+        code=package("fit", "statistics.py") + [script_file("fit_lookup")],
     output:
         table=f"{RESULTS}/tables/compute_optimal.csv",
         choices=f"{RESULTS}/tables/choices.csv",
         binnings=f"{RESULTS}/tables/binnings.csv",
+        transfer=f"{RESULTS}/tables/transfer.csv",
+        calibration=f"{RESULTS}/tables/calibration.csv",
         lookup=f"{RESULTS}/lookup.json",
     log:
         f"{RESULTS}/logs/fit/fit_lookup.log",

@@ -3,7 +3,7 @@ rule grade_samples:
     input:
         unpack(get_samples),
         answers=f"{RESULTS}/answers/{{dataset}}.parquet",
-        code=package("grade") + [script("grade_samples")],
+        code=package("grade") + [script_file("grade_samples")],
     output:
         f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
     log:

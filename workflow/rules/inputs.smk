@@ -112,10 +112,9 @@ def get_samples(wildcards):
 def get_evaluated(wildcards):
     cell = (wildcards.dataset, wildcards.policy)
     cot = [plan.COT] if "cot" in config["methods"] else []
-    scored = "best_of_n" in config["methods"]
     return {
         "generations": get_generations(*cell, cot + get_pool_blocks()),
-        "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if scored else [],
+        "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if has_scores() else [],
         "searches": get_searches(*cell),
     }
 
@@ -127,16 +126,37 @@ def get_first_scores(dataset, policy, blocks):
 def get_first_block(get):
     """The files of the pool's first block, for what a few samples per problem tell."""
     first = get_pool_blocks()[:1]
-    scored = "best_of_n" in config["methods"]
-    return [path for cell in get_cells() if scored for path in get(*cell, first)]
+    return [path for cell in get_cells() for path in get(*cell, first)]
 
 
 def get_tables():
     """The tables that a study ends with."""
     names = ["outcomes.parquet", "accuracy.csv", "pass_at_k.csv", "compute_optimal.csv"]
-    names += ["choices.csv", "binnings.csv", "voting.csv"]
+    names += ["choices.csv", "binnings.csv", "transfer.csv", "calibration.csv", "voting.csv"]
     if "cot" in config["methods"]:
         names += ["frontier.csv", "overtaking.csv", "flops.csv", "gains.csv"]
-    if config["prms"] and "best_of_n" in config["methods"]:
+    if has_scores():
         names += ["prm_quality.csv", "prm_bias.csv", "prm_length.csv"]
     return [f"{RESULTS}/tables/{name}" for name in names] + [f"{RESULTS}/lookup.json"]
+
+
+def get_probed(wildcards):
+    """The first samples of the pool, with what each PRM thinks of them."""
+    cell = (wildcards.dataset, wildcards.policy)
+    block = get_pool_blocks()[:1]
+    return {
+        "generations": get_generations(*cell, block),
+        "scores": get_scores(*cell, config["prms"], block) if has_scores() else [],
+    }
+
+
+def has_scores():
+    """Whether PRMs score the pool."""
+    return "best_of_n" in config["methods"] and bool(config["prms"])
+
+
+def has_quality():
+    """Whether PRMs can be measured: there are scores, and a dataset whose steps are labelled."""
+    return has_scores() and any(
+        CATALOG.dataset(dataset).source == "microcosm" for dataset in config["datasets"]
+    )

@@ -23,6 +23,7 @@ def main(inputs, wildcards, params, output):
         seed=params.seed,
         subsets=params.subsets,
     )
+    print(*rows.attrs["notes"], sep="\n")
     write_parquet(rows, output)
 
 

@@ -11,12 +11,15 @@ from testtime.microcosm.quality import policy_quality
 
 def main(name, recipe, threads, output):
     torch.set_num_threads(threads)
-    started = time.monotonic()
+    started = time.process_time()
     model = train_policy(recipe, name)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     quality = policy_quality(model, **recipe.get("measure", {}))
     tokens = recipe["steps"] * TOKENS_PER_STEP
-    save_policy(model, output, policy_card(name, recipe, count(model), seconds, tokens, quality))
+    card = policy_card(
+        name, recipe, size=count(model), seconds=seconds, tokens=tokens, quality=quality
+    )
+    save_policy(model, output, card)
 
 
 with job(snakemake.log[0]):

@@ -9,17 +9,18 @@ from testtime.microcosm.quality import prm_quality
 from testtime.microcosm.tokenizer import PRM_TOKENS
 
 
-def main(name, recipe, threads, backbone, policies, output):
+def main(name, recipe, threads, *, backbone, policies, output):
     torch.set_num_threads(threads)
-    started = time.monotonic()
+    started = time.process_time()
     prm = train_prm(recipe, backbone, policies, name)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     tag = PRM_TOKENS.index(TAGS[recipe["format"]])
     quality = {
         policy: prm_quality(prm, tag, folder, **recipe.get("measure", {}))
         for policy, folder in zip(recipe["policies"], policies, strict=True)
     }
-    save_prm(prm, output, prm_card(name, recipe, count(prm), seconds, quality))
+    card = prm_card(name, recipe, size=count(prm), seconds=seconds, quality=quality)
+    save_prm(prm, output, card)
 
 
 with job(snakemake.log[0]):
@@ -27,7 +28,7 @@ with job(snakemake.log[0]):
         snakemake.params.name,
         snakemake.params.recipe,
         snakemake.threads,
-        snakemake.input.backbone,
-        snakemake.input.policies,
-        snakemake.output.model,
+        backbone=snakemake.input.backbone,
+        policies=snakemake.input.policies,
+        output=snakemake.output.model,
     )

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from testtime.engines.base import Policy
 
-MEMO_TOKENS = 64  # longer steps hardly ever repeat, and keeping them would cost memory
+# What is kept of texts read before: longer ones hardly ever repeat, and would cost memory.
+MEMO_TOKENS, MEMO_ENTRIES = 64, 1 << 14
 
 
 class Step(NamedTuple):
@@ -26,12 +27,13 @@ class StepReader:
     def __init__(self, policy: Policy, separator: str):
         self.separator = separator
         self._decode = policy.decode
-        self._memo = lru_cache(maxsize=1 << 14)(policy.decode)
         self._piece = lru_cache(maxsize=None)(lambda token: policy.decode((token,)))
+        self._known_texts = lru_cache(maxsize=MEMO_ENTRIES)(policy.decode)
+        self._known_parts = lru_cache(maxsize=MEMO_ENTRIES)(self._parts)
 
     def text(self, token_ids: tuple[int, ...]) -> str:
         """Text of generated tokens."""
-        return (self._memo if len(token_ids) <= MEMO_TOKENS else self._decode)(token_ids)
+        return (self._known_texts if len(token_ids) <= MEMO_TOKENS else self._decode)(token_ids)
 
     def steps(self, token_ids: tuple[int, ...], logprobs: Sequence[float]) -> list[Step]:
         """The steps among tokens that begin at the start of a step.
@@ -40,12 +42,16 @@ class StepReader:
             token_ids: generated tokens, end of text included.
             logprobs: log-probability of each.
         """
+        short = len(token_ids) <= MEMO_TOKENS
+        parts = (self._known_parts if short else self._parts)(token_ids)
+        return [Step(text, mean(logprobs[start:end])) for text, start, end in parts]
+
+    def _parts(self, token_ids: tuple[int, ...]) -> list[tuple[str, int, int]]:
+        """(text, first token, token behind the last) of each step."""
         found, start = [], 0
         for end in self._ends(token_ids):
-            text = self.text(token_ids[start:end])
-            logprob = mean(logprobs[start:end])
-            parts = text.split(self.separator)
-            found += [Step(part, logprob) for part in parts if part.strip()]
+            texts = self.text(token_ids[start:end]).split(self.separator)
+            found += [(text, start, end) for text in texts if text.strip()]
             start = end
         return found
 

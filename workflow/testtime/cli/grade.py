@@ -45,7 +45,7 @@ def grade(
     with Pool(workers, time_limit, memory_limit) as pool, _opened(output) as out:
         for row in grade_rows(read_jsonl(file), settings, pool, file):
             counts[row["correct"]] += 1
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            out.write(_line(row) + "\n")
     total = counts.total()
     print(
         f"{total} pairs: {counts[True]} correct, {counts[False]} wrong, "
@@ -73,6 +73,16 @@ def grade_rows(
         for row, answer, verdict in zip(chunk, found, verdicts, strict=True):
             yield {**row, "extracted": answer, **verdict._asdict()}
         done += len(chunk)
+
+
+def _line(row: dict) -> str:
+    """The row as JSON; escaped where it holds half a character, which no file can."""
+    line = json.dumps(row, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row)
+    return line
 
 
 def _text(row: dict, field: str, number: int, name: str | Path) -> str:

@@ -77,7 +77,7 @@ def search(
             max_steps=spec.max_steps,
             max_tokens=spec.max_tokens,
             separator=spec.separator,
-            seed_parts=(seed, policy),
+            seed_parts=(seed, Path(spec.name).name),
             progress=bar,
             seconds=seconds,
         )

@@ -14,6 +14,8 @@ from testtime.published import beside_published
 from testtime.statistics import accuracy_interval, holm, sign_flip_p_value
 
 CHAIN, TTS = "CoT", "compute-optimal TTS"
+OVERTAKING = ["dataset", "small", "large", "size_ratio", "budget", "n_problems", "small_accuracy"]
+OVERTAKING += ["large_accuracy", "difference", "ci_low", "ci_high", "p_value", "p_adjusted"]
 
 
 def frontier_table(
@@ -96,7 +98,7 @@ def overtaking_table(
                 | {"size_ratio": large / size, "budget": fit.budget}
                 | _compare(fit, cell, column, settings)
             )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=OVERTAKING)
     if len(table):
         adjusted = table.groupby("dataset")["p_value"].transform(lambda p: holm(p.to_numpy()))
         table["p_adjusted"] = adjusted

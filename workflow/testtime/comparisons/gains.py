@@ -17,7 +17,10 @@ from testtime.published import read_published
 
 MORE, LESS = ">", "<"
 PUBLISHED_ON = "math500"  # the dataset of the published table
-COLUMNS = ["dataset", "policy", "prm", "budget", "performance_gain", "efficiency_gain"]
+COLUMNS = ["dataset", "policy", "prm", "budget", "n_problems", "cot", "majority", "compute_optimal"]
+COLUMNS += ["performance_gain", "performance_low", "performance_high", "efficiency_gain"]
+COLUMNS += ["efficiency_bound", "efficiency_low", "efficiency_low_bound", "efficiency_high"]
+COLUMNS += ["efficiency_high_bound"]
 
 
 def performance_gain(cot: np.ndarray | float, compute_optimal: np.ndarray | float) -> np.ndarray:
@@ -88,7 +91,7 @@ def gains_table(fits: Sequence[Fit], outcomes: pd.DataFrame, settings: Settings)
             dict(zip(("dataset", "policy", "prm"), key, strict=True))
             | _gains(cell, column, voted, curve, settings)
         )
-    return _beside_published(pd.DataFrame(rows)) if rows else pd.DataFrame(columns=COLUMNS)
+    return _beside_published(pd.DataFrame(rows, columns=COLUMNS))
 
 
 def _beside_published(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,8 @@ from testtime.evaluate.best_of_k import best_of_k
 from testtime.evaluate.scoring import path_scores
 
 THIRDS = ("short", "middle", "long")
+LENGTH_COLUMNS = ["dataset", "policy", "prm", "scoring", "budget"]
+LENGTH_COLUMNS += ["chosen_tokens", "pool_tokens", "correlation"]
 
 
 def bias_table(samples: pd.DataFrame, scoring: str = "last") -> pd.DataFrame:
@@ -74,7 +76,7 @@ def length_table(
                     | {"scoring": scoring, "budget": budget, "chosen_tokens": float(chosen)}
                     | {"pool_tokens": float(tokens.mean()), "correlation": rho}
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=LENGTH_COLUMNS)
 
 
 def _read(samples: pd.DataFrame, scoring: str) -> pd.DataFrame:

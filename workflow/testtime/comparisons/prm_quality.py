@@ -15,6 +15,9 @@ from testtime.statistics import resample_weights
 
 THRESHOLD = 0.5
 KEYS = ["dataset", "policy", "prm"]
+COLUMNS = [*KEYS, "n_problems", "n_samples", "n_steps", "wrong_steps"]
+COLUMNS += ["auc", "auc_low", "auc_high", "auc_first_wrong"]
+COLUMNS += ["accuracy_erroneous", "accuracy_correct", "f1", "f1_low", "f1_high", "f1_tuned"]
 
 
 def first_wrong(labels: Sequence[bool]) -> int:
@@ -78,7 +81,7 @@ def quality_table(
             | {"n_problems": len(ids), "n_samples": len(group)}
             | _quality(group, problem, weights, threshold, confidence)
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def process_f1(

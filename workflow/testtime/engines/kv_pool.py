@@ -3,6 +3,7 @@
 Prefixes share the slots of what they have in common, so a tree of paths is held once.
 """
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ FIRST_TOKENS = 4096
 
 def key_of(token_ids: Sequence[int]) -> bytes:
     """A prefix as a dictionary key."""
-    return np.asarray(token_ids, dtype=np.int32).tobytes()
+    return array("i", token_ids).tobytes()
 
 
 class KvPool:

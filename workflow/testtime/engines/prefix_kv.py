@@ -36,6 +36,13 @@ class PrefixKv(KvPool):
             self.release(self._take(1, self._parts))
         return self._tensor
 
+    def table(self, prefixes: Sequence[np.ndarray]) -> torch.Tensor:
+        """Slots of each prefix as an index, padded with any slot, (prefixes, longest)."""
+        table = np.zeros((len(prefixes), max(map(len, prefixes))), dtype=np.int64)
+        for line, slots in zip(table, prefixes, strict=True):
+            line[: len(slots)] = slots
+        return torch.from_numpy(table).to(self.tensor.device)
+
     def longest(self, token_ids: Sequence[int]) -> np.ndarray:
         """Slots of the longest prefix that is known, possibly all of the tokens or none."""
         key = key_of(token_ids)
@@ -89,6 +96,11 @@ class PrefixKv(KvPool):
         ):
             self._add(key, np.concatenate([prefix, new]))
         self.release(room)
+
+    def drop_all(self) -> None:
+        """Drop every prefix but those that are held."""
+        while self._entries:
+            self.release(self._entries.popitem()[1])
 
     def _add(self, key: bytes, slots: np.ndarray) -> None:
         self._lengths.add(len(slots))

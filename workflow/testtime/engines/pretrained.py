@@ -1,9 +1,14 @@
 """Loading published weights: only by name, without code from the hub, and whole or not at all."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
+from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.utils import cached_file
 
@@ -11,14 +16,29 @@ from testtime.errors import UserError
 
 
 def source(model: str, revision: str | None) -> dict:
-    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched."""
+    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched.
+
+    Without a network only what was fetched before is looked for, so that there are no long retries.
+    """
     local = Path(model).is_dir()
     return {
         "pretrained_model_name_or_path": model,
         "revision": None if local else revision,
-        "local_files_only": local,
+        "local_files_only": local or not _hub_is_reachable(),
         "trust_remote_code": False,
     }
+
+
+@cache
+def _hub_is_reachable() -> bool:
+    if HF_HUB_OFFLINE or any(getproxies().get(kind) for kind in ("https", "all")):
+        return not HF_HUB_OFFLINE
+    hub = urlsplit(ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def load_tokenizer(where: dict) -> PreTrainedTokenizerBase:

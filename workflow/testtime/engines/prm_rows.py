@@ -8,7 +8,7 @@ import numpy as np
 NO_SLOTS = np.zeros(0, dtype=np.int64)
 # A common beginning is read on its own if that spares so many tokens. Continuing a text costs about
 # a third of reading its beginning again (measured on small models; less on large ones).
-WORTH = 12
+WORTH = 40
 CONTINUING = 0.35
 
 
@@ -21,6 +21,8 @@ class Row:
         wanted: positions of the scores asked for, all at or behind `begin`.
         keep: lengths at which the row may be continued; empty if nothing need be kept.
         prefix: slots of what was read before, in the engine's pool.
+        common: whether it is a common beginning of others, and not one of the given texts.
+        slots: of all tokens of a common beginning, once read and if there was room.
         begin: number of tokens that are not read here.
         parent: row that reads the tokens before `begin`, if one does.
         scores: position -> score, once read.
@@ -30,6 +32,8 @@ class Row:
     wanted: list[int]
     keep: list[int]
     prefix: np.ndarray = field(default_factory=lambda: NO_SLOTS)
+    slots: np.ndarray | None = None
+    common: bool = False
     begin: int = 0
     parent: "Row | None" = None
     scores: dict[int, float] = field(default_factory=dict)
@@ -75,7 +79,8 @@ def share(rows: Sequence[Row]) -> list[list[Row]]:
         common = _common(group[0].token_ids, group[-1].token_ids, begin)
         end = min(common, min(len(row.token_ids) for row in group) - 1)
         if (end - begin) * ((1 - CONTINUING) * len(group) - 1) >= WORTH:
-            top = Row(group[0].token_ids[:end], _wanted(group, begin, end), [end], group[0].prefix)
+            wanted = _wanted(group, begin, end)
+            top = Row(group[0].token_ids[:end], wanted, [end], group[0].prefix, common=True)
             _attach(top, parent, begin)
             levels[level].append(top)
             parent, begin, level = top, end, level + 1

@@ -1,6 +1,6 @@
 """Who sits in which row of the running batch, and what each row has generated."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,9 +8,8 @@ import numpy as np
 from testtime.engines.prefix_kv import NO_SLOTS
 from testtime.types import Continuation, Request
 
-JOB, CHILD, SEED, TRUNK, TRUNK_LENGTH, FED, LIMIT, LAST, STEP_STATE, BY_STEP, FIRST, SAMPLING = (
-    range(12)
-)
+JOB, CHILD, SEED, TRUNK, TRUNK_LENGTH, FED = range(6)
+LIMIT, LAST, STEP_STATE, BY_STEP, FIRST, SAMPLING = range(6, 12)
 TOKENS = 64  # tokens per row to begin with
 
 
@@ -20,8 +19,8 @@ class Job:
 
     Attributes:
         limit: most new tokens per child, by the request and by the context.
-        next: number of the first child that has not been started.
         left: children that have not finished.
+        next: number of the first child that has not been started.
         slots: of its token ids but the last in the pool of prefixes.
         known: how many of the slots were known before.
     """
@@ -47,19 +46,20 @@ class Job:
 
 
 class Rows:
-    """Rows 0 to n - 1 of the batch, but for the holes that finished children left.
+    """Rows 0 to n - 1, but for the holes that children left.
 
     Attributes:
-        state: one column per row, one line per field (JOB, CHILD, ...): the ticket, the child's
-            number and seed, trunk, tokens in the trunk and in the branch, limit, the token to feed,
+        state: one line per field, one column per row: ticket of the job, number and seed of the
+            child, trunk, tokens in the trunk and in the branch, limit, the token to feed next,
             state of the step automaton, whether it stops at steps, position of the first token,
             kind of sampling.
+        tokens, logprobs: what each row has generated.
     """
 
     def __init__(self, size: int):
-        self.size, self.n = size, 0
-        self.state = np.zeros((12, size), dtype=np.int64)
+        self.n = 0
         self.holes = np.zeros(0, dtype=np.int64)
+        self.state = np.zeros((12, size), dtype=np.int64)
         self.tokens = np.zeros((size, TOKENS), dtype=np.int32)
         self.logprobs = np.zeros((size, TOKENS), dtype=np.float32)
 
@@ -75,34 +75,24 @@ class Rows:
         self.n += len(new)
         return np.concatenate([holes, new])
 
-    def start(self, rows: np.ndarray, job: Job, trunk: int, sampling: int) -> None:
-        """Start the job's next children in these rows."""
-        request = job.request
-        self.state[JOB, rows] = job.ticket
-        self.state[TRUNK, rows] = trunk
-        self.state[TRUNK_LENGTH, rows] = len(job.slots)
-        self.state[LIMIT, rows] = job.limit
-        self.state[BY_STEP, rows] = request.stop == "step"
-        self.state[FIRST, rows] = request.first_position
-        self.state[SAMPLING, rows] = sampling
-        self.restart(rows, job)
+    def leave(self, rows: np.ndarray) -> None:
+        """These rows are not in use any more."""
+        self.holes = np.concatenate([self.holes, rows])
 
-    def restart(self, rows: np.ndarray, job: Job) -> None:
-        """Start the job's next children in rows that the same job had."""
-        children = job.take(len(rows))
-        seeds = [job.request.seeds[child] % 2**64 for child in children]
+    def begin(self, rows: np.ndarray, jobs: Sequence[Job], children: Sequence[int]) -> None:
+        """Set what differs between children of one job."""
+        requests = [job.request for job in jobs]
+        seeds = [q.seeds[child] % 2**64 for q, child in zip(requests, children, strict=True)]
         self.state[CHILD, rows] = children
         self.state[SEED, rows] = np.array(seeds, dtype=np.uint64).view(np.int64)
-        self.state[LAST, rows] = job.request.token_ids[-1]
+        self.state[LAST, rows] = [request.token_ids[-1] for request in requests]
         self.state[FED, rows] = 0
         self.state[STEP_STATE, rows] = 0
 
     def record(self, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Append one drawn token to each of the rows, which have no holes."""
         fed = self.state[FED, : self.n]
-        if fed.max() >= self.tokens.shape[1]:
-            self.tokens = np.concatenate([self.tokens, np.zeros_like(self.tokens)], axis=1)
-            self.logprobs = np.concatenate([self.logprobs, np.zeros_like(self.logprobs)], axis=1)
+        self.widen(int(fed.max()) + 1)
         rows = np.arange(self.n)
         self.tokens[rows, fed] = tokens
         self.logprobs[rows, fed] = logprobs
@@ -114,17 +104,27 @@ class Rows:
         n = self.state[FED, row]
         return tuple(self.tokens[row, :n].tolist()), tuple(self.logprobs[row, :n].tolist())
 
-    def close_holes(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Move the last rows into the holes; yields (from, to) for whoever has to follow."""
-        if not len(self.holes):
-            return
+    def copy(self, source: np.ndarray, to: "Rows", target: np.ndarray) -> None:
+        """Copy rows `source` over rows `target` of `to`."""
+        width = self.tokens.shape[1]
+        to.widen(width)
+        to.state[:, target] = self.state[:, source]
+        to.tokens[target, :width] = self.tokens[source]
+        to.logprobs[target, :width] = self.logprobs[source]
+
+    def close(self) -> tuple[np.ndarray, np.ndarray]:
+        """Move the last rows into the holes; returns which rows moved, and where."""
         n = self.running
         keep = np.ones(self.n, dtype=bool)
         keep[self.holes] = False
         source, target = n + np.flatnonzero(keep[n:]), np.flatnonzero(~keep[:n])
         if len(source):
-            yield source, target
-            for array in (self.tokens, self.logprobs):
-                array[target] = array[source]
-            self.state[:, target] = self.state[:, source]
+            self.copy(source, self, target)
         self.n, self.holes = n, self.holes[:0]
+        return source, target
+
+    def widen(self, tokens: int) -> None:
+        """Make room for so many tokens per row."""
+        while tokens > self.tokens.shape[1]:
+            self.tokens = np.concatenate([self.tokens, np.zeros_like(self.tokens)], axis=1)
+            self.logprobs = np.concatenate([self.logprobs, np.zeros_like(self.logprobs)], axis=1)

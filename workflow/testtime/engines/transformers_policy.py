@@ -100,7 +100,7 @@ class TransformersPolicy:
         Raises:
             UserError: not even one row fits into memory.
         """
-        while not self._done and (self._waiting or self._batch.rows.running):
+        while not self._done and (self._waiting or self._batch.tiers.running):
             try:
                 self._advance()
             except RuntimeError as error:
@@ -110,13 +110,17 @@ class TransformersPolicy:
         done, self._done = self._done, []
         return done
 
+    def forget(self) -> None:
+        """Drop the keys and values kept of earlier requests."""
+        self._batch.pool.drop_all()
+
     def _advance(self) -> None:
         """Fill free rows and generate one token in every row."""
         batch = self._batch
         while self._waiting and batch.free and batch.start(self._waiting[0]):
             if not self._waiting[0].waiting:
                 self._waiting.popleft()
-        if not batch.rows.running:
+        if not batch.tiers.running:
             raise torch.OutOfMemoryError("no room for a single prompt")
         self._done += [(job.ticket, job.children) for job in batch.step()]
 
@@ -140,7 +144,9 @@ class TransformersPolicy:
         layers, heads, size = _kv_shape(self._model)
         like = torch.zeros(1, heads, 1, size, dtype=self._model.dtype, device=self._model.device)
         pool = PrefixKv(self._pool_bytes, like, layers)
-        batch = Batch(self._model, pool, self.max_rows, self._stops)
+        batch = Batch(
+            self._model, pool, size=self.max_rows, context=self.context, stops=self._stops
+        )
         batch.step_ends = self._step_ends
         return batch
 

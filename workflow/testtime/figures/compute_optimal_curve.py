@@ -57,7 +57,8 @@ def compute_optimal_curve_data(
         (plain["method"] == "majority")
         | ((plain["method"] == "best_of_n") & (plain["prm"] == shown_prm))
     ]
-    data = pd.concat([frame.reindex(columns=COLUMNS) for frame in (chosen, in_sample, plain)])
+    frames = [frame.reindex(columns=COLUMNS) for frame in (chosen, in_sample, plain)]
+    data = pd.concat(frames, ignore_index=True)
     data = data.sort_values(["method", "budget"], kind="stable")
     data = in_order(data, "policy", by_size(policies))
     return data.sort_values("dataset", kind="stable").reset_index(drop=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from testtime.errors import UserError
-from testtime.figures.style import save
+from testtime.figures.style import group_look, save
 from testtime.tables import write_csv
 
 INTERVAL = ["accuracy", "ci_low", "ci_high"]
@@ -16,15 +16,17 @@ INTERVAL = ["accuracy", "ci_low", "ci_high"]
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a table as written; only an empty cell is missing, a policy may be called "NA".
 
+    A table of nothing, written without a header, is an empty frame.
+
     Raises:
-        UserError: the file is missing or has no header; the message names it.
+        UserError: the file is missing; the message names it.
     """
     try:
         return pd.read_csv(path, keep_default_na=False, na_values=[""])
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{path} is empty; delete it") from error
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
 
 
 def render(
@@ -47,8 +49,8 @@ def by_size(policies: Mapping[str, float]) -> list[str]:
 def in_order(rows: pd.DataFrame, column: str, order: list[str]) -> pd.DataFrame:
     """Rows sorted (stably) so that `column` follows `order`; names outside it go last."""
     rank = {name: i for i, name in enumerate(order)}
-    keys = rows[column].map(lambda name: (rank.get(name, len(rank)), str(name)))
-    return rows.loc[keys.sort_values(kind="stable").index]
+    keys = [(rank.get(name, len(rank)), str(name)) for name in rows[column]]
+    return rows.iloc[sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def one_line_per_method(accuracy: pd.DataFrame, scoring: str, vote: str) -> pd.DataFrame:
@@ -97,40 +99,34 @@ def fitted(compute_optimal: pd.DataFrame, binning: str = "level") -> pd.DataFram
     return compute_optimal
 
 
+QUALITIES = {
+    "f1": "ProcessBench F1",
+    "auc": "AUC of step scores",
+    "auc_first_wrong": "AUC at the first wrong step",
+}
+
+
+def quality_column(prm_quality: pd.DataFrame) -> str | None:
+    """The first of QUALITIES that `prm_quality.csv` holds; None where nothing was measured."""
+    for column in QUALITIES:
+        if column in prm_quality and prm_quality[column].notna().any():
+            return column
+    return None
+
+
 def best_prm(prm_quality: pd.DataFrame | None, prms: list[str]) -> str | None:
     """The PRM that a figure with room for one shows: the best at judging steps.
 
     That is measured apart from any strategy's accuracy; without a measurement, the last one named
     in the study.
     """
-    if not prms:
-        return None
-    if prm_quality is not None and len(prm_quality):
-        column = quality_column(prm_quality)
-        means = prm_quality.groupby("prm")[column].mean().reindex(prms).dropna()
-        if len(means):
-            return str(means.idxmax())
-    return prms[-1]
+    column = None if prm_quality is None else quality_column(prm_quality)
+    if column is None or not prms:
+        return prms[-1] if prms else None
+    means = prm_quality.groupby("prm")[column].mean().reindex(prms)
+    return str(means.idxmax()) if means.notna().any() else prms[-1]
 
 
-QUALITIES = {
-    "f1": "ProcessBench F1",
-    "auc_first_wrong": "AUC at the first wrong step",
-    "auc": "AUC of step scores",
-    "quality": "Quality of step scores",
-}
-
-
-def quality_column(prm_quality: pd.DataFrame) -> str:
-    """The column of `prm_quality.csv` that measures process supervision.
-
-    Raises:
-        UserError: it has none of the known ones.
-    """
-    for column in QUALITIES:
-        if column in prm_quality and prm_quality[column].notna().any():
-            return column
-    raise UserError(
-        f"prm_quality.csv has none of the columns {', '.join(QUALITIES)}; "
-        f"found: {', '.join(prm_quality.columns)}"
-    )
+def group_color(names: list[str], name: str) -> tuple[str, str]:
+    """Colour and marker of a PRM (or policy) by its place among all."""
+    return group_look(names.index(name))

@@ -95,7 +95,8 @@ def _tint(color: str, strength: float = 0.4) -> tuple[float, ...]:
 def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
     ax.add_patch(Rectangle((x, y), 1, 1, facecolor=_tint(look(cell["method"]).color), ec="white"))
     lines = ["–" if not cell["n_problems"] else f"{100 * cell['accuracy']:.0f}%"]
-    how = " ".join(part for part in (cell["scoring"], cell["vote"]) if part != "none")
+    parts = (cell["scoring"], cell["vote"])
+    how = " ".join(part for part in parts if part not in ("none", cell["method"]))
     lines += [part for part in (how, "" if cell["prm"] == "none" else cell["prm"]) if part]
     lines[0] += f" (n={int(cell['n_problems'])})"
     # A cell whose choice most folds did not share is set in grey.

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from testtime.figures.data import INTERVAL, by_size, fitted, in_order, unique
+from testtime.figures.data import INTERVAL, by_size, in_order, unique
 from testtime.figures.style import (
     count,
     error_bars,
@@ -18,58 +18,55 @@ from testtime.figures.style import (
     place_legend,
     styled,
 )
+from testtime.published import published_accuracy, read_published
 
-CONTEXT = "any"  # the PRM is part of the choice
-COLUMNS = ["dataset", "policy", "method", "budget", *INTERVAL, "n_problems", "source"]
-OURS = "this study"
+COT, TTS = "CoT", "compute-optimal TTS"
+ANY = "any"  # the PRM is part of the choice
+OURS, PUBLISHED = "this study", "published"
+COLUMNS = ["dataset", "policy", "setting", "budget", *INTERVAL, "n_problems", "source"]
 
 
 def small_vs_large_data(
-    accuracy: pd.DataFrame,
-    compute_optimal: pd.DataFrame,
-    *,
-    policies: dict[str, float],
-    models: dict[str, str] | None = None,
-    published: pd.DataFrame | None = None,
+    frontier: pd.DataFrame, *, policies: dict[str, float], published: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """CoT of every policy and its cross-fitted compute-optimal accuracy at every budget.
+    """CoT of every policy, its cross-fitted compute-optimal accuracy at every budget.
 
     Args:
-        accuracy: rows of `accuracy.csv`.
-        compute_optimal: rows of `compute_optimal.csv`.
+        frontier: rows of `frontier.csv`.
         policies: parameters of each.
-        models: hub id of each, to find its published values.
-        published: dataset, model, method, accuracy, source; drawn apart, never mixed with ours.
+        published: of `published_points`; kept apart from this study's rows by `source`.
 
     Returns:
-        dataset, policy, method (cot or compute_optimal), budget, accuracy, ci_low, ci_high,
-        n_problems, source ("this study", or where it was published), parameters.
+        dataset, policy, setting ("CoT" or "compute-optimal TTS"), budget, accuracy, ci_low,
+        ci_high, n_problems, source ("this study" or "published"), parameters.
     """
-    cot = accuracy[(accuracy["method"] == "cot") & (accuracy["difficulty"] == "all")]
-    best = fitted(compute_optimal)
-    best = best[best["prm"] == CONTEXT].assign(method="compute_optimal")
-    sizes = accuracy.groupby("dataset")["n_problems"].max()
-    ours = pd.concat([cot, best], ignore_index=True).assign(source=OURS)
-    ours["n_problems"] = ours["dataset"].map(sizes)
-    theirs = published_rows(published, models or {}, unique(ours, "dataset"))
-    data = pd.concat([frame[COLUMNS] for frame in (ours, theirs) if len(frame)])
+    ours = frontier[(frontier["setting"] == COT) | (frontier["prm"] == ANY)].assign(source=OURS)
+    frames = [ours]
+    if published is not None:
+        known = published["dataset"].isin(ours["dataset"]) & published["policy"].isin(policies)
+        theirs = published[known].rename(columns={"published": "accuracy"})
+        frames += [theirs.assign(source=PUBLISHED)] if len(theirs) else []
+    data = pd.concat([frame.reindex(columns=COLUMNS) for frame in frames], ignore_index=True)
     data["parameters"] = data["policy"].map(policies)
-    data = data.sort_values(["method", "budget"], ascending=[False, True], kind="stable")
+    data = data.sort_values(["source", "setting", "budget"], ascending=[False, True, True])
     data = in_order(data, "policy", by_size(policies))
     return data.sort_values("dataset", kind="stable").reset_index(drop=True)
 
 
-def published_rows(
-    published: pd.DataFrame | None, models: dict[str, str], datasets: list[str]
-) -> pd.DataFrame:
-    """Published values of the same models (by the hub id's last part) on the same datasets."""
-    if published is None:
-        return pd.DataFrame(columns=COLUMNS)
-    names = {model.rsplit("/", 1)[-1].casefold(): policy for policy, model in models.items()}
-    rows = published.assign(policy=published["model"].str.casefold().map(names))
-    wanted = rows["dataset"].isin(datasets) & rows["method"].isin(["cot", "compute_optimal"])
-    rows = rows[wanted & rows["policy"].notna()]
-    return rows.assign(budget=pd.NA, ci_low=pd.NA, ci_high=pd.NA, n_problems=pd.NA)
+def published_points() -> pd.DataFrame:
+    """Accuracies of the reproduced study's tables 3, 5 and 6 by the catalog's policy names.
+
+    Returns:
+        policy, setting, dataset, published (a proportion); one row each, the first table's.
+    """
+    tables = [published_accuracy("table3_frontier"), published_accuracy("table6_long_cot")]
+    gains = read_published("table5_gains").rename(columns={"cot": COT, "compute_optimal": TTS})
+    gains = gains.melt(["policy"], [COT, TTS], var_name="setting", value_name="published")
+    gains["published"] = gains["published"].astype(float) / 100
+    tables.insert(1, gains.assign(dataset="math500"))  # the dataset of that table
+    keys = ["policy", "setting", "dataset"]
+    rows = pd.concat([table[[*keys, "published"]] for table in tables], ignore_index=True)
+    return rows[rows["policy"] != ""].drop_duplicates(keys)
 
 
 @styled
@@ -79,73 +76,62 @@ def draw_small_vs_large(data: pd.DataFrame) -> Figure:
     if ours.empty:
         return nothing("neither CoT nor compute-optimal accuracy was computed")
     datasets, policies = unique(data, "dataset"), unique(ours, "policy")
-    budgets = sorted(int(n) for n in ours.loc[ours["method"] != "cot", "budget"].unique())
+    budgets = sorted(int(n) for n in ours.loc[ours["setting"] == TTS, "budget"].unique())
     # The method's colour at full strength is the largest budget.
     shades = sns.light_palette(look("compute_optimal").color, len(budgets) + 2)[2:]
-    bars = [("cot", 1, look("cot").color)]
-    bars += [("compute_optimal", n, shade) for n, shade in zip(budgets, shades, strict=True)]
+    bars = [(COT, 1, look("cot").color)]
+    bars += [(TTS, n, shade) for n, shade in zip(budgets, shades, strict=True)]
     width = max(3.4, 0.2 * len(bars) * len(policies))
     figure, axes = panels(len(datasets), 1, size=(width, 2.1), sharex=True)
     for ax, dataset in zip(axes[:, 0], datasets, strict=True):
         here = ours[ours["dataset"] == dataset]
-        for i, (method, budget, color) in enumerate(bars):
-            for x, policy in enumerate(policies):
-                chosen = here[
-                    (here["policy"] == policy)
-                    & (here["method"] == method)
-                    & ((here["budget"] == budget) | (method == "cot"))
-                ]
-                if chosen.empty:
-                    continue
-                place = x + (i - (len(bars) - 1) / 2) * 0.84 / len(bars)
-                ax.bar(place, chosen["accuracy"], 0.8 / len(bars), color=color, zorder=2)
-                error_bars(ax, [place], chosen, ecolor="#333333", zorder=3)
+        _bars(ax, here, policies, bars)
         _published(ax, data[(data["dataset"] == dataset) & (data["source"] != OURS)], policies)
-        _reference(ax, here, policies[-1])
+        largest = here[(here["policy"] == policies[-1]) & (here["setting"] == COT)]
+        for level in largest["accuracy"]:
+            ax.axhline(level, color=look("cot").color, linestyle=":", zorder=2.5)
         percent_axis(ax, f"{dataset}\nAccuracy (%)")
         ax.set_ylim(0, min(1.0, ax.get_ylim()[1]))
         ax.grid(visible=False, axis="x")
         ax.set_title(f"{int(here['n_problems'].max())} problems", fontsize=7, loc="right")
-    parameters = ours.drop_duplicates("policy").set_index("policy")["parameters"]
-    labels = [f"{policy}\n{count(parameters[policy])}" for policy in policies]
-    crowded = len(policies) > 6
-    axes[-1, 0].set_xticks(
-        range(len(policies)),
-        labels,
-        rotation=30 if crowded else 0,
-        ha="right" if crowded else "center",
-    )
+    _name_policies(axes[-1, 0], ours, policies)
     handles = [Patch(color=color) for _, _, color in bars]
     names = ["CoT"] + [f"Compute-optimal, N = {n}" for n in budgets]
     handles.append(Line2D([], [], color=look("cot").color, linestyle=":"))
     names.append(f"CoT of {policies[-1]}")
     if len(ours) < len(data):
-        handles += [_marker("d", "white"), _marker("d", "black")]
+        handles += [_diamond("white"), _diamond("black")]
         names += ["Published, CoT", "Published, compute-optimal"]
     place_legend(figure, handles, names)
     return figure
 
 
-def _marker(marker: str, face: str) -> Line2D:
-    return Line2D(
-        [], [], marker=marker, linestyle="", markerfacecolor=face, markeredgecolor="black"
-    )
+def _bars(ax: Axes, here: pd.DataFrame, policies: list[str], bars: list[tuple]) -> None:
+    for i, (setting, budget, color) in enumerate(bars):
+        chosen = here[(here["setting"] == setting) & (here["budget"] == budget)]
+        if chosen.empty:
+            continue
+        shift = (i - (len(bars) - 1) / 2) * 0.84 / len(bars)
+        places = [policies.index(policy) + shift for policy in chosen["policy"]]
+        ax.bar(places, chosen["accuracy"], 0.8 / len(bars), color=color, zorder=2)
+        error_bars(ax, places, chosen, ecolor="#333333", zorder=3)
 
 
 def _published(ax: Axes, rows: pd.DataFrame, policies: list[str]) -> None:
     for row in rows.itertuples():
-        face, shift = ("white", -0.45) if row.method == "cot" else ("black", 0.45)
-        ax.plot(
-            policies.index(row.policy) + shift,
-            row.accuracy,
-            marker="d",
-            markerfacecolor=face,
-            markeredgecolor="black",
-            zorder=4,
-        )
+        face, shift = ("white", -0.46) if row.setting == COT else ("black", 0.46)
+        marker = _diamond(face)
+        marker.set_data([policies.index(row.policy) + shift], [row.accuracy])
+        marker.set_zorder(4)
+        ax.add_line(marker)
 
 
-def _reference(ax: Axes, here: pd.DataFrame, largest: str) -> None:
-    cot = here[(here["policy"] == largest) & (here["method"] == "cot")]
-    if len(cot):
-        ax.axhline(cot["accuracy"].iloc[0], color=look("cot").color, linestyle=":", zorder=2.5)
+def _diamond(face: str) -> Line2D:
+    return Line2D([], [], marker="d", linestyle="", mfc=face, mec="black", mew=0.7)
+
+
+def _name_policies(ax: Axes, ours: pd.DataFrame, policies: list[str]) -> None:
+    parameters = ours.drop_duplicates("policy").set_index("policy")["parameters"]
+    labels = [f"{policy}\n{count(parameters[policy])}" for policy in policies]
+    tilt = {"rotation": 30, "ha": "right"} if len(policies) > 6 else {}
+    ax.set_xticks(range(len(policies)), labels, **tilt)

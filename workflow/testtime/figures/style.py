@@ -59,15 +59,18 @@ LOOKS = {
     "compute_optimal": Look("Compute-optimal", "#CC79A7", "*"),
     "in_sample": Look("Compute-optimal, in-sample", "#CC79A7", "", "--"),
     "pass_at_n": Look("Pass@N", "#999999", "", "--"),
+    "lookahead": Look("Lookahead", "#56B4E9", "X"),
+    "rebase": Look("REBASE", "#8C6D1F", "p"),
+    "particle_filtering": Look("Particle filtering", "#7A5195", "h"),
+    "adaptive_best_of_n": Look("Adaptive best-of-N", "#4B8B8B", "d"),
 }
-SPARE = (("#56B4E9", "X"), ("#8C6D1F", "p"), ("#7A5195", "h"), ("#4B8B8B", "d"), ("#B03060", "<"))
+SPARE = (("#B03060", "<"), ("#2F4F4F", ">"), ("#A0522D", "8"), ("#6B8E23", "H"))
 
 # For PRMs and policies, which are not methods: another palette, so that the two never mix up.
 GROUP_COLORS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99")
 GROUP_MARKERS = "osD^vPX*ph"
 
 LEVELS = {"easy": "#9BD0A6", "medium": "#F2D27A", "hard": "#E39A8B"}
-PUBLISHED = {"color": "white", "edgecolor": "black", "marker": "d"}
 
 
 def look(method: str) -> Look:

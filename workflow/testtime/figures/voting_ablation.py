@@ -5,52 +5,48 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.figures.data import INTERVAL, by_size, in_order, unique
-from testtime.figures.style import (
-    group_look,
-    look,
-    nothing,
-    panels,
-    place_legend,
-    styled,
-)
+from testtime.figures.data import INTERVAL, by_size, group_color, in_order, unique
+from testtime.figures.style import look, nothing, panels, place_legend, styled
 
 CHOICES = [(s, v) for v in ("max", "weighted") for s in ("min", "last", "avg")]
+COLUMNS = ["dataset", "policy", "prm", "scoring", "vote", "budget", "n_problems", *INTERVAL]
+GAIN = ["gain", "gain_low", "gain_high"]
 
 
 def voting_ablation_data(
-    accuracy: pd.DataFrame, *, policies: dict[str, float], prms: list[str], budget: int
+    voting: pd.DataFrame, *, policies: dict[str, float], prms: list[str], budget: int
 ) -> pd.DataFrame:
-    """Best-of-N at one budget under every scoring and vote, and majority voting beside it.
+    """Best-of-N at one budget under every scoring and vote.
 
     Args:
-        accuracy: rows of `accuracy.csv`.
+        voting: rows of `voting.csv`.
         policies: parameters of each.
         prms: of the study.
         budget: N.
 
     Returns:
-        dataset, policy, prm ("none" for majority), scoring, vote, budget, accuracy, ci_low,
-        ci_high, n_problems.
+        dataset, policy, prm, scoring, vote, budget, n_problems, accuracy, ci_low, ci_high, and
+        gain, gain_low, gain_high: the paired difference from majority voting at the same budget.
     """
-    wanted = (accuracy["difficulty"] == "all") & (accuracy["budget"] == budget)
-    wanted &= accuracy["method"].isin(["best_of_n", "majority"])
-    columns = ["dataset", "policy", "prm", "scoring", "vote", "budget", *INTERVAL, "n_problems"]
-    data = accuracy.loc[wanted, columns].sort_values(["vote", "scoring"], kind="stable")
+    rows = voting[(voting["method"] == "best_of_n") & (voting["budget"] == budget)]
+    data = rows[[*COLUMNS, *GAIN]].sort_values(["vote", "scoring"], kind="stable")
     data = in_order(in_order(data, "prm", prms), "policy", by_size(policies))
     return data.sort_values("dataset", kind="stable").reset_index(drop=True)
 
 
 @styled
 def draw_voting_ablation(data: pd.DataFrame) -> Figure:
-    """Rows: datasets. Columns: policies. A dot per PRM, scoring and vote; a line at majority."""
-    scored = data[data["prm"] != "none"]
-    if scored.empty:
+    """Rows: datasets. Columns: policies. A dot per PRM, scoring and vote; 0 is majority voting.
+
+    Without majority voting in the study the accuracy itself is drawn.
+    """
+    if data.empty:
         return nothing("best-of-N did not run at the budget that this figure compares")
-    datasets, policies = unique(scored, "dataset"), unique(scored, "policy")
-    prms = unique(scored, "prm")
-    present = set(scored[["scoring", "vote"]].itertuples(index=False, name=None))
+    datasets, policies = unique(data, "dataset"), unique(data, "policy")
+    prms = unique(data, "prm")
+    present = set(data[["scoring", "vote"]].itertuples(index=False, name=None))
     choices = [choice for choice in CHOICES if choice in present]
+    paired = bool(data["gain"].notna().any())
     size = (1.7, 0.25 * len(choices) + 0.5)
     figure, axes = panels(len(datasets), len(policies), size=size, sharex=True, sharey=True)
     for row, dataset in enumerate(datasets):
@@ -58,9 +54,17 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
             ax = axes[row, column]
             here = data[(data["dataset"] == dataset) & (data["policy"] == policy)]
             for i, prm in enumerate(prms):
-                _dots(ax, here[here["prm"] == prm], choices, i, len(prms))
-            for level in here.loc[here["prm"] == "none", "accuracy"]:
-                ax.axvline(level, color=look("majority").color, linestyle="--", linewidth=0.9)
+                offset = (i - (len(prms) - 1) / 2) * min(0.3, 0.7 / len(prms))
+                _dots(
+                    ax,
+                    here[here["prm"] == prm],
+                    choices,
+                    offset=offset,
+                    marks=group_color(prms, prm),
+                    columns=GAIN if paired else INTERVAL,
+                )
+            if paired:
+                ax.axvline(0, color=look("majority").color, linestyle="--", linewidth=0.9)
             ax.set_yticks(range(len(choices)), [f"{s.capitalize()} + {v}" for s, v in choices])
             ax.set_ylim(len(choices) - 0.5, -0.5)
             ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
@@ -69,19 +73,32 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
                 ax.set_title(f"{policy} ({int(here['n_problems'].max())} problems)")
             if column == 0 and len(datasets) > 1:
                 ax.set_ylabel(dataset)
-    figure.supxlabel(f"Accuracy of best-of-N (%), N = {data['budget'].iloc[0]}")
-    looks = [group_look(i) for i in range(len(prms))]
+    what = "Best-of-N minus majority voting (points)" if paired else "Accuracy of best-of-N (%)"
+    figure.supxlabel(f"{what}, N = {int(data['budget'].iloc[0])}")
+    looks = [group_color(prms, prm) for prm in prms]
     handles = [Line2D([], [], color=c, marker=m, linestyle="") for c, m in looks]
-    handles.append(Line2D([], [], color=look("majority").color, linestyle="--", linewidth=0.9))
-    place_legend(figure, handles, [*prms, "Majority"])
+    names = list(prms)
+    if paired:
+        handles.append(Line2D([], [], color=look("majority").color, linestyle="--", linewidth=0.9))
+        names.append("Majority")
+    place_legend(figure, handles, names)
     return figure
 
 
-def _dots(ax: Axes, here: pd.DataFrame, choices: list, index: int, n_prms: int) -> None:
-    color, marker = group_look(index)
-    offset = (index - (n_prms - 1) / 2) * min(0.3, 0.7 / n_prms)
-    for row in here.itertuples():
-        if (row.scoring, row.vote) in choices:
-            y = choices.index((row.scoring, row.vote)) + offset
-            ax.plot([row.ci_low, row.ci_high], [y, y], color=color, linewidth=0.9)
-            ax.plot(row.accuracy, y, marker, color=color)
+def _dots(
+    ax: Axes,
+    here: pd.DataFrame,
+    choices: list[tuple[str, str]],
+    *,
+    offset: float,
+    marks: tuple[str, str],
+    columns: list[str],
+) -> None:
+    color, marker = marks
+    for row in here.to_dict("records"):
+        choice = (row["scoring"], row["vote"])
+        if choice in choices:
+            y = choices.index(choice) + offset
+            value, low, high = (row[column] for column in columns)
+            ax.plot([low, high], [y, y], color=color, linewidth=0.9)
+            ax.plot(value, y, marker, color=color)

@@ -81,8 +81,7 @@ def _features(group: pd.DataFrame) -> dict[str, float]:
     if "logprob" in group:
         found["confidence"] = float(group["logprob"].to_numpy(dtype=float).mean())
     if "step_logprobs" in group:
-        steps = group["step_logprobs"].to_numpy()
-        found["worst_step"] = float(path_scores(steps, ["min"]).mean()) if _all(steps) else np.nan
+        found["worst_step"] = _worst_step(group["step_logprobs"], found.get("confidence", np.nan))
     if "scores" in group:
         by_scoring = path_scores(group["scores"].to_numpy(), ["last", "min"])
         last = by_scoring[:, 0]
@@ -95,8 +94,10 @@ def _features(group: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _all(steps: np.ndarray) -> bool:
-    return all(row is not None for row in steps)
+def _worst_step(steps: pd.Series, otherwise: float) -> float:
+    """Mean over samples of their worst step; samples without steps say nothing of it."""
+    worst = [min(row) for row in steps if row is not None and len(row)]
+    return float(np.mean(worst)) if worst else otherwise
 
 
 def fit_predictor(features: pd.DataFrame, pass_at_1: np.ndarray, n_probe: int = N_PROBE) -> dict:

@@ -14,6 +14,9 @@ from testtime.fit.crossfit import MIN_SUPPORT, TIE, grouped_sums
 from testtime.fit.intervals import interval, percentiles
 from testtime.fit.selection import Fit, Settings, bins_of, cell_folds, cell_weights
 
+COLUMNS = ["dataset", "policy", "prm", "budget", "n_policies", "n_problems", "accuracy", "ci_low"]
+COLUMNS += ["ci_high", "own_accuracy", "lost", "lost_low", "lost_high"]
+
 
 def transfer_table(
     fits: Sequence[Fit], outcomes: pd.DataFrame, difficulty: pd.DataFrame, settings: Settings
@@ -63,7 +66,7 @@ def transfer_table(
             | {"ci_low": low, "ci_high": high, "own_accuracy": fit.accuracy, "lost": lost[0]}
             | {"lost_low": ends[0], "lost_high": ends[1]}
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _shared(target: Cell, others: list[Cell]) -> tuple[Cell, list[Cell]]:

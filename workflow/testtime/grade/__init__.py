@@ -4,18 +4,22 @@ An answer is normalised text first, then a value that a small bounded reader fin
 both leave open goes to math-verify, in child processes with limits on time and memory.
 """
 
-from testtime.grade.classes import equivalence_classes
-from testtime.grade.conventions import Convention, convention_named
-from testtime.grade.cross_check import disagreements
-from testtime.grade.extract import extract_answer
-from testtime.grade.grading import grade_answers, grade_policy
+from importlib import import_module
 
-__all__ = [
-    "Convention",
-    "convention_named",
-    "disagreements",
-    "equivalence_classes",
-    "extract_answer",
-    "grade_answers",
-    "grade_policy",
-]
+_HOMES = {
+    "Convention": "conventions",
+    "convention_named": "conventions",
+    "disagreements": "cross_check",
+    "equivalence_classes": "classes",
+    "extract_answer": "extract",
+    "grade_answers": "grading",
+    "grade_policy": "grading",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: a worker imports this package too and has no use for pandas."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

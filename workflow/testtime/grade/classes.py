@@ -1,7 +1,7 @@
 """Which answers are the same: the classes that a vote counts."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 from testtime.grade.conventions import Convention, convention_named
 from testtime.grade.decide import value_of
@@ -19,8 +19,8 @@ def equivalence_classes(
 
     Each answer has a canonical form of its own and a class is those that share it, so the
     relation is transitive whatever the answers are, and no gold answer takes part. A label that
-    some leave out (the x of x = 5, a percent sign, a base) does not part them unless the class
-    would hold two different ones. 0.333333 does not vote with 1/3: which exact number a rounded
+    some leave out (the x of x = 5, a percent sign) does not part them unless the class would hold
+    two different left sides. 0.333333 does not vote with 1/3: which exact number a rounded
     one stands for is known of a gold only.
 
     Args:
@@ -44,14 +44,17 @@ def equivalence_classes(
 
 
 def canonical_forms(
-    answers: Sequence[str], convention: Convention, pool: Pool | None = None
+    answers: Sequence[str],
+    convention: Convention,
+    pool: Pool | None = None,
+    too_hard: Collection[str] = (),
 ) -> list[tuple[Hashable, Labels]]:
-    """(canonical form, labels) of each answer."""
+    """(canonical form, labels) of each answer; those known as too hard go by their spelling."""
     forms = [_cheap_form(answer, convention) for answer in answers]
     hard = [i for i, (form, _) in enumerate(forms) if form is None]
     read: dict[int, Hashable] = {}
     if pool is not None and convention.name != "exact":
-        readable = [i for i in hard if len(answers[i]) <= LONGEST]
+        readable = [i for i in hard if len(answers[i]) <= LONGEST and answers[i] not in too_hard]
         replies = pool.run(Task("key", (answers[i],)) for i in readable)
         read = {
             i: tuple(reply.result)
@@ -71,7 +74,7 @@ def _cheap_form(answer: str, convention: Convention) -> tuple[Hashable | None, L
 
 
 def without_idle_labels(forms: Sequence[tuple[Hashable, Labels]]) -> list[Hashable]:
-    """Drop the labels that only some members of a form carry and that none contradicts."""
+    """Drop percent signs, and the left sides that no other one contradicts."""
     seen: dict[Hashable, list[set[str]]] = defaultdict(lambda: [set() for _ in NO_LABELS])
     for form, labels in forms:
         for names, label in zip(seen[form], labels, strict=True):
@@ -79,10 +82,8 @@ def without_idle_labels(forms: Sequence[tuple[Hashable, Labels]]) -> list[Hashab
     return [
         (
             form,
-            *(
-                label if len(names) > 1 else ""
-                for names, label in zip(seen[form], labels, strict=True)
-            ),
+            left if len(seen[form][0]) > 1 else "",
+            base,
         )
-        for form, labels in forms
+        for form, (left, base, _) in forms
     ]

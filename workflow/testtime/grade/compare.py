@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 from testtime.grade.conventions import Convention
 from testtime.grade.numbers import Number, divide, inexact, pair
@@ -10,11 +12,12 @@ from testtime.grade.values import Value
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{2,}")
 _LEAST_DIGITS = 4  # significant digits that a decimal must show to stand for an exact value
 _FLOAT_NOISE = 1e-12
+_LONGEST_PRODUCT = 4  # letters of a word that may be a product of symbols
 _RANGES = ("tuple", "interval", "union")
 _UNORDERED = frozenset({"list", "set", "union"})
 
 
-def same(a: Value, b: Value, convention: Convention) -> bool | None:
+def same(a: Value, b: Value, convention: Convention) -> bool | None:  # noqa: PLR0911
     """Whether two values are the same answer: symmetric and reflexive.
 
     Returns:
@@ -22,7 +25,7 @@ def same(a: Value, b: Value, convention: Convention) -> bool | None:
     """
     if a.relation is not None and a.relation == b.relation:
         return True
-    if not compatible(a.labels, b.labels):
+    if not compatible(a.labels, b.labels, convention):
         return False
     if bool(a.labels[2]) != bool(b.labels[2]) or convention.percent == "value":
         return _percent(a, b, convention)
@@ -30,14 +33,18 @@ def same(a: Value, b: Value, convention: Convention) -> bool | None:
         return _scalars(a, b, convention)
     if a.items and b.items:
         return _sequences(a, b, convention)
-    if a.key == b.key:
+    if a.key == b.key or ({a.kind, b.kind} == {"text", "scalar"} and _spelled_alike(a, b)):
         return True
     return False if _unlike(a, b) else None
 
 
-def compatible(a: Sequence[str], b: Sequence[str]) -> bool:
-    """Whether labels agree where both sides have one."""
-    return all(not x or not y or x == y for x, y in zip(a, b, strict=True))
+def compatible(a: Sequence[str], b: Sequence[str], convention: Convention) -> bool:
+    """Whether left sides agree where both are there, and bases agree."""
+    (left, base, _), (other_left, other_base, _) = a, b
+    # 40 is not 40 in base nine, though 5 is x = 5.
+    if base != other_base and (convention.bases == "required" or (base and other_base)):
+        return False
+    return not left or not other_left or left == other_left
 
 
 def _unlike(a: Value, b: Value) -> bool:
@@ -45,15 +52,17 @@ def _unlike(a: Value, b: Value) -> bool:
     kinds = {a.kind, b.kind}
     if "equation" in kinds:
         # 11a + c is not 7 = 11a + c, but two equations may have the same solutions.
-        return kinds != {"equation"}
+        return kinds != {"equation"} or (a.certain and b.certain)
     if "order" in kinds:
         return not kinds <= {"order", *_RANGES}
-    if kinds == {"text", "scalar"}:
-        # "abc" may be the word or a times b times c.
-        return not any(value.kind == "scalar" and value.key[0] == "x" for value in (a, b))
     if kinds == {"text"}:
-        return sorted(a.key[1]) != sorted(b.key[1]) or len(a.key[1]) > 4
+        # "abc" and "cba" may be products.
+        return not _spelled_alike(a, b) or len(a.letters) > _LONGEST_PRODUCT
     return a.certain and b.certain
+
+
+def _spelled_alike(a: Value, b: Value) -> bool:
+    return bool(a.letters) and a.letters == b.letters
 
 
 def _scalars(a: Value, b: Value, convention: Convention) -> bool | None:
@@ -61,7 +70,14 @@ def _scalars(a: Value, b: Value, convention: Convention) -> bool | None:
         return True
     if a.number is not None and b.number is not None:
         return close(a, b, convention.decimals)
-    return False if a.certain and b.certain else None
+    if (a.certain and b.certain) or _positive(a) != _positive(b):
+        return False
+    return None
+
+
+def _positive(value: Value) -> tuple[str, str]:
+    """The values at the points where roots and logarithms leave no choice."""
+    return tuple(value.key[1:3]) if value.key[0] == "x" else (value.key[1], value.key[1])
 
 
 def close(a: Value, b: Value, decimals: int) -> bool:
@@ -94,7 +110,7 @@ def _percent(a: Value, b: Value, convention: Convention) -> bool | None:
 
 
 def _unlabelled_same(a: Value, b: Value, convention: Convention) -> bool | None:
-    return same(a, b, Convention(convention.name, "number", convention.lists, convention.decimals))
+    return same(a, b, replace(convention, percent="number"))
 
 
 def _of_percent(value: Value, form: str) -> Value:
@@ -104,19 +120,20 @@ def _of_percent(value: Value, form: str) -> Value:
 
     left, base, _ = value.labels
     if form == "number" or value.number is None:
-        return Value(**{**vars(value), "labels": (left, base, "")})
-    whole = constant(divide(value.number, type(value.number)(100)))
+        return replace(value, labels=(left, base, ""))
+    whole = constant(divide(value.number, Fraction(100)))
     places = None if value.places is None else value.places + 2
-    return Value(**{**vars(whole), "places": places, "labels": (left, base, "")})
+    return replace(whole, places=places, labels=(left, base, ""))
 
 
 def _sequences(a: Value, b: Value, convention: Convention) -> bool | None:
     """Element by element where order counts, else each with a partner of its own."""
     kinds = {a.kind, b.kind}
     comparable = a.kind == b.kind or kinds <= _UNORDERED or kinds == {"list", "tuple"}
+    known = a.certain and b.certain
     shape = [v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")]
-    # [1,2] \\cup [2,3] is [1,3]: unions that look different may be equal.
-    unequal = None if "union" in kinds and kinds <= set(_RANGES) else False
+    # The ends of these ranges are not all known: they may overlap.
+    unequal = None if "union" in kinds and kinds <= set(_RANGES) and not known else False
     if not comparable or len(a.items) != len(b.items) or len(set(shape)) > 1:
         return unequal
     if not kinds <= _UNORDERED or (kinds == {"list"} and convention.lists == "ordered"):

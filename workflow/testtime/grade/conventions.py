@@ -9,6 +9,7 @@ NAMES = ("math", "integer", "exact")
 OPTIONS = {
     "percent": ("number", "value", "either"),
     "lists": ("unordered", "ordered"),
+    "bases": ("required", "optional"),
     "decimals": tuple(str(n) for n in range(1, 16)),
 }
 
@@ -22,6 +23,7 @@ class Convention:
             "exact" compares the text itself, white space aside.
         percent: what 10 % is: "number" 10, "value" 0.1, "either" whichever the other side needs.
         lists: whether "1,2" and "2,1" without brackets are the same ("unordered") or not.
+        bases: whether 4210 stands for 4210_5.
         decimals: a decimal stands for an exact value when it shows at least so many decimals and
             is that value rounded to them (0.333333 for 1/3; math-verify rounds to 6 too).
     """
@@ -29,6 +31,7 @@ class Convention:
     name: str = "math"
     percent: str = "either"
     lists: str = "unordered"
+    bases: str = "required"
     decimals: int = 6
 
 

@@ -26,6 +26,10 @@ def disagreements(
     Args:
         graded: of `grade_policy` or `grade_answers`.
         golds: problem_id -> gold answer.
+        convention: see `convention_named`.
+        workers: most child processes.
+        time_limit_s: for one comparison.
+        memory_limit_mb: of one worker.
         most: so many distinct answers, the most frequent ones, are checked.
 
     Returns:

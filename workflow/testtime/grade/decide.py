@@ -37,12 +37,15 @@ def value_of(answer: str, convention: Convention) -> Value | None:
     return read(normalise(answer), convention.lists == "ordered")
 
 
-def decide(answer: str | None, gold: str, convention: Convention) -> Verdict:
+def decide(  # noqa: PLR0911
+    answer: str | None, gold: str, convention: Convention
+) -> Verdict:
     """Compare an answer with the gold as far as that is cheap (microseconds).
 
     Args:
         answer: as extracted; None or "" for none.
         gold: as `gold_answer` gives it.
+        convention: what equals what.
 
     Returns:
         A verdict, or ASK where math-verify has to look.

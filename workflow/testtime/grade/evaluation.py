@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from testtime.grade.expressions import Node
+from testtime.grade.atoms import Node
 from testtime.grade.numbers import (
     Number,
     checked,
@@ -14,9 +14,9 @@ from testtime.grade.numbers import (
     pair,
     power,
 )
-from testtime.grade.tokens import Unreadable
+from testtime.grade.tokens import UnreadableError
 
-_TRIGONOMETRIC = frozenset("sin cos tan cot sec csc".split())
+_TRIGONOMETRIC = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
 _LARGEST_ARGUMENT = 10.0**12
 
 
@@ -29,17 +29,17 @@ def symbols(node: Node) -> Iterator[str]:
             yield from symbols(child)
 
 
-def evaluate(node: Node, at: Mapping[str, Number]) -> Number:
+def evaluate(node: Node, at: Mapping[str, Number]) -> Number:  # noqa: PLR0911
     """The value where variable `name` is `at[name]`.
 
     Raises:
-        Unreadable: undefined, infinite or too large there.
+        UnreadableError: undefined, infinite or too large there.
     """
     kind = node[0]
     if kind == "num":
         return node[1]
     if kind == "based":
-        raise Unreadable("arithmetic in another base")
+        raise UnreadableError("arithmetic in another base")
     if kind == "sym":
         return at[node[1]]
     if kind == "const":
@@ -63,7 +63,7 @@ def evaluate(node: Node, at: Mapping[str, Number]) -> Number:
 
 def _constant(name: str) -> Number:
     if name == "inf":
-        raise Unreadable("infinity inside an expression")
+        raise UnreadableError("infinity inside an expression")
     return {"pi": +context().pi, "e": +context().e, "i": context().mpc(0, 1)}[name]
 
 
@@ -79,34 +79,34 @@ def _function(node: Node, at: Mapping[str, Number]) -> Number:
         return _rounding(name, value)
     value = inexact(value)
     if abs(value) > _LARGEST_ARGUMENT or (name in ("exp", "sinh", "cosh") and abs(value) > 1e4):
-        raise Unreadable("a function of too large a number")
+        raise UnreadableError("a function of too large a number")
     # A bare \\log has base 10, as math-verify has it.
     function = {"log": "log10", "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
     try:
         return checked(getattr(context(), function.get(name, name))(value))
     except (AttributeError, ValueError, ZeroDivisionError) as error:
-        raise Unreadable("a function that is not defined there") from error
+        raise UnreadableError("a function that is not defined there") from error
 
 
 def _two_arguments(name: str, value: Number, other: Number, variable: bool) -> Number:
     if name == "binom":
         if not all(isinstance(x, Fraction) and x.denominator == 1 for x in (value, other)):
-            raise Unreadable("a binomial of fractions")
+            raise UnreadableError("a binomial of fractions")
         if not 0 <= other <= value <= 1000:
-            raise Unreadable("a binomial too large")
+            raise UnreadableError("a binomial too large")
         import math
 
         return Fraction(math.comb(int(value), int(other)))
     if name == "logb":
         logarithms = [context().log(inexact(x)) for x in (value, other) if x != 0]
         if len(logarithms) < 2 or logarithms[1] == 0:
-            raise Unreadable("a logarithm that is not defined")
+            raise UnreadableError("a logarithm that is not defined")
         return logarithms[0] / logarithms[1]
     odd = isinstance(other, Fraction) and other.denominator == 1 and other % 2 == 1
     if odd and not variable and is_real(value) and value < 0:
         return -power(-value, 1 / other)  # the real root of -8 is -2
     if other == 0:
-        raise Unreadable("a root of degree zero")
+        raise UnreadableError("a root of degree zero")
     return power(value, divide(Fraction(1), other))
 
 
@@ -114,14 +114,14 @@ def _rounding(name: str, value: Number) -> Number:
     if name == "abs":
         return abs(value)
     if not is_real(value):
-        raise Unreadable("rounding of a complex number")
+        raise UnreadableError("rounding of a complex number")
     whole = context().floor(inexact(value)) if name == "floor" else context().ceil(inexact(value))
     return Fraction(int(whole))
 
 
 def _factorial(value: Number) -> Number:
     if not isinstance(value, Fraction) or value.denominator != 1 or not 0 <= value <= 400:
-        raise Unreadable("a factorial too large")
+        raise UnreadableError("a factorial too large")
     import math
 
     return Fraction(math.factorial(int(value)))

@@ -23,10 +23,16 @@ def grade_pairs(
 
     Args:
         pairs: answers as extracted, golds as `gold_answer` gives them.
+        convention: what equals what.
+        pool: compares what cannot be decided cheaply.
     """
     pairs = list(pairs)
-    verdicts = {pair: decide(*pair, convention) for pair in dict.fromkeys(pairs)}
-    hard = [pair for pair, verdict in verdicts.items() if verdict == ASK]
+    verdicts, hard = {}, []
+    for pair in dict.fromkeys(pairs):
+        verdicts[pair] = decide(*pair, convention)
+        if verdicts[pair] == ASK:
+            hard.append(pair)
+            pool.warm()  # workers take a second to start; the cheap comparisons go on meanwhile
     tasks = [Task("equal", (answer.strip(), gold)) for answer, gold in hard]
     if len(tasks) < _PROGRESS_FROM:
         replies = pool.run(tasks)
@@ -97,7 +103,13 @@ def _classes_by_problem(
     answered = [bool(answer.strip()) for answer in distinct["answer"]]
     given = [a for a, there in zip(distinct["answer"], answered, strict=True) if there]
     unique = list(dict.fromkeys(given))
-    forms = dict(zip(unique, canonical_forms(unique, convention, pool), strict=True))
+    # What one comparison could not get through would use up its limits again.
+    too_hard = {
+        answer
+        for answer, verdict in zip(distinct["answer"], verdicts, strict=True)
+        if verdict.reason.startswith("undecided")
+    }
+    forms = dict(zip(unique, canonical_forms(unique, convention, pool, too_hard), strict=True))
     classes = [-1] * len(distinct)
     for positions in distinct.groupby("problem_id", sort=False).indices.values():
         members = [i for i in positions if answered[i]]
@@ -123,6 +135,10 @@ def grade_policy(
         samples: method, prm, budget, problem_id, path, and text (a solution) or answer (given
             directly; it is taken where it is not null).
         golds: problem_id -> gold answer.
+        convention: see `convention_named`.
+        workers: most child processes; none start while everything can be decided cheaply.
+        time_limit_s: for one comparison in a worker.
+        memory_limit_mb: of one worker.
 
     Returns:
         One row per sample, sorted by method, prm, budget, problem_id and path: these columns and

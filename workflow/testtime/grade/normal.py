@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "⁄": "/", "∕": "/",
@@ -17,15 +18,21 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SYMBOL_TABLE = str.maketrans(_SYMBOLS)
 
-_FONTS = r"math(?:rm|bf|it|sf|tt|normal|cal|frak)|boldsymbol|bm|mbox|hbox|textnormal|textbf|textit|textrm|textsf|operatorname\*?|text"
+_FONTS = (
+    r"math(?:rm|bf|it|sf|tt|normal|cal|frak)|boldsymbol|bm|[mh]box|operatorname\*?"
+    r"|text(?:normal|bf|it|rm|sf)?"
+)
+_DEGREE = r"\^\s*\{\s*(?:\\circ|\\degree)\s*\}|\^\s*\\circ(?![a-zA-Z])|\\degree(?![a-zA-Z])"
+_SIZES = r"left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|mathstrut"
 _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in [
-        (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|mathstrut)(?![a-zA-Z])\.?", ""),
+        (rf"\\(?:{_SIZES})(?![a-zA-Z])\.?", ""),
         (r"\s+(?=[)\]},;])|(?<=[(\[{])\s+", ""),
         (r"(?<=\d)\s*(?:,?\\[!,; ]|\{,\s*\}(?:\\!)?)\s*(?=\d{3}(?!\d))", ""),
         (r"\{,\}", ","),
         (r"\\!", ""),
+        (r"\)\s*\\q?quad\s*\(", "), ("),
         (r"\\q?quad|(?<!\\)\\[,;:> ]|~", " "),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\(?:[lr]brace)(?![a-zA-Z])", lambda m: r"\{" if m[0] == r"\lbrace" else r"\}"),
@@ -41,11 +48,15 @@ _RULES = [
         (r">=", r"\\ge "),
         (r"!=", r"\\ne "),
         (r"\\colon(?![a-zA-Z])", ":"),
-        (r"\^\s*\{?\s*(?:\\circ|\\degree)\s*\}?|\\degree(?![a-zA-Z])", r"\\deg "),
+        (_DEGREE, r"\\deg "),
+        (r"(?<=\d)\s*\^\s*(?:\\text)?\{\s*(?:\\text\s*\{\s*)?(?:th|st|nd|rd)\s*\}{1,2}", ""),
         (r"(?<=[\d)\]}])(and|or)(?![a-z]{2})", r" \1 "),
         (r"\s+(?=[)\]},;])|(?<=[(\[{])\s+", ""),
     ]
 ]  # fmt: skip
+_DISPLAYS = re.compile(
+    r"\\begin\{((?:align|aligned|equation|gather|gathered|split|multline)\*?)\}(.*?)\\end\{\1\}"
+)
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 LONGEST = 2000
 _SPACES = re.compile(r"\s+")
@@ -60,14 +71,13 @@ def plain_characters(text: str) -> str:
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: f"^{{{m[0].translate(_SUPERSCRIPTS)}}}", text)
     text = re.sub("[₀-₉]+", lambda m: f"_{{{m[0].translate(_SUBSCRIPTS)}}}", text)
     text = text.translate(_SYMBOL_TABLE)
-    out = []
-    for char in text:
-        if char.isdecimal():
-            char = str(unicodedata.decimal(char))
-        elif unicodedata.category(char) == "Zs":
-            char = " "
-        out.append(char)
-    return _without_controls("".join(out))
+    return _without_controls("".join(_plain(char) for char in text))
+
+
+def _plain(char: str) -> str:
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    return " " if unicodedata.category(char) == "Zs" else char
 
 
 def _without_controls(text: str) -> str:
@@ -78,6 +88,7 @@ def _without_controls(text: str) -> str:
     )
 
 
+@lru_cache(maxsize=65536)
 def normalise(answer: str) -> str:
     """The canonical spelling of an answer; equal spellings are equal answers.
 
@@ -91,6 +102,9 @@ def normalise(answer: str) -> str:
     if "\\" in text and "matrix" not in text and "array" not in text:
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace(r"\$", "").replace("$", "").replace("**", "^")
+    text = text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
+    if "\\begin" in text:
+        text = _DISPLAYS.sub(lambda match: match[2].replace("&", ""), text)
     if "\\" in text:
         for opening in (r"\(", r"\)", r"\[", r"\]"):
             # "\\[" ends a matrix row, it does not open display mathematics.
@@ -98,10 +112,21 @@ def normalise(answer: str) -> str:
     if not text.isalnum():
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
-    text = _SPACES.sub(" ", text).lstrip(" ,;:").rstrip(" .,;:")
+    text = _balanced(_SPACES.sub(" ", text).lstrip(" ,;:").rstrip(" .,;:"))
     if _SPACED_NUMBER.fullmatch(text):
         return text.replace(" ", "")
     return _join_thousands(text) if "," in text else text
+
+
+def _balanced(text: str) -> str:
+    """Drop what a cut-off solution leaves behind: a brace too many, a line break."""
+    text = text.lstrip("} ")
+    while text.endswith("}") and text.count("{") < text.count("}"):
+        text = text[:-1].rstrip(" .,;:")
+    text = re.sub(r"(?:\\\\\s*)*\\text$", "", text)
+    while text.endswith("\\\\") and not text.endswith("\\end"):
+        text = text[:-2].rstrip(" .,;:")
+    return text
 
 
 def _join_thousands(text: str) -> str:

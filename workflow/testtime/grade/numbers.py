@@ -4,8 +4,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from testtime.grade.tokens import Unreadable
-from testtime.seeds import derive
+from testtime.grade.tokens import UnreadableError
 
 MOST_BITS = 4096
 LARGEST_EXPONENT = 1e5
@@ -29,6 +28,8 @@ def context():
 @lru_cache(maxsize=4096)
 def sample_points(name: str) -> tuple[Fraction, ...]:
     """Where a variable is evaluated: the same points in every answer, the last one negative."""
+    from testtime.seeds import derive
+
     values = [Fraction(derive("answer", name, k) % 9000 + 1000, 4001) for k in range(POINTS)]
     return (*values[:-1], -values[-1])
 
@@ -40,7 +41,7 @@ def checked(value: Number) -> Number:
             return inexact(value)
         return value
     if not context().isfinite(value):
-        raise Unreadable("not a finite number")
+        raise UnreadableError("not a finite number")
     return value
 
 
@@ -59,22 +60,22 @@ def pair(a: Number, b: Number) -> tuple[Number, Number]:
 
 
 def divide(a: Number, b: Number) -> Number:
-    """a / b.
+    """A / b.
 
     Raises:
-        Unreadable: b is zero.
+        UnreadableError: b is zero.
     """
     a, b = pair(a, b)
     if b == 0:
-        raise Unreadable("division by zero")
+        raise UnreadableError("division by zero")
     return checked(a / b)
 
 
 def power(base: Number, exponent: Number) -> Number:
-    """base ** exponent, the principal value; exact where the result is a small rational.
+    """Base ** exponent, the principal value; exact where the result is a small rational.
 
     Raises:
-        Unreadable: the result would be too large to write down.
+        UnreadableError: the result would be too large to write down.
     """
     if isinstance(exponent, Fraction) and isinstance(base, Fraction):
         exact = _exact_power(base, exponent)
@@ -83,11 +84,11 @@ def power(base: Number, exponent: Number) -> Number:
     base, exponent = inexact(base), inexact(exponent)
     if base == 0:
         if context().re(exponent) <= 0:
-            raise Unreadable("zero to a power that is not positive")
+            raise UnreadableError("zero to a power that is not positive")
         return Fraction(0)
     size = abs(context().log(base)) * abs(exponent)
     if size > LARGEST_EXPONENT:
-        raise Unreadable("a number too large")
+        raise UnreadableError("a number too large")
     return checked(context().power(base, exponent))
 
 
@@ -98,7 +99,7 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
         if abs(n) * bits > MOST_BITS:
             return None
         if base == 0 and n <= 0:
-            raise Unreadable("zero to a power that is not positive")
+            raise UnreadableError("zero to a power that is not positive")
         return base**n
     if base >= 0 and exponent.denominator <= 12:
         top = exact_root(base.numerator, exponent.denominator)

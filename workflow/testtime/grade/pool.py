@@ -81,12 +81,18 @@ class Pool:
         """Process ids of the living workers."""
         return [worker.process.pid for worker in self._workers]
 
+    def warm(self) -> None:
+        """Start one worker, without waiting for it, if none is there."""
+        if not self._workers:
+            self._start()
+
     def run(
         self, tasks: Iterable[Task], on_reply: Callable[[int, Reply], object] | None = None
     ) -> list[Reply]:
         """Replies in the order of the tasks.
 
         Args:
+            tasks: what to do.
             on_reply: called with (index, reply) as each one arrives.
 
         Raises:
@@ -121,7 +127,8 @@ class Pool:
             "OMP_NUM_THREADS": "1",
         }
         limits = [str(self.memory_limit_mb), str(self.time_limit_s)]
-        errors = tempfile.TemporaryFile()  # a pipe that nobody reads would fill and block
+        # A pipe that nobody reads would fill and block.
+        errors = tempfile.TemporaryFile()  # noqa: SIM115
         process = subprocess.Popen(
             # -P: a file sympy.py in the working directory must not be imported.
             [sys.executable, "-P", "-m", "testtime.grade.worker", *limits],

@@ -9,7 +9,7 @@ from functools import lru_cache
 from testtime.grade import relations
 from testtime.grade.expressions import Reader
 from testtime.grade.scalars import constant, infinity, scalars_of
-from testtime.grade.tokens import Token, Unreadable, tokenise
+from testtime.grade.tokens import Token, UnreadableError, tokenise
 from testtime.grade.values import Value, collection, interval, sequence, text_value
 
 _OPEN = {"(": 1, "[": 1, "{": 1, "\\{": 1, "\\langle": 1, "\\lfloor": 1, "\\lceil": 1}
@@ -32,7 +32,7 @@ def read(text: str, ordered: bool = False) -> Value | None:
         return text_value(text.replace(":", "h"))
     try:
         return read_list(tokenise(text), ordered, 0)
-    except (Unreadable, ArithmeticError, ValueError, RecursionError):
+    except (UnreadableError, ArithmeticError, ValueError, RecursionError):
         return None
 
 
@@ -55,19 +55,23 @@ def split(tokens: list[Token], separators: frozenset[str]) -> list[list[Token]]:
 def read_list(tokens: list[Token], ordered: bool, depth: int) -> Value:
     """Items between commas, semicolons, "and" or "or"; one item stands for itself."""
     if depth > _DEEPEST or not tokens:
-        raise Unreadable("nested too deeply" if tokens else "nothing there")
+        raise UnreadableError("nested too deeply" if tokens else "nothing there")
     groups = split(tokens, frozenset({";", "and"}))
     if len(groups) > 1:
         rows = [split(group, frozenset({","})) for group in groups]
-        if len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows):
+        same_length = len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows)
+        if same_length and all(_has_sign(part) for row in rows for part in row):
             # "p=5, q=2 or p=7, q=2": each alternative is a tuple of its own.
-            if all(any(token.kind == "=" for token in part) for row in rows for part in row):
-                tuples = [_items(row, ordered, depth) for row in rows]
-                return sequence("list", [sequence("tuple", t, True) for t in tuples], False)
+            tuples = [sequence("tuple", _items(row, ordered, depth), True) for row in rows]
+            return sequence("list", tuples, ordered=False)
     items = _items(split(tokens, _SEPARATORS), ordered, depth)
-    if not ordered and all(item.items for item in items):
-        items = list({item.key: item for item in items}.values())  # a pair given twice is one
+    if not ordered:
+        items = list({item.key: item for item in items}.values())  # given twice, it counts once
     return sequence("list", items, ordered)
+
+
+def _has_sign(tokens: list[Token]) -> bool:
+    return any(token.kind == "=" for token in tokens)
 
 
 def _items(parts: list[list[Token]], ordered: bool, depth: int) -> list[Value]:
@@ -75,7 +79,7 @@ def _items(parts: list[list[Token]], ordered: bool, depth: int) -> list[Value]:
     for part in parts:
         values += read_item(part, ordered, depth + 1)
     if not values:
-        raise Unreadable("nothing there")
+        raise UnreadableError("nothing there")
     return values
 
 
@@ -107,12 +111,14 @@ def read_chain_sides(tokens: list[Token]) -> list[tuple[str, list[Token]]]:
     return sides
 
 
-def _read_plain(tokens: list[Token], ordered: bool, depth: int) -> list[Value]:
+def _read_plain(  # noqa: PLR0911
+    tokens: list[Token], ordered: bool, depth: int
+) -> list[Value]:
     """An item without a relation sign: brackets, a matrix, words or an expression."""
     first, last = tokens[0], tokens[-1]
-    if first.kind == "-" and len(tokens) > 3 and tokens[1].kind in ("(", "["):
-        if _encloses(tokens[1:]) and len(split(tokens[2:-1], _SEPARATORS)) > 1:
-            return [_negated(_bracketed_alone(tokens[1:], ordered, depth))]
+    if first.kind == "-" and _is_tuple(tokens[1:]):
+        parts = split(tokens[2:-1], _SEPARATORS)
+        return [_negated(_bracketed(parts, tokens[1].text, last.text, ordered, depth))]
     if first.kind in ("(", "[") and len(tokens) > 2 and tokens[1].text == "\\begin":
         tokens = tokens[1:-1]
         first = tokens[0]
@@ -137,15 +143,16 @@ def _read_plain(tokens: list[Token], ordered: bool, depth: int) -> list[Value]:
     return scalars_of(Reader(tokens).whole())
 
 
-def _bracketed_alone(tokens: list[Token], ordered: bool, depth: int) -> Value:
-    parts = split(tokens[1:-1], _SEPARATORS)
-    return _bracketed(parts, tokens[0].text, tokens[-1].text, ordered, depth)
+def _is_tuple(tokens: list[Token]) -> bool:
+    if len(tokens) < 4 or tokens[0].kind not in ("(", "[") or not _encloses(tokens):
+        return False
+    return len(split(tokens[1:-1], _SEPARATORS)) > 1
 
 
 def _negated(value: Value) -> Value:
     """Minus a vector, or minus all of an interval."""
     if any(item.number is None for item in value.items):
-        raise Unreadable("minus something that is no vector of numbers")
+        raise UnreadableError("minus something that is no vector of numbers")
     items = [constant(-item.number) for item in value.items]
     if value.kind == "interval":
         _, left_open, right_open, *_ = value.key
@@ -159,9 +166,9 @@ def _bracketed(
     items = _items(parts, ordered, depth)
     if len(items) == 2 and (opening == "[" or closing == "]"):
         return interval(items[0], items[1], opening == "(", closing == ")")
-    if opening == "[" and closing == "]" or opening in ("(", "\\langle"):
+    if (opening == "[" and closing == "]") or opening in ("(", "\\langle"):
         return sequence("tuple", items, ordered=True)
-    raise Unreadable("brackets that do not match")
+    raise UnreadableError("brackets that do not match")
 
 
 def _encloses(tokens: list[Token]) -> bool:
@@ -175,7 +182,7 @@ def _encloses(tokens: list[Token]) -> bool:
 
 
 def _without_units(tokens: list[Token]) -> list[Token]:
-    """Drop words behind a value, with their exponent: 5 \\text{ cm}^2 is 5."""
+    r"""Drop words behind a value, with their exponent: 5 \text{ cm}^2 is 5."""
     end = len(tokens)
     while end:
         cut = end
@@ -191,21 +198,21 @@ def _without_units(tokens: list[Token]) -> list[Token]:
 
 
 def _matrix(tokens: list[Token], ordered: bool, depth: int) -> Value:
-    """\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix}, alone."""
+    r"""A matrix alone: \begin{pmatrix} a & b \\ c & d \end{pmatrix}."""
     kinds = [token.kind for token in tokens]
     start = kinds.index("}")
     name = "".join(token.text for token in tokens[2:start])
     if name == "array" and kinds[start + 1 : start + 2] == ["{"]:
         start = kinds.index("}", start + 1)
     if name not in _MATRICES or tokens[-4].text != "\\end":
-        raise Unreadable("an environment that is no matrix alone")
+        raise UnreadableError("an environment that is no matrix alone")
     body = tokens[start + 1 : -4]
     rows = [split(row, frozenset({"&"})) for row in split(body, frozenset({"\\\\"}))]
     if not rows or len({len(row) for row in rows}) > 1:
-        raise Unreadable("a matrix with ragged rows")
+        raise UnreadableError("a matrix with ragged rows")
     entries = [_items([entry], ordered, depth) for row in rows for entry in row]
     if any(len(entry) > 1 for entry in entries):
-        raise Unreadable("a matrix of alternatives")
+        raise UnreadableError("a matrix of alternatives")
     flat = [entry[0] for entry in entries]
     if len(rows[0]) == 1:
         return sequence("tuple", flat, ordered=True)  # a column is the same vector as (a, b, c)

@@ -1,19 +1,22 @@
 """Read equations and inequalities: x = 5 is 5 (with a label), x < 3 is an interval."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from testtime.grade.expressions import Node, Reader
+from testtime.grade.atoms import Node
+from testtime.grade.expressions import Reader
 from testtime.grade.numbers import divide, is_real, pair
 from testtime.grade.scalars import (
     constant,
     difference,
     infinity,
+    is_affine,
     linear,
     proportions,
     scalar,
     variables,
 )
-from testtime.grade.tokens import Token, Unreadable
+from testtime.grade.tokens import Token, UnreadableError
 from testtime.grade.values import Value, collection, interval
 
 _EQUAL, _ABOUT = "=", frozenset({"\\approx", "\\simeq", "\\doteq"})
@@ -37,14 +40,14 @@ def read_relation(
     """The value of a relation, or None where there is no relation sign outside brackets.
 
     Raises:
-        Unreadable: a relation that is not known here.
+        UnreadableError: a relation that is not known here.
     """
     sides = cut(tokens)
     if len(sides) == 1:
         return None
     marks = {mark for mark, _ in sides[1:]}
     if marks & _UNKNOWN or any(not side for _, side in sides):
-        raise Unreadable("a relation that is not known")
+        raise UnreadableError("a relation that is not known")
     if marks <= {_EQUAL, *_ABOUT}:
         return _equality(sides, read_item)
     if len(sides) == 2 and marks == {"\\in"} and _is_name(sides[0][1]):
@@ -53,11 +56,20 @@ def read_relation(
         return [_unequal(sides, read_item)]
     if marks <= set(_ORDERS):
         return [_order(sides)]
-    raise Unreadable("relations of several kinds")
+    raise UnreadableError("relations of several kinds")
 
 
 def _is_name(tokens: list[Token]) -> bool:
     """Letters only, as in AB, f(x), S_1, (p,q) or a/b: something that is given a value."""
+    if len(tokens) > 3 and tokens[0].kind == "sym" and tokens[1].kind == "(":
+        # f(-2) and P(A) are names; x(x + 1) is a product.
+        inner, last = tokens[2:-1], tokens[-1].kind
+        if (
+            last == ")"
+            and len(inner) <= 4
+            and all(t.kind in ("num", "sym", "-", ",") for t in inner)
+        ):
+            return True
     if not all(t.kind in _IN_NAMES or _numbers_index(tokens, i) for i, t in enumerate(tokens)):
         return False
     return any(token.kind in ("sym", "word", "cmd") for token in tokens)
@@ -76,7 +88,7 @@ def _name(tokens: list[Token]) -> str:
 
 
 def _equality(sides: list[Side], read_item: ReadItem) -> list[Value]:
-    """x = 5, x = 2 + 3 = 5, x = 1/3 \\approx 0.33 (the exact value counts), or an equation."""
+    r"""Equations: x = 5, x = 2 + 3 = 5, or x = 1/3 \approx 0.33, whose exact value counts."""
     about = [i for i, (mark, _) in enumerate(sides) if mark in _ABOUT]
     if about and (about[0] > 1 or not _is_name(sides[0][1])):
         sides = sides[: about[0]]
@@ -95,31 +107,31 @@ def _equality(sides: list[Side], read_item: ReadItem) -> list[Value]:
     if named or all(not variables([Reader(side).whole()]) for _, side in sides):
         return read_item(last)
     if len(sides) > 2:
-        raise Unreadable("a chain of equations")
+        raise UnreadableError("a chain of equations")
     return [_equation(first, last)]
 
 
 def _with_relation(value: Value, left: list[Token], right: list[Token]) -> Value:
     try:
         equation = _equation(left, right)
-    except Unreadable:
+    except UnreadableError:
         return value
-    return Value(**{**vars(value), "relation": equation.key})
+    return replace(value, relation=equation.key)
 
 
 def _equation(left: list[Token], right: list[Token]) -> Value:
     """Equations are the same when their differences are multiples of each other."""
-    values = difference(Reader(left).whole(), Reader(right).whole())
-    key = ("equation", *proportions(values))
-    return Value("equation", key, relation=key, certain=False)
+    nodes = Reader(left).whole(), Reader(right).whole()
+    key = ("equation", *proportions(difference(*nodes)))
+    return Value("equation", key, relation=key, certain=is_affine(*nodes))
 
 
 def _unequal(sides: list[Side], read_item: ReadItem) -> Value:
     if not _is_name(sides[0][1]):
-        raise Unreadable("an inequation that is not solved")
+        raise UnreadableError("an inequation that is not solved")
     point = read_item(sides[1][1])
     if len(point) != 1 or point[0].number is None:
-        raise Unreadable("an inequation that is not solved")
+        raise UnreadableError("an inequation that is not solved")
     both = [
         interval(infinity(-1), point[0], True, True),
         interval(point[0], infinity(1), True, True),
@@ -128,7 +140,7 @@ def _unequal(sides: list[Side], read_item: ReadItem) -> Value:
 
 
 def _order(sides: list[Side]) -> Value:
-    """x < 3, 3 > x, -x > -3, -2 <= x < 7 as intervals; anything else by the difference."""
+    """X < 3, 3 > x, -x > -3, -2 <= x < 7 as intervals; anything else by the difference."""
     if len(sides) == 3 and _ORDERS[sides[1][0]][0] == _ORDERS[sides[2][0]][0]:
         low, middle, high = (side for _, side in sides)
         marks = [sides[1][0], sides[2][0]]
@@ -143,7 +155,7 @@ def _order(sides: list[Side]) -> Value:
             if solved and not variables([Reader(sides[bound][1]).whole()]):
                 return _half_line(_end(sides[bound][1], solved), mark, flip, solved)
         return _by_difference(sides[0][1], sides[1][1], mark)
-    raise Unreadable("an inequality that is not solved")
+    raise UnreadableError("an inequality that is not solved")
 
 
 def _solved(tokens: list[Token]) -> tuple | None:
@@ -160,7 +172,7 @@ def _end(tokens: list[Token], solved: tuple) -> Value:
     if slope is None or value.key[1] in ("oo", "-oo"):
         return value
     if value.number is None:
-        raise Unreadable("a bound that is no real number")
+        raise UnreadableError("a bound that is no real number")
     a, b = pair(value.number, offset)
     return constant(divide(a - b, slope))
 
@@ -185,6 +197,6 @@ def _by_difference(left: list[Token], right: list[Token], mark: str) -> Value:
     direction, strict = _ORDERS[mark]
     values = difference(Reader(left).whole(), Reader(right).whole())
     if not all(is_real(value) for value in values):
-        raise Unreadable("an inequality of complex numbers")
+        raise UnreadableError("an inequality of complex numbers")
     side = direction * (1 if values[0] > 0 else -1)
     return Value("order", ("order", strict, side, *proportions(values)), certain=False)

@@ -1,9 +1,10 @@
 """From an expression tree to a value: a constant, or a function known by its values at points."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
+from testtime.grade.atoms import Node
 from testtime.grade.evaluation import evaluate, symbols
-from testtime.grade.expressions import Node
 from testtime.grade.numbers import (
     POINTS,
     Number,
@@ -13,7 +14,7 @@ from testtime.grade.numbers import (
     sample_points,
     written,
 )
-from testtime.grade.tokens import Unreadable
+from testtime.grade.tokens import UnreadableError
 from testtime.grade.values import Value
 
 
@@ -40,11 +41,11 @@ def _alternative(node: Node, upper: bool) -> Node:
     return tuple(_alternative(part, upper) if isinstance(part, tuple) else part for part in node)
 
 
-def scalar(node: Node) -> Value:
+def scalar(node: Node) -> Value:  # noqa: PLR0911
     """Value of one expression.
 
     Raises:
-        Unreadable: it cannot be evaluated.
+        UnreadableError: it cannot be evaluated.
     """
     kind, inner = node[0], node[1]
     if kind == "pct":
@@ -66,7 +67,15 @@ def scalar(node: Node) -> Value:
         return constant(values[0])
     # Where only the negative point is complex, a root or logarithm chose a branch there.
     certain = is_real(values[-1]) or not is_real(values[0])
-    return Value("scalar", ("x", *keys), certain=certain)
+    return Value("scalar", ("x", *keys), letters=_letters(node), certain=certain)
+
+
+def _letters(node: Node) -> str:
+    """Letters of a product of symbols, in alphabetical order; "" for anything else."""
+    if node[0] == "mul":
+        parts = [_letters(child) for child in node[1:]]
+        return "".join(sorted("".join(parts))) if all(parts) else ""
+    return node[1].lower() if node[0] in ("sym", "const") and len(node[1]) == 1 else ""
 
 
 def constant(value: Number, places: int | None = None) -> Value:
@@ -96,19 +105,40 @@ def values_at_points(node: Node, names: dict[str, str]) -> list[Number]:
     ]
 
 
+def is_affine(left: Node, right: Node) -> bool:
+    """Whether left - right is of degree one: then unequal proportions are unequal solutions."""
+    names = variables([left, right])
+    share = Fraction(3, 7)
+
+    def at(k: int, j: int) -> Number:
+        place = {
+            name: share * sample_points(called)[k] + (1 - share) * sample_points(called)[j]
+            for name, called in names.items()
+        }
+        a, b = pair(evaluate(left, place), evaluate(right, place))
+        return a - b
+
+    for k, j in ((0, 1), (1, 2)):
+        a, b = pair(at(k, k), at(j, j))
+        expected = pair(a, share)[0] * pair(a, share)[1] + b * pair(b, 1 - share)[1]
+        if written(expected, rounded=True) != written(at(k, j), rounded=True):
+            return False
+    return True
+
+
 def difference(left: Node, right: Node) -> list[Number]:
-    """left - right at the sample points.
+    """Left - right at the sample points.
 
     Raises:
-        Unreadable: it is zero at the first point (an identity, or no equation to compare).
+        UnreadableError: it is zero at the first point (an identity, or no equation to compare).
     """
     names = variables([left, right])
     values = []
-    for a, b in zip(values_at_points(left, names), values_at_points(right, names), strict=True):
-        a, b = pair(a, b)
+    for sides in zip(values_at_points(left, names), values_at_points(right, names), strict=True):
+        a, b = pair(*sides)
         values.append(a - b)
     if written(values[0], rounded=True) == "0":
-        raise Unreadable("an identity")
+        raise UnreadableError("an identity")
     return values
 
 

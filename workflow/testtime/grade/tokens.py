@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The cheap reader does not know this notation; math-verify may."""
 
 
@@ -18,17 +18,22 @@ class Token(NamedTuple):
 
 MOST_TOKENS = 400
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt".split()
+    {
+        *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan"),
+        *("sinh", "cosh", "tanh", "log", "ln", "exp", "sqrt"),
+    }
 )
 _KNOWN_WORDS = {"pi": "\\pi", "infty": "\\infty", "infinity": "\\infty", "inf": "\\infty"}
 _NAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 # Units written without \text; a longer word behind a number counts as a unit anyway.
-UNITS = frozenset(
-    "cm mm km dm in ft yd mi kg mg lb lbs oz ml mL hr hrs min mins sec secs am pm mph kmh "
-    "cents cent units unit degrees degree inches inch feet foot miles mile meters meter hours "
-    "hour minutes minute seconds second days day weeks week years year dollars dollar points "
-    "point square sq cubic cu per cubes percent percentage pct ways times th st nd rd".split()
-)
+UNITS = frozenset({
+    "cm", "mm", "km", "dm", "in", "ft", "yd", "mi", "kg", "mg", "lb", "lbs", "oz", "ml", "mL",
+    "hr", "hrs", "min", "mins", "sec", "secs", "am", "pm", "mph", "kmh", "sq", "cu", "per",
+    "cent", "cents", "dollar", "dollars", "unit", "units", "degree", "degrees", "point", "points",
+    "inch", "inches", "foot", "feet", "mile", "miles", "meter", "meters", "square", "cubic",
+    "hour", "hours", "minute", "minutes", "second", "seconds", "day", "days", "week", "weeks",
+    "year", "years", "times", "ways", "th", "st", "nd", "rd",
+})  # fmt: skip
 _PERCENT = frozenset({"percent", "percentage", "pct"})
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
@@ -48,14 +53,14 @@ def tokenise(text: str) -> list[Token]:
     """Tokens of a normalised answer.
 
     Raises:
-        Unreadable: a character that no answer has, or more than MOST_TOKENS tokens.
+        UnreadableError: a character that no answer has, or more than MOST_TOKENS tokens.
     """
     tokens: list[Token] = []
     position, spaced = 0, False
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None or len(tokens) > MOST_TOKENS:
-            raise Unreadable("not a notation that can be read")
+            raise UnreadableError("not a notation that can be read")
         position = match.end()
         kind = match.lastgroup or "text"
         if kind == "letters" and _CODE.match(text, match.start()):
@@ -86,7 +91,9 @@ def _tokens_of(kind: str, text: str, spaced: bool, before: list[Token]) -> list[
     return [Token("num", text, spaced)]
 
 
-def _letters(text: str, spaced: bool, before: list[Token]) -> list[Token]:
+def _letters(  # noqa: PLR0911
+    text: str, spaced: bool, before: list[Token]
+) -> list[Token]:
     """A run of letters: a separator, a known name, a word or a product of symbols."""
     lower = text.lower()
     if lower in ("and", "or"):
@@ -105,8 +112,8 @@ def _letters(text: str, spaced: bool, before: list[Token]) -> list[Token]:
     return [Token("sym", c, spaced and i == 0) for i, c in enumerate(text)]
 
 
-def _text(text: str, spaced: bool) -> list[Token]:
-    """The contents of \\text{...}: a name, a number, or words."""
+def _text(text: str, spaced: bool) -> list[Token]:  # noqa: PLR0911
+    r"""The contents of \text{...}: a name, a number, or words."""
     inner = text.strip().strip("()., ")
     lower = inner.lower()
     if not inner:
@@ -120,4 +127,7 @@ def _text(text: str, spaced: bool) -> list[Token]:
     if re.fullmatch(r"-?\d+(\.\d+)?", inner):
         sign = [Token("-", "-", spaced)] if inner[0] == "-" else []
         return [*sign, Token("num", inner.lstrip("-"), spaced)]
+    amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s+([a-zA-Z ]+)", inner)
+    if amount:
+        return [Token("num", amount[1], spaced), Token("word", amount[2], True)]
     return [Token("word", inner, spaced)]

@@ -16,7 +16,7 @@ license: mit
 | parameters | {parameters:,} ({inner:,} without embeddings and head) |
 {rows}
 | recipe | `{recipe}` |
-| training time | {seconds:.0f} s on one CPU thread |
+| training time | {seconds:.0f} s of one CPU thread |
 | rebuilt by | `snakemake --cores 1 --configfile workflow/studies/from-scratch.yaml {target}` |
 
 {quality}
@@ -33,12 +33,21 @@ def _table(rows: list[dict[str, object]]) -> str:
 
 
 def policy_card(
-    name: str, recipe: dict, size: tuple[int, int], seconds: float, tokens: int, quality: dict
+    name: str,
+    recipe: dict,
+    *,
+    size: tuple[int, int],
+    seconds: float,
+    tokens: int,
+    quality: dict[str, float],
 ) -> str:
     """Card of a policy.
 
     Args:
+        name: as in the catalog.
+        recipe: as `policies.train_policy` takes it.
         size: parameters, all and of the layers alone.
+        seconds: that training took.
         tokens: tokens read in training.
         quality: as `quality.policy_quality` returns it.
     """
@@ -73,11 +82,20 @@ def policy_card(
 
 
 def prm_card(
-    name: str, recipe: dict, size: tuple[int, int], seconds: float, quality: dict[str, dict]
+    name: str,
+    recipe: dict,
+    *,
+    size: tuple[int, int],
+    seconds: float,
+    quality: dict[str, dict[str, float]],
 ) -> str:
     """Card of a PRM.
 
     Args:
+        name: as in the catalog.
+        recipe: as `prms.train_prm` takes it, with the names of backbone and policies.
+        size: parameters, all and of the layers alone.
+        seconds: that training took.
         quality: by policy, as `quality.prm_quality` returns it.
     """
     first = next(iter(quality.values()))
@@ -87,7 +105,7 @@ def prm_card(
         f"{recipe['format']}. It was grown from the frozen layers of `{recipe['backbone']}` (see "
         "that model's card for what it can solve by itself; a PRM grown from a stronger model "
         "than the policy flatters search), with fresh layers trained on problems of the `prm` "
-        "split: first on right solutions with replaced tokens, then on solutions sampled from "
+        "split: first on solutions with faults of known place, then on solutions sampled from "
         f"{', '.join(recipe['policies'])}.",
         parameters=size[0],
         inner=size[1],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM
 
-from testtime.microcosm.data import IGNORED, Example
+from testtime.microcosm.data import CHUNK, IGNORED, Example
 from testtime.microcosm.faults import faulty
 from testtime.microcosm.sampler import sample
 from testtime.microcosm.tokenizer import (
@@ -18,7 +18,6 @@ from testtime.microcosm.tokenizer import (
 from testtime.microcosm.world import SEPARATOR, problems, wordings
 from testtime.progress import progress
 
-CHUNK = 256  # problems tokenised at a time
 FAULTS = 0.08  # probability of a fault per token
 FAULT_WEIGHT = 4.0  # weight of a fault in the loss, as they are the rarer ones
 PAST_ERROR = 12  # tokens behind the first wrong one that weigh as much as those before it
@@ -82,7 +81,7 @@ def sampled_solutions(
     with progress(len(policies), f"{label}: sampling", "policies") as done:
         for index, folder in enumerate(policies):
             model = AutoModelForCausalLM.from_pretrained(folder)
-            drawn = sample(model, tokenizer, chosen, 1, 1.0, seed + index)
+            drawn = sample(model, tokenizer, chosen, n=1, temperature=1.0, seed=seed + index)
             for problem, head, (completion,) in zip(chosen, heads, drawn, strict=True):
                 ids = tagged(completion, tag)
                 labels = token_labels(problem, ids, tag)

@@ -13,6 +13,7 @@ from testtime.seeds import derive
 
 IGNORED = -100
 TOKENS_PER_STEP = 4096
+CHUNK = 256  # problems tokenised at a time
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def memory(rng: random.Random, share: float, rate: float, seed: int) -> Callable
     what makes several samples better than one: their wordings, and so their slips, differ.
 
     Args:
+        rng: draws whether a slip happens.
         share: of the facts that are misremembered.
         rate: how often those come out wrong.
         seed: decides which they are.
@@ -55,17 +57,19 @@ def memory(rng: random.Random, share: float, rate: float, seed: int) -> Callable
     return recall
 
 
-def solutions(split: str, seed: int, corpus: dict, chunk: int = 256) -> Iterator[Example]:
+def solutions(split: str, seed: int, corpus: dict) -> Iterator[Example]:
     """Endless solutions of new problems; only the completion is learned.
 
     Args:
+        split: whose problems.
+        seed: of problems and wordings.
         corpus: share, rate and seed of `memory`; empty for right solutions only.
     """
     tokenizer = policy_tokenizer()
     stream, rng = problems(split, seed), random.Random(seed)
     recall = memory(rng, **corpus) if corpus else compute
     while True:
-        pairs = [(p, write(p, rng, recall)) for p in (next(stream) for _ in range(chunk))]
+        pairs = [(p, write(p, rng, recall)) for p in (next(stream) for _ in range(CHUNK))]
         heads = tokenizer([prompt(p) for p, _ in pairs])["input_ids"]
         tails = tokenizer([SEPARATOR.join(s) + END for _, s in pairs])["input_ids"]
         for head, tail in zip(heads, tails, strict=True):

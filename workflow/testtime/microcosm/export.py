@@ -27,7 +27,9 @@ def save_prm(prm: Qwen2Reward | ShepherdReward, folder: str | Path, card: str) -
         prm.config.save_pretrained(folder)
         weights = {name: weight.contiguous() for name, weight in prm.state_dict().items()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    prm_tokenizer().save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)
+    form = "math-shepherd" if isinstance(prm, ShepherdReward) else "qwen2.5-math-prm"
+    prm_tokenizer(form).save_pretrained(folder)
     _write_card(folder, card)
 
 

@@ -15,6 +15,8 @@ def faulty(problem: str, rng: random.Random, rate: float) -> tuple[list[str], li
     if it follows from the text before it.
 
     Args:
+        problem: its text.
+        rng: draws wordings and faults.
         rate: probability of a fault per token that can have one.
 
     Returns:

@@ -18,6 +18,7 @@ class Optimiser:
         self,
         matrices: Iterable[nn.Parameter],
         others: Iterable[nn.Parameter],
+        *,
         muon_lr: float,
         adam_lr: float,
         steps: int,

@@ -1,7 +1,7 @@
 """Training a policy from a recipe."""
 
 import torch
-import torch.nn.functional as F
+from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from testtime.microcosm.data import IGNORED, batches, solutions
@@ -14,7 +14,7 @@ CONTEXT = 256
 
 
 def llama_config(
-    hidden: int, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool = True
+    hidden: int, *, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool = True
 ) -> LlamaConfig:
     """A small Llama; rotary positions turn fast, as texts are short."""
     return LlamaConfig(
@@ -37,30 +37,31 @@ def llama_config(
 
 
 def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
-    """Train a policy on right solutions of problems of the "train" split.
+    """Train a policy on solutions of problems of the "train" split.
 
     Args:
         recipe: hidden, steps, seed; optionally layers, heads, kv_heads, tied, muon_lr,
             adam_lr, corpus (see `data.memory`).
+        label: of the progress lines.
     """
     torch.manual_seed(recipe["seed"])
     model = LlamaForCausalLM(
         llama_config(
             recipe["hidden"],
-            recipe.get("layers", 2),
-            recipe.get("heads", 4),
-            recipe.get("kv_heads", 2),
-            len(POLICY_TOKENS),
-            recipe.get("tied", True),
+            layers=recipe.get("layers", 2),
+            heads=recipe.get("heads", 4),
+            kv_heads=recipe.get("kv_heads", 2),
+            vocab=len(POLICY_TOKENS),
+            tied=recipe.get("tied", True),
         )
     )
     model.train()
     steps = recipe["steps"]
     optimiser = Optimiser(
         *split_parameters(model),
-        recipe.get("muon_lr", 0.02),
-        recipe.get("adam_lr", 0.003),
-        steps,
+        muon_lr=recipe.get("muon_lr", 0.02),
+        adam_lr=recipe.get("adam_lr", 0.003),
+        steps=steps,
     )
     feed = batches(solutions("train", recipe["seed"], recipe.get("corpus", {})))
     with progress(steps, label, "steps") as done:
@@ -69,7 +70,7 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
             count = sum(int((labels != IGNORED).sum()) for _, labels, _ in parts)
             for ids, labels, _ in parts:
                 logits = model(input_ids=ids[:, :-1], use_cache=False).logits
-                loss = F.cross_entropy(
+                loss = cross_entropy(
                     logits.flatten(0, 1),
                     labels[:, 1:].flatten(),
                     ignore_index=IGNORED,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModelForCausalLM,
     LlamaForCausalLM,
@@ -65,16 +65,18 @@ def grow(backbone: PreTrainedModel, format: str, fresh_layers: int) -> nn.Module
     Args:
         backbone: a LlamaForCausalLM policy; for qwen2.5-math-prm its heads must fill its hidden
             size, since Qwen2 knows no other head size.
+        format: the published form.
+        fresh_layers: number of new layers.
     """
     old = backbone.config
     layers = old.num_hidden_layers + fresh_layers
     if format == "math-shepherd":
         config = llama_config(
             old.hidden_size,
-            layers,
-            old.num_attention_heads,
-            old.num_key_value_heads,
-            len(PRM_TOKENS),
+            layers=layers,
+            heads=old.num_attention_heads,
+            kv_heads=old.num_key_value_heads,
+            vocab=len(PRM_TOKENS),
             tied=False,
         )
         prm: nn.Module = ShepherdReward(LlamaForCausalLM(config))
@@ -144,6 +146,7 @@ def train_prm(
             on faults of known place), problems (sampled once by each policy), muon_lr, adam_lr.
         backbone: folder of the policy that it grows from.
         policies: folders of the policies whose samples it learns from.
+        label: of the progress lines.
         watch: told the step and its loss before every optimiser step.
     """
     torch.manual_seed(recipe["seed"])
@@ -158,7 +161,10 @@ def train_prm(
     feeds = [batches(faulty_solutions(seed, tag)), batches(samples)]
     first = round(steps * recipe.get("faults_share", 0.45))
     optimiser = Optimiser(
-        *split_parameters(model), recipe.get("muon_lr", 0.02), recipe.get("adam_lr", 0.003), steps
+        *split_parameters(model),
+        muon_lr=recipe.get("muon_lr", 0.02),
+        adam_lr=recipe.get("adam_lr", 0.003),
+        steps=steps,
     )
     model.train()
     with progress(steps, label, "steps") as done:
@@ -176,7 +182,7 @@ def _learn(model: nn.Module, parts: list) -> float:
     total = sum(float((w * (labels != IGNORED)).sum()) for _, labels, w in parts)
     mean = 0.0
     for ids, labels, weights in parts:
-        loss = F.cross_entropy(
+        loss = cross_entropy(
             model(ids).flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
         )
         part = (loss * weights.flatten()).sum() / total

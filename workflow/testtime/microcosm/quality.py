@@ -41,9 +41,11 @@ def policy_quality(
     texts, golds = [r["problem"] for r in rows], [r["answer"] for r in rows]
     greedy = [
         _answer(tokenizer, one) == gold
-        for (one,), gold in zip(sample(model, tokenizer, texts, 1, 0, 0), golds, strict=True)
+        for (one,), gold in zip(
+            sample(model, tokenizer, texts, n=1, temperature=0, seed=0), golds, strict=True
+        )
     ]
-    drawn = sample(model, tokenizer, texts, samples, temperature, SEED)
+    drawn = sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=SEED)
     answers = [[_answer(tokenizer, ids) for ids in one] for one in drawn]
     right = [sum(a == gold for a in one) for one, gold in zip(answers, golds, strict=True)]
     result = {"problems": n, "samples": samples, "temperature": temperature}
@@ -75,7 +77,12 @@ def prm_quality(
     tokenizer = policy_tokenizer()
     texts = [r["problem"] for r in generate_problems("fresh", n, SEED)]
     drawn = sample(
-        AutoModelForCausalLM.from_pretrained(policy), tokenizer, texts, samples, 1.0, SEED
+        AutoModelForCausalLM.from_pretrained(policy),
+        tokenizer,
+        texts,
+        n=samples,
+        temperature=1.0,
+        seed=SEED,
     )
     labels, first, scores = [], [], []
     for problem, completions in zip(texts, drawn, strict=True):

@@ -17,11 +17,12 @@ def sample(
     model: PreTrainedModel,
     tokenizer,
     problems: Sequence[str],
+    *,
     n: int,
     temperature: float,
     seed: int,
 ) -> list[list[list[int]]]:
-    """Draw n completions of every problem; temperature 0 is greedy.
+    """Draw n completions of every problem; temperature 0 is greedy, where the seed says nothing.
 
     Returns:
         Per problem, n lists of token ids, the end-of-text token included where there is one.

@@ -5,7 +5,7 @@ Every token carries its own spaces, so decoding is plain concatenation and the r
 
 import re
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from testtime.microcosm.world import MAX_STEPS, REGISTERS, SEPARATOR
@@ -13,6 +13,7 @@ from testtime.microcosm.world import MAX_STEPS, REGISTERS, SEPARATOR
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unk>"
 STEP_TAG = "<extra_0>"  # step tag of Qwen2.5-Math-PRM
 SHEPHERD_TAG = " ки"  # step tag of Math-Shepherd
+SPECIAL = (PAD, END, UNKNOWN, STEP_TAG)
 NUMBERS = range(1, MAX_STEPS + 1)
 PROMPT_TOKENS = (
     ["Modulo 10, start with", ";", "\n"]
@@ -37,13 +38,20 @@ CHAT_TEMPLATE = (
 )
 
 
-def build(tokens: list[str], normalizer: normalizers.Normalizer | None = None):
+def build(
+    tokens: list[str], normalizer: normalizers.Normalizer | None = None
+) -> PreTrainedTokenizerFast:
     """A PreTrainedTokenizerFast over `tokens`; ids are their positions."""
     tokenizer = Tokenizer(
         models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=UNKNOWN)
     )
-    plain = [t for t in tokens if t not in (PAD, END, UNKNOWN, STEP_TAG)]
-    pattern = "|".join(re.escape(t) for t in sorted(plain, key=len, reverse=True))
+    plain = [t for t in tokens if t not in SPECIAL]
+    # A token that ends in a space leaves that space to a step tag behind it.
+    guard = f"(?!{SHEPHERD_TAG.strip()})" if SHEPHERD_TAG in tokens else ""
+    pattern = "|".join(
+        re.escape(t) + (guard if t.endswith(" ") else "")
+        for t in sorted(plain, key=len, reverse=True)
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "isolated")
     tokenizer.decoder = decoders.Fuse()
     if normalizer is not None:
@@ -66,21 +74,28 @@ def policy_tokenizer() -> PreTrainedTokenizerFast:
     return build(POLICY_TOKENS)
 
 
-def prm_tokenizer() -> PreTrainedTokenizerFast:
-    """The PRMs' tokenizer: the policies' ids, then the step tags of both published formats.
+def prm_tokenizer(format: str) -> PreTrainedTokenizerFast:
+    """A PRM's tokenizer: the policies' ids, then the step tags of both published formats.
 
     Math-Shepherd's text has a space between problem and solution and a line break behind each
     tag; both are normalised to what the policies' layers know, one separator token per step.
+    Transformers gives every Qwen2 model its own pre-tokenizer, whatever tokenizer.json says; as
+    added tokens, ours are found before it.
     """
-    return build(
-        PRM_TOKENS,
-        normalizers.Sequence(
-            [
-                normalizers.Replace(Regex(r" (?=\(\d\) |\\boxed)"), "\n"),
-                normalizers.Replace(f"{SHEPHERD_TAG}\n", SHEPHERD_TAG),
-            ]
-        ),
-    )
+    if format == "math-shepherd":
+        return build(
+            PRM_TOKENS,
+            normalizers.Sequence(
+                [
+                    normalizers.Replace(Regex(r" (?=\(\d\) |\\boxed)"), "\n"),
+                    normalizers.Replace(f"{SHEPHERD_TAG}\n", SHEPHERD_TAG),
+                ]
+            ),
+        )
+    tokenizer = build(PRM_TOKENS)
+    words = [t for t in PRM_TOKENS if t not in SPECIAL]
+    tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
+    return tokenizer
 
 
 def prompt(problem: str) -> str:

@@ -176,6 +176,8 @@ def write(problem: str, rng: random.Random, recall: Callable[[str, int, int], in
     """The steps of an author who words each step at random and recalls facts as `recall` says.
 
     Args:
+        problem: its text.
+        rng: draws the wordings.
         recall: the result of (operator, left, right) as written; a slip is carried on from there.
     """
     task = parse(problem)

@@ -73,6 +73,7 @@ class Format:
             two-class head) or "value" (sigmoid of a scalar head).
         reader: binds the format to a tokenizer.
         model_class: the native class whose `from_pretrained` takes the published weights.
+        renamed: pattern -> replacement for names of weights that are also found otherwise.
         head: (model, reader) -> function from hidden states (n, hidden) to probabilities (n,).
     """
 
@@ -81,6 +82,7 @@ class Format:
     reader: Callable[["PreTrainedTokenizerBase"], Reader]
     model_class: Callable[[], type["PreTrainedModel"]]
     head: Callable[["PreTrainedModel", Reader], Callable[["torch.Tensor"], "torch.Tensor"]]
+    renamed: dict[str, str] | None = None
 
 
 def language_model() -> type["PreTrainedModel"]:
@@ -96,9 +98,15 @@ def language_model_head(
     """Probability of the "right" token against the "wrong" one, in float32.
 
     Only two rows of the output matrix are multiplied, never the vocabulary's.
+
+    Raises:
+        UserError: the model scales its logits, as no PRM of these formats does.
     """
     import torch
 
+    for key in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
+        if getattr(model.config, key, None) not in (None, 1.0):
+            raise UserError(f"PRM {model.name_or_path}: {key} is not supported")
     head = model.get_output_embeddings()
     rows = torch.tensor(reader.classes, device=head.weight.device)
     weight = head.weight.detach()[rows].float()

@@ -92,4 +92,6 @@ def head(model: PreTrainedModel, _: Reader) -> Callable[[torch.Tensor], torch.Te
     return lambda hidden: summary(hidden.float()).squeeze(-1).sigmoid()
 
 
-FORMAT = Format(NAME, "value", reader, lambda: Qwen2ForPrmModel, head)
+# A wrapper around a language model saves that model's names behind its own.
+RENAMED = {r"^pretrained_model\.": ""}
+FORMAT = Format(NAME, "value", reader, lambda: Qwen2ForPrmModel, head, RENAMED)

@@ -72,7 +72,7 @@ class Text:
             UserError: the tokenizer does not know it.
         """
         ids = self.ids([token])[0]
-        if not ids or ids[-1] == self.unknown:
+        if not ids or ids[-1] == self.unknown or self.decode(ids[-1:]).strip(" ") != token:
             raise UserError(
                 f"tokenizer of {self.name} has no token {token!r}, which {format} needs"
             )

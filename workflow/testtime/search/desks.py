@@ -155,23 +155,28 @@ class PrmDesk:
 
     def __init__(self, prm: Prm | None, seconds: Seconds):
         self.prm, self.seconds = prm, seconds
-        self._orders: dict[ScoreRequest, list[Growth]] = {}
+        self._places: dict[ScoreRequest, int] = {}
+        self._orders: list[tuple[Growth, list[int | None]]] = []
 
     @property
     def rows(self) -> int:
         """Different paths that wait for a score."""
-        return len(self._orders)
+        return len(self._places)
 
     def order(self, growth: Growth) -> int:
         """Note what a tree wants; returns the number of different paths to score."""
-        requests = dict.fromkeys(
-            _request(growth.tree, path)
-            for path in growth.ask.paths
-            if len(path.steps) > len(path.scores)
-        )
-        for request in requests:
-            self._orders.setdefault(request, []).append(growth)
-        return len(requests)
+        places = [self._place(growth.tree, path) for path in growth.ask.paths]
+        wanted = len(set(places) - {None})
+        if wanted:
+            self._orders.append((growth, places))
+        return wanted
+
+    def _place(self, tree: Tree, path: Path) -> int | None:
+        """Where in the next batch a path's score will be; None if it has no new step."""
+        if len(path.steps) == len(path.scores):
+            return None
+        request = ScoreRequest(tree.problem.problem, path.steps, known=len(path.scores))
+        return self._places.setdefault(request, len(self._places))
 
     def collect(self) -> Ready:
         """Score all that wait; returns the trees that asked.
@@ -179,29 +184,24 @@ class PrmDesk:
         A request of several trees is read once but charged to each of them, so that a tree costs
         the same whatever runs beside it.
         """
-        orders, self._orders = self._orders, {}
+        requests, orders = list(self._places), self._orders
+        self._places, self._orders = {}, []
         started = perf_counter()
-        scored = dict(zip(orders, self.prm.score(list(orders)), strict=True))
+        answers = self.prm.score(requests)
         self.seconds.prm += perf_counter() - started
-        growths: dict[int, Growth] = {}
-        for request, asking in orders.items():
-            for growth in asking:
-                growth.prm_tokens += scored[request].tokens
-                growths[id(growth)] = growth
-        return [
-            (growth, [_with_scores(growth.tree, path, scored) for path in growth.ask.paths])
-            for growth in growths.values()
-        ]
+        ready: Ready = []
+        for growth, places in orders:
+            growth.prm_tokens += sum(answers[place].tokens for place in set(places) - {None})
+            paths = [
+                path if place is None else _with_scores(path, answers[place].scores)
+                for path, place in zip(growth.ask.paths, places, strict=True)
+            ]
+            ready.append((growth, paths))
+        return ready
 
 
-def _request(tree: Tree, path: Path) -> ScoreRequest:
-    return ScoreRequest(tree.problem.problem, path.steps, known=len(path.scores))
-
-
-def _with_scores(tree: Tree, path: Path, scored: dict) -> Path:
-    if len(path.steps) == len(path.scores):
-        return path
-    scores = path.scores + tuple(scored[_request(tree, path)].scores)
+def _with_scores(path: Path, new: tuple[float, ...]) -> Path:
+    scores = path.scores + tuple(new)
     # Too long for the PRM: it keeps the scores that it has and goes no further.
     finish = path.finish if len(scores) == len(path.steps) or ended(path) else "length"
     return replace(path, scores=scores, finish=finish)

@@ -1,0 +1,288 @@
+"""PRMs on transformers: batches, what is kept between steps, and how tokens are counted."""
+
+import json
+from itertools import pairwise
+
+import pytest
+import tiny_prms
+from safetensors.torch import load_file, save_file
+from testtime.engines.transformers_prm import load_prm
+from testtime.errors import UserError
+from testtime.prms.qwen25_math_prm import Qwen2ForProcessRewardModel
+from testtime.types import ScoreRequest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast, Qwen2Config
+
+CONTEXT = 512
+
+
+@pytest.fixture(scope="module", params=tiny_prms.FORMATS)
+def format(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(format, tmp_path_factory):
+    return tiny_prms.build(format, tmp_path_factory.getbasetemp() / format)
+
+
+def load(format, folder, **options):
+    return load_prm(str(folder), format=format, context=CONTEXT, **options)
+
+
+def whole(problem, steps):
+    return ScoreRequest(problem, tuple(steps))
+
+
+def grown(problem, steps):
+    """The requests of a search that extends a path step by step."""
+    return [ScoreRequest(problem, tuple(steps[:k]), known=k - 1) for k in range(1, len(steps) + 1)]
+
+
+ALL = [whole(problem, steps) for problem, steps in tiny_prms.TEXTS]
+
+
+@pytest.fixture(scope="module")
+def reference(format, folder):
+    return [
+        tiny_prms.reference_scores(format, folder, problem, steps)
+        for problem, steps in tiny_prms.TEXTS
+    ]
+
+
+def lengths(prm, requests):
+    """Tokens of each request's whole text, counted one text at a time."""
+    return [len(prm.reader.encode(r.problem, r.steps).token_ids) for r in requests]
+
+
+@pytest.mark.parametrize("tokens", [1, 150, 10_000])
+def test_scores_do_not_depend_on_the_batch(format, folder, reference, tokens):
+    prm = load(format, folder, max_tokens_per_batch=tokens)
+    found = prm.score(ALL)
+    for scored, expected in zip(found, reference, strict=True):
+        assert scored.scores == pytest.approx(expected, abs=1e-5)
+    spread = [score for scores in reference for score in scores]
+    assert max(spread) - min(spread) > 0.1  # so that agreement means something
+
+
+def test_a_path_scored_step_by_step_scores_as_read_whole(format, folder, reference):
+    prm = load(format, folder)
+    for (problem, steps), expected in zip(tiny_prms.TEXTS, reference, strict=True):
+        found = [prm.score([request])[0].scores for request in grown(problem, steps)]
+        assert [len(scores) for scores in found] == [1] * len(steps)
+        assert [scores[0] for scores in found] == pytest.approx(expected, abs=1e-5)
+
+
+def test_paths_of_different_lengths_go_on_together(format, folder, reference):
+    prm = load(format, folder)
+    found = [[] for _ in tiny_prms.TEXTS]
+    for k in range(max(len(steps) for _, steps in tiny_prms.TEXTS)):
+        under_way = [i for i, (_, steps) in enumerate(tiny_prms.TEXTS) if k < len(steps)]
+        requests = [grown(*tiny_prms.TEXTS[i])[k] for i in under_way]
+        for i, scored in zip(under_way, prm.score(requests), strict=True):
+            found[i] += scored.scores
+    for scores, expected in zip(found, reference, strict=True):
+        assert scores == pytest.approx(expected, abs=1e-5)
+
+
+def test_only_the_new_tokens_of_a_known_path_are_read(format, folder):
+    prm = load(format, folder)
+    problem, steps = tiny_prms.TEXTS[4]
+    requests = grown(problem, steps)
+    counted = [prm.score([request])[0].tokens for request in requests]
+    total = lengths(prm, requests)
+    assert counted == [total[0], *(b - a for a, b in pairwise(total))]
+    assert prm.tokens_fed == total[-1]
+
+
+def test_a_whole_text_is_counted_whole_and_equal_ones_once(format, folder):
+    prm = load(format, folder)
+    counted = [scored.tokens for scored in prm.score([*ALL, ALL[0], ALL[3]])]
+    assert counted == [*lengths(prm, ALL), 0, 0]
+    assert prm.score([ALL[0]])[0].tokens == lengths(prm, ALL)[0]
+
+
+def test_common_beginnings_are_fed_once_but_counted_for_each(format, folder):
+    prm = load(format, folder)
+    problem = "What is 2 + 3 * 4 - 1, and why is it not 19 as a careless reader would have it?"
+    requests = [whole(problem, ["Multiply 3 and 4.", f"Then add {k}."]) for k in range(6)]
+    scored = prm.score(requests)
+    total = lengths(prm, requests)
+    assert [result.tokens for result in scored] == total
+    assert prm.tokens_fed < 0.5 * sum(total)
+    for request, result in zip(requests, scored, strict=True):
+        apart = tiny_prms.reference_scores(format, folder, problem, list(request.steps))
+        assert result.scores == pytest.approx(apart, abs=1e-5)
+
+
+def test_a_path_that_was_dropped_is_read_and_counted_whole(format, folder, reference):
+    prm = load(format, folder)
+    problem, steps = tiny_prms.TEXTS[0]
+    requests = grown(problem, steps)
+    prm.score(requests[:2])
+    prm.forget()
+    scored = prm.score([requests[2]])[0]
+    assert scored.tokens == lengths(prm, requests)[2]
+    assert scored.scores == pytest.approx(reference[0][2:], abs=1e-5)
+
+
+def test_a_full_pool_costs_tokens_and_never_scores(format, folder, reference):
+    _, heads, size = 2, 2, 8  # layers, key heads, head size of the tiny models
+    per_token = 2 * 2 * heads * size * 4
+    prm = load(format, folder, cache_bytes=150 * per_token)
+    roomy = load(format, folder)
+    found = [[] for _ in tiny_prms.TEXTS]
+    read = {prm: 0, roomy: 0}
+    for k in range(3):
+        under_way = [i for i, (_, steps) in enumerate(tiny_prms.TEXTS) if k < len(steps)]
+        requests = [grown(*tiny_prms.TEXTS[i])[k] for i in under_way]
+        for i, scored in zip(under_way, prm.score(requests), strict=True):
+            found[i] += scored.scores
+            read[prm] += scored.tokens
+        read[roomy] += sum(scored.tokens for scored in roomy.score(requests))
+    for scores, expected in zip(found, reference, strict=True):
+        assert scores == pytest.approx(expected[:3], abs=1e-5)
+    assert read[roomy] < read[prm]
+
+
+def test_known_steps_that_were_never_read_are_read_now(format, folder, reference):
+    prm = load(format, folder)
+    problem, steps = tiny_prms.TEXTS[4]
+    request = ScoreRequest(problem, tuple(steps), known=7)
+    scored = prm.score([request])[0]
+    assert scored.scores == pytest.approx(reference[4][7:], abs=1e-5)
+    assert scored.tokens == lengths(prm, [request])[0]
+
+
+def test_nothing_new_is_nothing_read(format, folder):
+    prm = load(format, folder)
+    scored = prm.score([ScoreRequest("x", ("y",), known=1), ScoreRequest("x", ())])
+    assert [(result.scores, result.tokens) for result in scored] == [((), 0), ((), 0)]
+    assert prm.score([]) == []
+
+
+def test_a_text_longer_than_the_context_is_refused_with_its_size(format, folder):
+    prm = load_prm(str(folder), format=format, context=100)
+    long = whole("What is 2 + 2?", ["so it is 4"] * 60)
+    tokens = lengths(prm, [long])[0]
+    with pytest.raises(UserError, match=f"'What is 2 \\+ 2\\?'.*{tokens} tokens; at most 100"):
+        prm.score([long])
+
+
+def test_memory_that_runs_out_halves_the_batch(format, folder, reference, monkeypatch):
+    prm = load(format, folder)
+    backbone = prm.model._backbone
+    rows = []
+
+    def small(**inputs):
+        rows.append(len(inputs["input_ids"]))
+        if len(inputs["input_ids"]) > 2:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return backbone(**inputs)
+
+    monkeypatch.setattr(prm.model, "_backbone", small)
+    for scored, expected in zip(prm.score(ALL), reference, strict=True):
+        assert scored.scores == pytest.approx(expected, abs=1e-5)
+    assert max(rows) > 2
+
+
+def test_a_text_that_no_memory_holds_is_an_error(format, folder, monkeypatch):
+    prm = load(format, folder)
+
+    def none(**_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(prm.model, "_backbone", none)
+    with pytest.raises(UserError, match="no memory to read a text of"):
+        prm.score(ALL[:2])
+
+
+def test_bfloat16_scores_are_near(format, folder, reference):
+    prm = load(format, folder, dtype="bfloat16")
+    for scored, expected in zip(prm.score(ALL[:4]), reference, strict=False):
+        assert scored.scores == pytest.approx(expected, abs=0.15)
+
+
+def test_a_sliding_window_is_kept_to_when_a_path_goes_on(tmp_path):
+    tiny_prms.build("math-shepherd", tmp_path)
+    sizes = tiny_prms.SIZES | {
+        "vocab_size": json.loads((tmp_path / "config.json").read_text())["vocab_size"]
+    }
+    MistralForCausalLM(MistralConfig(sliding_window=9, dtype="float32", **sizes)).save_pretrained(
+        tmp_path
+    )
+    problem, steps = tiny_prms.TEXTS[4]
+    expected = tiny_prms.reference_scores("math-shepherd", tmp_path, problem, steps)
+    prm = load("math-shepherd", tmp_path)
+    assert prm.score([whole(problem, steps)])[0].scores == pytest.approx(expected, abs=1e-5)
+    found = [prm.score([request])[0].scores[0] for request in grown(problem, steps)]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_weights_that_a_wrapper_saved_behind_its_own_name_load(tmp_path, tmp_path_factory):
+    folder = tiny_prms.build("skywork", tmp_path_factory.getbasetemp() / "skywork")
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    weights = {
+        key if key.startswith("v_head") else f"pretrained_model.{key}": value
+        for key, value in load_file(folder / "model.safetensors").items()
+    }
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    ours, published = (load("skywork", f).score(ALL[:3]) for f in (tmp_path, folder))
+    assert ours == published
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [("score.2.bias", "score.2.bias"), ("model.layers.1.mlp.up_proj.weight", "up_proj")],
+)
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path, tmp_path_factory, lost, named):
+    folder = tiny_prms.build(
+        "qwen2.5-math-prm", tmp_path_factory.getbasetemp() / "qwen2.5-math-prm"
+    )
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    del weights[lost]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=f"lack the weights.*{named}"):
+        load("qwen2.5-math-prm", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "int8"}, "dtype 'int8'.*float32, bfloat16, float16, auto"),
+        ({"gpus": 2}, "needs 2 GPUs.*vllm"),
+        ({"format": "qwen"}, "'qwen'.*rlhflow"),
+        ({"context": 4096}, "context 4096.*512 positions"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(tmp_path_factory, options, message):
+    folder = tiny_prms.build("rlhflow", tmp_path_factory.getbasetemp() / "rlhflow")
+    with pytest.raises(UserError, match=message):
+        load_prm(str(folder), **({"format": "rlhflow", "context": 64} | options))
+
+
+def test_a_tokenizer_is_taken_as_its_file_says_whatever_the_models_family(tmp_path):
+    # transformers gives every Qwen2 model its own pre-tokenizer; a plain one is still kept.
+    words = Tokenizer(models.WordLevel({"?": 0, "one": 1, "two.": 2, "<extra_0>": 3}, "?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.add_special_tokens(["<extra_0>"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="?")
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] + ' ' }}{% endfor %}"
+    tokenizer.save_pretrained(tmp_path)
+    config = Qwen2Config(vocab_size=4, dtype="float32", **tiny_prms.SIZES)
+    Qwen2ForProcessRewardModel(config).save_pretrained(tmp_path)
+    assert load(None, tmp_path).reader.encode("one two.", ["two. one"]).token_ids[-5:] == [
+        1,
+        2,
+        2,
+        1,
+        3,
+    ]
+
+
+def test_a_hub_model_that_is_not_here_is_named_at_once():
+    with pytest.raises(UserError, match="PRM nobody/no-such-prm cannot be loaded"):
+        load_prm("nobody/no-such-prm", format="rlhflow", context=64)

@@ -1,0 +1,103 @@
+"""Search on the microcosm's real models."""
+
+import pytest
+from testtime.catalog import WORKFLOW
+from testtime.search import search_problems
+from testtime.types import Problem, Sampling, ScoreRequest
+
+MODELS = WORKFLOW / "resources/microcosm"
+
+pytestmark = pytest.mark.skipif(
+    not (MODELS / "micro-prm-good").is_dir(), reason="the microcosm's models are not there"
+)
+
+
+@pytest.fixture(scope="module")
+def engines():
+    from testtime.engines.transformers_policy import load_policy
+    from testtime.engines.transformers_prm import load_prm
+
+    policy = load_policy(
+        str(MODELS / "micro-xs"), prompt="plain", separator="\n\n", context=256, gpus=0, threads=1
+    )
+    return policy, load_prm(str(MODELS / "micro-prm-good"), context=256, gpus=0, threads=1)
+
+
+@pytest.fixture(scope="module")
+def problems():
+    from testtime.microcosm.world import generate_problems
+
+    return [Problem(row["problem_id"], row["problem"]) for row in generate_problems("fresh", 12, 3)]
+
+
+def search(engines, problems, method, **changes):
+    policy, prm = engines
+    prm.forget()
+    settings = {
+        "budget": 8,
+        "beam_width": 4,
+        "sampling": Sampling(temperature=1.0),
+        "step_tokens": 40,
+        "max_steps": 10,
+        "seed_parts": (5,),
+    }
+    results = search_problems(policy, prm, problems, method=method, **(settings | changes))
+    return {(result.problem_id, result.subtree): result for result in results}
+
+
+@pytest.mark.parametrize("method", ["beam_search", "dvts", "particle_filtering"])
+def test_shards_do_not_change_what_is_sampled(engines, problems, method):
+    together = search(engines, problems, method)
+    apart = {}
+    for shard in range(4):
+        apart |= search(engines, problems[shard::4], method, max_rows=16)
+    tokens = [[path.token_ids for path in together[key].paths] for key in together]
+    assert tokens == [[path.token_ids for path in apart[key].paths] for key in together]
+
+
+def test_the_same_run_gives_the_same_bits(engines, problems):
+    first = search(engines, problems[:4], "beam_search")
+    assert search(engines, problems[:4], "beam_search") == first
+
+
+def test_scores_of_paths_equal_those_of_reading_them_whole(engines, problems):
+    texts = {problem.problem_id: problem.problem for problem in problems}
+    found = search(engines, problems, "beam_search")
+    paths = [(texts[key[0]], path) for key, result in found.items() for path in result.paths]
+    engines[1].forget()
+    whole = engines[1].score([ScoreRequest(text, path.steps) for text, path in paths])
+    assert len(paths) == 2 * len(problems)
+    for answer, (_, path) in zip(whole, paths, strict=True):
+        assert path.scores == pytest.approx(answer.scores, abs=1e-4)
+
+
+def test_the_prm_reads_at_most_a_third_of_what_whole_paths_would_take(engines, problems):
+    policy, prm = engines
+
+    class WholePaths:
+        """Scores every path from its beginning, duplicates among siblings left out."""
+
+        tokens = 0
+
+        def forget(self):
+            prm.forget()
+
+        def score(self, requests):
+            for request in requests:
+                text = prm.reader.encode(request.problem, request.steps)
+                self.tokens += len(text.token_ids)
+            return prm.score(requests)
+
+    whole = WholePaths()
+    found = search((policy, whole), problems, "beam_search", budget=16)
+    assert sum(result.prm_tokens for result in found.values()) <= whole.tokens / 3
+
+
+def test_a_greedy_sample_is_the_same_whole_and_step_by_step(engines, problems):
+    """Token ids are continued, so cutting a solution into steps changes nothing."""
+    greedy = {"sampling": Sampling(temperature=0.0), "budget": 1, "beam_width": 1}
+    whole = search(engines, problems, "cot", **greedy)
+    steps = search(engines, problems, "dvts", **greedy)
+    assert [path.token_ids for result in whole.values() for path in result.paths] == [
+        path.token_ids for key in whole for path in steps[key].paths
+    ]

@@ -1,0 +1,50 @@
+# What the figures share: which there are, their files, what they are told of the study.
+from testtime import figures
+
+# What all figures are told: policies by size, PRMs, and the one scoring and vote that are drawn.
+SIZES = {policy: CATALOG.policy(policy).parameters for policy in config["policies"]}
+SHOWN = config["figures"]
+HEADLINE = figures.headline_budget(config["budgets"])
+
+
+def get_figure_names():
+    """The figures that this study can fill."""
+    return figures.applicable(
+        has_prm=bool(config["prms"]),
+        n_policies=len(config["policies"]),
+        has_cot="cot" in config["methods"],
+        has_scores=has_scores(),
+        has_quality=has_quality(),
+    )
+
+
+def get_figures():
+    """Every file of every figure."""
+    return [path for name in get_figure_names() for path in figure_files(name).values()]
+
+
+def figure_files(name):
+    return {
+        "png": f"{RESULTS}/figures/{name}.png",
+        "pdf": f"{RESULTS}/figures/{name}.pdf",
+        "data": f"{RESULTS}/figures/data/{name}.csv",
+    }
+
+
+def figure(name):
+    """A figure's outputs, the picture with its place in Snakemake's report."""
+    files = figure_files(name)
+    labels = {"figure": figures.TITLES[name]}
+    caption = f"../report/{name}.rst"
+    return files | {"png": report(files["png"], caption=caption, category="Figures", labels=labels)}
+
+
+def figure_code(name, *more):
+    """What a figure is drawn with: a change of style redraws figures and nothing else."""
+    modules = [f"figures/{module}.py" for module in ("style", "data", name)]
+    return package(*modules, *more) + [script_file(f"plot_{name}")]
+
+
+def get_prm_quality():
+    """The measured quality of PRMs, for figures with room for one PRM."""
+    return {"quality": f"{RESULTS}/tables/prm_quality.csv"} if has_quality() else {}

@@ -1,0 +1,26 @@
+# The study's own report: one self-contained page. (`snakemake --report` works too.)
+rule write_report:
+    input:
+        tables=get_tables(),
+        figures=get_figures(),
+        grades=for_cells("grades"),
+        answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
+        captions=[f"{workflow.basedir}/workflow/report/{n}.rst" for n in get_figure_names()],
+        page=[f"{workflow.basedir}/workflow/report/report.{e}" for e in ("html.j2", "css", "js")],
+        code=package("report", "figures/style.py", "figures/data.py")
+        + [script_file("write_report")],
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report/write_report.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        config=config,
+        figures=get_figure_names(),
+        tables=[Path(path).stem for path in get_tables() if path.endswith(".csv")],
+    message:
+        "Report"
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,17 @@
+from testtime.figures.data import read_csv, render
+from testtime.figures.voting_ablation import draw_voting_ablation, voting_ablation_data
+from testtime.job import job
+
+
+def main(inputs, params, output):
+    data = voting_ablation_data(
+        read_csv(inputs.voting),
+        policies=params.policies,
+        prms=params.prms,
+        budget=params.budget,
+    )
+    render(data, draw_voting_ablation, table=output.data, images=(output.png, output.pdf))
+
+
+with job(snakemake.log[0]):
+    main(snakemake.input, snakemake.params, snakemake.output)

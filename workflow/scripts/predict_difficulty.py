@@ -1,0 +1,28 @@
+from testtime.fit.predictions import predict_cell
+from testtime.fit.selection import Settings
+from testtime.job import job
+from testtime.samples import read_generations, read_scores
+from testtime.tables import read_parquet, write_json, write_parquet
+
+
+def main(config, wildcards, inputs, output):
+    scores = read_scores(inputs.scores) if inputs.scores else None
+    by_prm = dict(list(scores.groupby("prm"))) if scores is not None else {}
+    predictions, predictors = predict_cell(
+        read_generations(inputs.generations),
+        read_parquet(inputs.grades),
+        by_prm,
+        read_parquet(inputs.difficulty),
+        Settings.of_study(config),
+        dataset=wildcards.dataset,
+        policy=wildcards.policy,
+        easy=config["difficulty"]["easy"],
+        hard=config["difficulty"]["hard"],
+        n_probe=min(4, config["budgets"]["pool"][0]),
+    )
+    write_parquet(predictions, output.predictions)
+    write_json(predictors, output.predictors)
+
+
+with job(snakemake.log[0]):
+    main(snakemake.config, snakemake.wildcards, snakemake.input, snakemake.output)

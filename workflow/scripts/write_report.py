@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from testtime.job import job
+from testtime.report import write_report
+
+
+def main(config, results, figures, tables, output):
+    finding = write_report(results, config, output, figures=figures, tables=tables)
+    print(finding.headline)
+
+
+with job(snakemake.log[0]):
+    main(
+        snakemake.config,
+        Path(snakemake.output[0]).parent,
+        snakemake.params.figures,
+        snakemake.params.tables,
+        snakemake.output[0],
+    )
