@@ -43,7 +43,7 @@ def test_a_class_has_one_verdict():
 def test_what_cannot_be_read_is_null_not_false():
     graded = grade_answers(_rows([("p", r"\frac{1}{"), ("p", "(" * 3000), ("p", "0.5")]), GOLDS)
     assert graded["correct"].isna().tolist() == [True, True, False]
-    assert graded["reason"].str.startswith(("undecided", "longer")).tolist() == [True, True, False]
+    assert graded["reason"].str.startswith("undecided").tolist() == [True, True, False]
 
 
 def test_hard_answers_are_compared_by_math_verify_and_join_classes():

@@ -125,7 +125,7 @@ def test_a_worker_refuses_to_run_write_connect_or_evaluate(tmp_path):
 
 
 def test_workers_that_cannot_start_are_reported(monkeypatch):
-    monkeypatch.setattr("testtime.grade.pool.sys.executable", "/bin/false")
+    monkeypatch.setattr("testtime.grade.child.sys.executable", "/bin/false")
     started = time.monotonic()
     with Pool(workers=1) as pool, pytest.raises(RuntimeError, match="do not start"):
         pool.run(QUICK[:1])

@@ -3,6 +3,7 @@
 import json
 import random
 
+import prm_references
 import pytest
 import tiny_prms
 from testtime import prms
@@ -28,7 +29,7 @@ def reader(format, folder):
 
 @pytest.mark.parametrize(("problem", "steps"), tiny_prms.TEXTS)
 def test_token_ids_are_those_of_the_published_code(format, folder, reader, problem, steps):
-    expected = tiny_prms.reference_ids(format, folder, problem, steps)
+    expected = prm_references.reference_ids(format, folder, problem, steps)
     encoded = reader.encode(problem, steps)
     assert encoded.token_ids == expected[: len(encoded.token_ids)]
     assert len(encoded.positions) == len(steps)
@@ -42,6 +43,16 @@ def test_fewer_steps_are_a_prefix_of_more(reader, problem, steps):
         part = reader.encode(problem, steps[:k])
         assert part.token_ids == whole.token_ids[: whole.positions[k - 1] + 1]
         assert part.positions == whole.positions[:k]
+
+
+def test_real_solutions_are_fed_as_the_published_code_does(format, folder, reader, shared_data):
+    lines = (shared_data / "steps" / "processbench_gsm8k.jsonl").read_text().splitlines()[:20]
+    for row in map(json.loads, lines):
+        steps = [step.strip() for step in row["steps"]]
+        encoded = reader.encode(row["problem"], steps)
+        expected = prm_references.reference_ids(format, folder, row["problem"], steps)
+        assert encoded.token_ids == expected[: len(encoded.token_ids)]
+        assert len(encoded.positions) == len(steps)
 
 
 HOSTILE = [

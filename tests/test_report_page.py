@@ -162,6 +162,8 @@ def test_costs_sum_what_the_benchmarks_say(results):
     assert costs.loc["generate", "wall_s"] == pytest.approx(3 * 12.5)
     assert costs.loc["generate", "longest_s"] == 12.5
     assert costs.loc["grade", "memory_mb"] == 512.5
+    assert list(costs.index) == ["generate", "grade", "all"]
+    assert costs.loc["all", "wall_s"] == pytest.approx(3 * 12.5 + 3 * 3.0)
 
 
 def test_costs_of_a_job_too_short_to_measure_are_missing_not_an_error(tmp_path):

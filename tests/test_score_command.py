@@ -4,6 +4,7 @@ import json
 import random
 import socket
 
+import prm_references
 import pytest
 import tiny_prms
 import typer
@@ -71,7 +72,7 @@ def test_scores_agree_with_the_model_cards_words(format, folder, tmp_path, no_ne
     found = read(scored)
     assert [{k: v for k, v in row.items() if k != "scores"} for row in found] == rows
     for row in found:
-        expected = tiny_prms.reference_scores(format, folder, row["problem"], row["steps"])
+        expected = prm_references.reference_scores(format, folder, row["problem"], row["steps"])
         assert row["scores"] == pytest.approx(expected, abs=1e-4)
 
 

@@ -21,7 +21,9 @@ import numpy as np
 import pandas as pd
 from testtime.grade import convention_named, grade_policy
 from testtime.grade.decide import ASK, decide, gold_answer
+from testtime.grade.normal import normalise
 from testtime.grade.pool import Pool, Task
+from testtime.grade.read import read as read_value
 from testtime.statistics import accuracy_interval, resample_weights
 
 KNOWN = Path(__file__).parents[1] / "grade_pool_differences.csv"
@@ -60,15 +62,16 @@ def plain_loop(rows: list[dict], golds: dict[str, str]) -> list[bool]:
     ]
 
 
-def times_per_pair(graded: pd.DataFrame, golds: dict[str, str], workers: int) -> np.ndarray:
+def times_per_pair(graded: pd.DataFrame, golds: dict[str, str]) -> np.ndarray:
     """Seconds of each distinct pair: in this process, or in a worker for the hard ones."""
     convention = convention_named("math")
     seconds, hard = [], []
+    normalise.cache_clear()
+    read_value.cache_clear()
     for problem, answer in graded[["problem_id", "answer"]].drop_duplicates().to_numpy():
         gold = gold_answer(golds[problem], convention)
         started = time.perf_counter()
-        # A cold look: normalising and reading are cached per spelling.
-        verdict = decide(answer + " ", gold, convention)
+        verdict = decide(answer, gold, convention)
         if verdict == ASK:
             hard.append(Task("equal", (answer, gold)))
         else:
@@ -102,10 +105,10 @@ def print_accuracy(graded: pd.DataFrame) -> None:
     """Accuracy with its interval over problems."""
     per_problem = graded["correct"].fillna(False).astype(float).groupby(graded["problem_id"]).mean()
     weights = resample_weights(len(per_problem), 2000, seed=1)
-    low, high = accuracy_interval(per_problem.to_numpy()[None], weights)
+    low, high = accuracy_interval(per_problem.to_numpy(), weights)
     print(
-        f"accuracy {per_problem.mean():.2%} (95 % interval {np.ravel(low)[0]:.2%} to "
-        f"{np.ravel(high)[0]:.2%}, {len(per_problem)} problems, {len(graded)} completions, "
+        f"accuracy {per_problem.mean():.2%} (95 % interval {float(low):.2%} to "
+        f"{float(high):.2%}, {len(per_problem)} problems, {len(graded)} completions, "
         f"{graded['correct'].isna().sum()} could not be decided)"
     )
 
@@ -160,7 +163,7 @@ def main() -> None:
         f"{loop_wall / wall:.1f} times as fast by the clock with {given.workers} workers, "
         f"{loop_processor / processor:.1f} times by processor time"
     )
-    seconds = times_per_pair(graded, golds, given.workers)
+    seconds = times_per_pair(graded, golds)
     print(
         "time of a distinct pair: median {:.3f} ms, p99 {:.1f} ms, longest {:.0f} ms\n".format(
             *(1e3 * np.quantile(seconds, q) for q in (0.5, 0.99, 1.0))
@@ -169,7 +172,9 @@ def main() -> None:
     print_layers(graded)
     print_accuracy(graded)
     print(f"the loop's accuracy: {np.mean(loop):.2%}")
-    place = {(row["problem_id"], row["sample"]): verdict for row, verdict in zip(rows, loop)}
+    place = {
+        (row["problem_id"], row["sample"]): verdict for row, verdict in zip(rows, loop, strict=True)
+    }
     keys = zip(graded["problem_id"], graded["path"], strict=True)
     print_differences(graded.assign(loop=[place[key] for key in keys]), golds)
 

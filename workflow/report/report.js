@@ -28,7 +28,7 @@ function compare(a, b) {
 }
 
 function chooser(name, values, chosen, all) {
-  const label = element("label", name);
+  const label = element("label", name.replaceAll("_", " "));
   const select = element("select", undefined, { "aria-label": name });
   if (all) select.append(element("option", "all", { value: "" }));
   for (const value of values) select.append(element("option", String(value), { value: String(value) }));

@@ -27,6 +27,9 @@ class Batch:
         size: most rows.
         context: most tokens of a row, its trunk included.
         stops: ids of the tokens that end a text.
+
+    Attributes:
+        free: rows that nobody uses.
     """
 
     def __init__(
@@ -36,15 +39,11 @@ class Batch:
         self.tiers, self.trunks = Tiers(pool, size, context), Trunks(pool, size)
         self.jobs: dict[int, Job] = {}
         self.step_ends: StepEnds | None = None
+        self.free = size
         self._stops = np.zeros(model.get_input_embeddings().num_embeddings, dtype=bool)
         self._stops[list(stops)] = True
         self._samplings: list[Sampling] = []
         self._unread: list[Job] = []
-
-    @property
-    def free(self) -> int:
-        """Rows that nobody uses."""
-        return self.size - self.tiers.running
 
     def start(self, job: Job) -> bool:
         """Start as many children as there are rows for; False if the pool has no room now."""
@@ -56,17 +55,12 @@ class Batch:
             if job.known < len(job.slots):
                 self._unread.append(job)
             self.jobs[job.ticket] = job
+        kind = self._kind(job.request.sampling)
         while self.free and job.waiting:
             count = min(self.free, job.waiting, SIBLINGS)
-            rows, state = self.tiers.new.take(count), self.tiers.new.state
-            state[r.JOB, rows] = job.ticket
-            state[r.TRUNK, rows] = self.trunks.add(job.slots, count)
-            state[r.TRUNK_LENGTH, rows] = len(job.slots)
-            state[r.LIMIT, rows] = job.limit
-            state[r.BY_STEP, rows] = job.request.stop == "step"
-            state[r.FIRST, rows] = job.request.first_position
-            state[r.SAMPLING, rows] = self._kind(job.request.sampling)
-            self.tiers.new.begin(rows, [job] * count, job.take(count))
+            self.free -= count
+            trunk = self.trunks.add(job.slots, count)
+            self.tiers.new.start(self.tiers.new.take(count), job, trunk, kind)
         return True
 
     def step(self) -> list[Job]:
@@ -188,6 +182,7 @@ class Batch:
                 self.pool.release(job.slots)
                 complete.append(self.jobs.pop(job.ticket))
         tier.rows.leave(over)
+        self.free += len(over) - len(again)
         if again:
             rows, jobs, children = zip(*again, strict=True)
             columns = tier.rows.state[:, rows]  # before the new rows overwrite them

@@ -91,10 +91,9 @@ class PrefixKv(KvPool):
         if room is None:
             return
         self._tensor.index_copy_(0, torch.from_numpy(room).to(values.device), values)
-        for key, prefix, new in zip(
-            keys, prefixes, np.split(room, np.cumsum(lengths)[:-1]), strict=True
-        ):
-            self._add(key, np.concatenate([prefix, new]))
+        ends = np.cumsum(lengths).tolist()
+        for key, prefix, start, end in zip(keys, prefixes, [0, *ends], ends, strict=False):
+            self._add(key, np.concatenate([prefix, room[start:end]]))
         self.release(room)
 
     def drop_all(self) -> None:

@@ -79,6 +79,14 @@ class Rows:
         """These rows are not in use any more."""
         self.holes = np.concatenate([self.holes, rows])
 
+    def start(self, rows: np.ndarray, job: Job, trunk: int, sampling: int) -> None:
+        """Start the job's next children in these rows, all on one trunk."""
+        request, by_step = job.request, job.request.stop == "step"
+        column = [job.ticket, 0, 0, trunk, len(job.slots), 0]
+        column += [job.limit, 0, 0, by_step, request.first_position, sampling]
+        self.state[:, rows] = np.array(column)[:, None]
+        self.begin(rows, [job] * len(rows), job.take(len(rows)))
+
     def begin(self, rows: np.ndarray, jobs: Sequence[Job], children: Sequence[int]) -> None:
         """Set what differs between children of one job."""
         requests = [job.request for job in jobs]

@@ -7,7 +7,7 @@ from testtime.engines.kv_slab import Slab
 from testtime.engines.prefix_kv import PrefixKv
 from testtime.engines.rows import Rows
 
-FIRST_BOUND, GROWTH = 32, 3
+FIRST_BOUND, GROWTH = 32, 2
 
 
 class Tier:
@@ -36,11 +36,6 @@ class Tiers:
         while not self.all or self.all[-1].bound < longest:
             self.all.append(Tier(pool, size, bound))
             bound *= GROWTH
-
-    @property
-    def running(self) -> int:
-        """Rows that are in use."""
-        return sum(tier.rows.running for tier in self.all)
 
     @property
     def used(self) -> list[Tier]:

@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from testtime.engines import trunk_attention
 from testtime.engines.batch import Batch
-from testtime.engines.prefix_kv import PrefixKv
 from testtime.engines.devices import is_out_of_memory, pick_device
+from testtime.engines.prefix_kv import PrefixKv
 from testtime.engines.pretrained import check_loaded, loading, source
 from testtime.engines.rows import Job
 from testtime.engines.step_ends import StepEnds, token_texts
@@ -22,7 +22,7 @@ DTYPES = ("float32", "bfloat16", "float16", "auto")
 LAYER_TYPES = {"full_attention", "sliding_attention"}
 # Memory for keys and values; a third of it is for prefixes, the rest bounds the number of rows.
 CPU_BYTES, GPU_SHARE = 3 * 2**29, 0.6
-MAX_ROWS = 512
+MAX_ROWS = 1024
 
 
 class TransformersPolicy:
@@ -100,7 +100,7 @@ class TransformersPolicy:
         Raises:
             UserError: not even one row fits into memory.
         """
-        while not self._done and (self._waiting or self._batch.tiers.running):
+        while not self._done and (self._waiting or self._batch.jobs):
             try:
                 self._advance()
             except RuntimeError as error:
@@ -120,7 +120,7 @@ class TransformersPolicy:
         while self._waiting and batch.free and batch.start(self._waiting[0]):
             if not self._waiting[0].waiting:
                 self._waiting.popleft()
-        if not batch.tiers.running:
+        if not batch.jobs:
             raise torch.OutOfMemoryError("no room for a single prompt")
         self._done += [(job.ticket, job.children) for job in batch.step()]
 

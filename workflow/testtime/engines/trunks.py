@@ -7,7 +7,7 @@ import numpy as np
 from testtime.engines.kv_slab import Slab
 from testtime.engines.prefix_kv import PrefixKv
 
-SIBLINGS = 16  # most rows on one trunk; more hardly speeds up the product, and wastes where few are
+SIBLINGS = 32  # most rows on one trunk; more hardly speeds up the product, and wastes where few are
 
 
 class Trunks:

@@ -73,6 +73,7 @@ def draw_accuracy_by_policy_size(data: pd.DataFrame) -> Figure:
             tilt = {"rotation": 30, "ha": "right"} if len(labels) > 5 else {}
             ax.set_xticks(list(labels), list(labels.values()), **tilt)
             ax.xaxis.set_minor_locator(NullLocator())
+            ax.margins(x=0.2)
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
             if row == 0 and prm != "none":
                 ax.set_title(f"PRM: {prm}")

@@ -18,6 +18,7 @@ from testtime.figures.style import (
 
 LEVELS = ["easy", "medium", "hard"]
 CONTEXT = "any"
+UNSURE = 0.5  # share of fold-wise choices below which a choice is marked as unsettled
 
 
 def lookup_heatmap_data(
@@ -57,16 +58,16 @@ def lookup_heatmap_data(
 
 @styled
 def draw_lookup_heatmap(data: pd.DataFrame) -> Figure:
-    """Columns: dataset and level. Rows: policies. Cells: method, vote, PRM, accuracy."""
+    """Columns: datasets. Rows: levels. In each, policies × budgets: accuracy, strategy, PRM."""
     if data.empty:
         return nothing("the lookup has no entry by difficulty level")
     datasets, policies = unique(data, "dataset"), unique(data, "policy")
     budgets = sorted(data["budget"].unique())
-    methods = methods_in_order(data["method"])
-    size = (0.92 * len(budgets), 0.5 * len(policies) + 0.25)
-    figure, axes = panels(len(datasets), len(LEVELS), size=size, sharex=True, sharey=True)
-    for row, dataset in enumerate(datasets):
-        for column, level in enumerate(LEVELS):
+    methods = methods_in_order(data.loc[data["n_problems"] > 0, "method"])
+    size = (1.05 * len(budgets), 0.46 * len(policies) + 0.2)
+    figure, axes = panels(len(LEVELS), len(datasets), size=size, sharex=True, sharey=True)
+    for row, level in enumerate(LEVELS):
+        for column, dataset in enumerate(datasets):
             ax = axes[row, column]
             here = data[(data["dataset"] == dataset) & (data["difficulty"] == level)]
             for cell in here.to_dict("records"):
@@ -78,9 +79,9 @@ def draw_lookup_heatmap(data: pd.DataFrame) -> Figure:
             ax.grid(visible=False)
             ax.tick_params(length=0)
             if row == 0:
-                ax.set_title(level.capitalize())
-            if column == 0 and len(datasets) > 1:
-                ax.set_ylabel(dataset)
+                ax.set_title(dataset)
+            if column == 0:
+                ax.set_ylabel(level.capitalize(), fontweight="bold")
     figure.supxlabel("Budget N")
     handles = [Patch(color=_tint(look(method).color)) for method in methods]
     place_legend(figure, handles, [look(method).label for method in methods])
@@ -93,12 +94,19 @@ def _tint(color: str, strength: float = 0.4) -> tuple[float, ...]:
 
 
 def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
-    ax.add_patch(Rectangle((x, y), 1, 1, facecolor=_tint(look(cell["method"]).color), ec="white"))
-    lines = ["–" if not cell["n_problems"] else f"{100 * cell['accuracy']:.0f}%"]
+    n = int(cell["n_problems"])
+    face = _tint(look(cell["method"]).color) if n else "#f4f4f4"
+    ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white"))
+    centre = {"ha": "center", "va": "center", "fontsize": 5.8}
+    if not n:
+        ax.text(x + 0.5, y + 0.5, "no problems", color="#777777", **centre)
+        return
     parts = (cell["scoring"], cell["vote"])
     how = " ".join(part for part in parts if part not in ("none", cell["method"]))
-    lines += [part for part in (how, "" if cell["prm"] == "none" else cell["prm"]) if part]
-    lines[0] += f" (n={int(cell['n_problems'])})"
-    # A cell whose choice most folds did not share is set in grey.
-    color = "black" if cell["agreement"] >= 0.5 else "#707070"
-    ax.text(x + 0.5, y + 0.5, "\n".join(lines), ha="center", va="center", fontsize=5.3, color=color)
+    model = "" if cell["prm"] == "none" else cell["prm"]
+    lines = [f"{100 * cell['accuracy']:.0f}% (n={n})", how, model]
+    ax.text(x + 0.5, y + 0.5, "\n".join(filter(None, lines)), **centre)
+    if cell["agreement"] < UNSURE:
+        inside = Rectangle((x + 0.04, y + 0.07), 0.92, 0.86, fill=False, edgecolor="#555555")
+        inside.set_linestyle((0, (3, 3)))
+        ax.add_patch(inside)

@@ -70,7 +70,7 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
             ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
             ax.grid(visible=False, axis="y")
             if len(here):
-                ax.set_title(f"{policy} ({int(here['n_problems'].max())} problems)")
+                ax.set_title(f"{policy}\n{int(here['n_problems'].max())} problems")
             if column == 0 and len(datasets) > 1:
                 ax.set_ylabel(dataset)
     what = "Best-of-N minus majority voting (points)" if paired else "Accuracy of best-of-N (%)"

@@ -1,5 +1,6 @@
 """The cheap verdict on one answer: equal text, equal value, or left to math-verify."""
 
+import re
 from typing import NamedTuple
 
 from testtime.grade.compare import decimal_comma, same
@@ -17,6 +18,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
+_OPENING, _CLOSING = re.compile(r"(?<!\\)\{"), re.compile(r"(?<!\\)\}")
 ASK = Verdict(None, "ask math-verify")
 NO_ANSWER = Verdict(False, "no answer")
 
@@ -58,19 +60,27 @@ def decide(  # noqa: PLR0911
         equal = "".join(answer.split()) == "".join(gold.split())
         return Verdict(equal, "same text" if equal else "different text")
     if len(answer) > LONGEST:
-        return Verdict(None, f"longer than {LONGEST} characters")
+        return Verdict(None, f"undecided: longer than {LONGEST} characters")
     spelled, key = normalise(answer), normalise(gold)
     if spelled == key and spelled:
         return Verdict(True, "same text")
     left, right = value_of(answer, convention), value_of(gold, convention)
     if left is None or right is None:
-        return ASK if spelled else Verdict(None, "nothing that can be read")
+        return _unread(spelled)
     equal = same(left, right, convention)
     if equal is False and decimal_comma(spelled, key):
         return Verdict(True, "same value")
     if equal is None:
         return ASK
     return Verdict(equal, "same value" if equal else f"different {_subject(left, right)}")
+
+
+def _unread(spelled: str) -> Verdict:
+    if not spelled:
+        return Verdict(None, "undecided: nothing that can be read")
+    if len(_OPENING.findall(spelled)) != len(_CLOSING.findall(spelled)):
+        return Verdict(None, "undecided: cut off, braces do not match")
+    return ASK
 
 
 def _subject(a: Value, b: Value) -> str:

@@ -31,7 +31,7 @@ def extract_answer(text: str, convention: str = "math") -> str | None:
             return _group(text, at + 6)[0].strip() or None
         bare = text.strip()
         return bare if bare and len(bare) <= BARE and len(bare.split()) == 1 else None
-    choice = _CHOICES.search(text, max(0, len(text) - TAIL))
+    choice = _CHOICES.search(text, max(0, len(text) - TAIL)) if "\nB: " in text else None
     if choice:
         contents = [choice[1], *re.findall(r"\n[B-E]: ?(.+)", choice[2])]
         content = contents[min("ABCDE".index(choice[3]), len(contents) - 1)]
@@ -52,8 +52,8 @@ _CHOICES = re.compile(
 )
 
 
-def _group(text: str, at: int) -> tuple[str, int]:
-    """Contents of the braces that open at `at`, and where they close (the end, if never)."""
+def _group(text: str, at: int) -> tuple[str, int, bool]:
+    """Contents of the braces that open at `at`, where they close, and whether they do."""
     depth = 0
     for match in _BRACE.finditer(text, at):
         char = match[0]
@@ -62,8 +62,8 @@ def _group(text: str, at: int) -> tuple[str, int]:
         elif char == "}":
             depth -= 1
             if depth == 0:
-                return text[at + 1 : match.start()], match.end()
-    return text[at + 1 :], len(text)
+                return text[at + 1 : match.start()], match.end(), True
+    return text[at + 1 :], len(text), False
 
 
 _OPTION = re.compile(r"\n\(?[A-E][:.)] ?\$?$")
@@ -82,9 +82,9 @@ def _last_boxes(text: str) -> tuple[str | None, int]:
     if not found:
         return None, 0
     boxes = [(match.start(), *_group(text, match.end())) for match in found]
-    boxes = [box for i, box in enumerate(boxes) if i == 0 or box[0] >= boxes[i - 1][2]]
-    whole = [box for box in boxes if box[1].strip() and text[box[2] - 1] == "}"]
-    boxes = whole or boxes[-1:]  # a box that was cut off says less than one before it
+    whole = [box[:3] for box in boxes if box[1].strip() and box[3]]
+    whole = [box for i, box in enumerate(whole) if i == 0 or box[0] >= whole[i - 1][2]]
+    boxes = whole or [boxes[-1][:3]]  # a box that was cut off says less than one before it
     chosen = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         if not _joined(text[box[2] : chosen[0][0]]):

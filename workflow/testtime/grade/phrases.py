@@ -39,6 +39,9 @@ def after_phrase(text: str, start: int) -> str | None:
     """What the last "answer is" behind `start` gives, up to the end of its sentence."""
     boxed = start > 0
     start = max(start, len(text) - TAIL)
+    tail = text[start:]
+    if tail.isascii() and "nswer" not in tail and "NSWER" not in tail:
+        return None
     for match in reversed(list(_PHRASE.finditer(text, start))):
         rest = _OPENING.sub("", text[match.end() : match.end() + 600])
         stop = None if _MATH.match(rest) else _SENTENCE_END.search(rest)

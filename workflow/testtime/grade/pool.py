@@ -4,25 +4,19 @@ Workers are started as `python -m testtime.grade.worker` and spoken to in JSON l
 fork of a process with threads, no import of the caller's script.
 """
 
-import contextlib
-import json
-import os
 import selectors
-import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
+from dataclasses import dataclass
+
+from testtime.grade.child import Child, end, receive, send, start
 
 TIME_LIMIT_S = 5.0
 MEMORY_LIMIT_MB = 1024
-_START_LIMIT_S = 120.0
+_GROW_AFTER_S = 1.0
 _MOST_FAILED_STARTS = 3
-_PACKAGE = Path(__file__).resolve().parents[2]
+_LOST = "undecided: the worker was lost"
 
 
 @dataclass(frozen=True)
@@ -41,16 +35,6 @@ class Reply:
     reason: str
 
 
-@dataclass
-class _Worker:
-    process: subprocess.Popen
-    errors: IO[bytes]
-    ready: bool = False
-    index: int | None = None
-    deadline: float = 0.0
-    pending: bytearray = field(default_factory=bytearray)
-
-
 class Pool:
     """Up to `workers` child processes, started when first needed, replaced when they are lost.
 
@@ -64,26 +48,28 @@ class Pool:
         memory_limit_mb: int = MEMORY_LIMIT_MB,
     ):
         self.size, self.time_limit_s, self.memory_limit_mb = workers, time_limit_s, memory_limit_mb
-        self._workers: list[_Worker] = []
+        self._children: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
+        self._grown = 0.0
+        self._finish: Callable[[int, Reply], object] = lambda _index, _reply: None
 
     def __enter__(self) -> "Pool":
         return self
 
     def __exit__(self, *_exception) -> None:
-        for worker in list(self._workers):
-            self._remove(worker)
+        for child in list(self._children):
+            self._remove(child)
         self._selector.close()
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the living workers."""
-        return [worker.process.pid for worker in self._workers]
+        return [child.process.pid for child in self._children]
 
     def warm(self) -> None:
         """Start one worker, without waiting for it, if none is there."""
-        if not self._workers:
+        if not self._children:
             self._start()
 
     def run(
@@ -98,107 +84,80 @@ class Pool:
         Raises:
             RuntimeError: workers cannot be started at all.
         """
-        waiting = deque(enumerate(tasks))
-        replies: list[Reply | None] = [None] * len(waiting)
-        todo = dict(waiting)
+        todo = list(tasks)
+        waiting = deque(range(len(todo)))
+        replies: dict[int, Reply] = {}
 
         def finish(index: int, reply: Reply) -> None:
             replies[index] = reply
             if on_reply:
                 on_reply(index, reply)
 
-        while waiting or any(worker.index is not None for worker in self._workers):
-            busy = sum(worker.index is not None for worker in self._workers)
-            while len(self._workers) < min(self.size, busy + len(waiting)):
+        self._finish = finish
+        while len(replies) < len(todo):
+            self._grow(len(waiting))
+            for child in [child for child in self._children if child.idle]:
+                if waiting:
+                    index = waiting.popleft()
+                    child.index, child.deadline = index, time.monotonic() + self.time_limit_s
+                    if not send(child, {"op": todo[index].op, "args": todo[index].args}):
+                        self._lose(child, _LOST)
+            self._collect()
+        return [replies[index] for index in range(len(todo))]
+
+    def _grow(self, waiting: int) -> None:
+        """Start workers for what waits: one at once, more when those there are kept busy.
+
+        A worker takes a second of processor time to start, a usual comparison a hundredth.
+        """
+        there = len(self._children)
+        if not waiting or any(child.idle or not child.ready for child in self._children):
+            return
+        if there == 0 or time.monotonic() - self._grown > _GROW_AFTER_S:
+            for _ in range(min(max(1, there), self.size - there, waiting)):
                 self._start()
-            for worker in list(self._workers):
-                if waiting and worker.ready and worker.index is None:
-                    index = waiting.popleft()[0]
-                    self._send(worker, index, todo[index], finish)
-            self._collect(finish)
-        return replies
 
     def _start(self) -> None:
-        paths = [str(_PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        limits = [str(self.memory_limit_mb), str(self.time_limit_s)]
-        # A pipe that nobody reads would fill and block.
-        errors = tempfile.TemporaryFile()  # noqa: SIM115
-        process = subprocess.Popen(
-            # -P: a file sympy.py in the working directory must not be imported.
-            [sys.executable, "-P", "-m", "testtime.grade.worker", *limits],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-        )
-        os.set_blocking(process.stdout.fileno(), False)
-        worker = _Worker(process, errors, deadline=time.monotonic() + _START_LIMIT_S)
-        self._workers.append(worker)
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        child = start(self.time_limit_s, self.memory_limit_mb)
+        self._children.append(child)
+        self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
 
-    def _send(self, worker: _Worker, index: int, task: Task, finish) -> None:
-        worker.index, worker.deadline = index, time.monotonic() + self.time_limit_s
-        line = json.dumps({"op": task.op, "args": task.args}) + "\n"
-        try:
-            worker.process.stdin.write(line.encode())
-            worker.process.stdin.flush()
-        except BrokenPipeError:
-            self._lost(worker, "undecided: the worker was lost", finish)
-
-    def _collect(self, finish) -> None:
+    def _collect(self) -> None:
         """Wait for replies or the next deadline; end workers that are past theirs."""
         now = time.monotonic()
-        waits = [w.deadline - now for w in self._workers if w.index is not None or not w.ready]
-        timeout = max(0.0, min(waits)) if waits else 0.0
-        for key, _ in self._selector.select(timeout):
-            self._read(key.data, finish)
-        now = time.monotonic()
-        for worker in list(self._workers):
-            if (worker.index is not None or not worker.ready) and now > worker.deadline:
-                self._lost(worker, f"undecided: over {self.time_limit_s:g} s", finish)
+        waits = [child.deadline - now for child in self._children if not child.idle]
+        if len(self._children) < self.size:
+            waits.append(_GROW_AFTER_S)  # to see then whether another worker is needed
+        for key, _ in self._selector.select(max(0.0, min(waits, default=0.0))):
+            self._read(key.data)
+        for child in [child for child in self._children if child.late]:
+            self._lose(child, f"undecided: over {self.time_limit_s:g} s")
 
-    def _read(self, worker: _Worker, finish) -> None:
-        chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
-        if not chunk:
-            self._lost(worker, "undecided: the worker was lost", finish)
+    def _read(self, child: Child) -> None:
+        messages = receive(child)
+        if messages is None:
+            self._lose(child, _LOST)
             return
-        worker.pending += chunk
-        while b"\n" in worker.pending:
-            line, _, rest = worker.pending.partition(b"\n")
-            worker.pending = bytearray(rest)
-            message = json.loads(line)
+        for message in messages:
             if message.get("ready"):
-                worker.ready, self._failed_starts = True, 0
+                child.ready, self._failed_starts, self._grown = True, 0, time.monotonic()
                 continue
-            index, worker.index = worker.index, None
-            finish(index, Reply(message["result"], message["reason"]))
+            index, child.index = child.index, None
+            self._finish(index, Reply(message["result"], message["reason"]))
             if message.get("stop"):
-                self._remove(worker)
-                return
+                self._remove(child)
 
-    def _lost(self, worker: _Worker, reason: str, finish) -> None:
-        worker.errors.seek(0)
-        message = worker.errors.read().decode(errors="replace").strip()[-500:]
-        self._remove(worker)
-        if worker.index is not None:
-            finish(worker.index, Reply(None, reason))
-        elif not worker.ready:
+    def _lose(self, child: Child, reason: str) -> None:
+        """Give up a worker, and the task that it has."""
+        message = self._remove(child)
+        if child.index is not None:
+            self._finish(child.index, Reply(None, reason))
+        elif not child.ready:
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise RuntimeError(f"grading workers do not start: {message}")
 
-    def _remove(self, worker: _Worker) -> None:
-        self._workers.remove(worker)
-        self._selector.unregister(worker.process.stdout)
-        worker.process.kill()
-        worker.process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            worker.process.stdin.close()
-        worker.process.stdout.close()
-        worker.errors.close()
+    def _remove(self, child: Child) -> str:
+        self._children.remove(child)
+        self._selector.unregister(child.process.stdout)
+        return end(child)

@@ -16,7 +16,7 @@ license: mit
 | parameters | {parameters:,} ({inner:,} without embeddings and head) |
 {rows}
 | recipe | `{recipe}` |
-| training time | {seconds:.0f} s of one CPU thread |
+| training time | about {seconds:.0f} s of one CPU thread |
 | rebuilt by | `snakemake --cores 1 --configfile workflow/studies/from-scratch.yaml {target}` |
 
 {quality}

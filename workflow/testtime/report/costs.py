@@ -4,30 +4,41 @@ from pathlib import Path
 
 import pandas as pd
 
+STAGES = ["train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate"]
+STAGES += ["fit", "compare", "figures"]  # in the order the data flow
+COLUMNS = ["stage", "jobs", "wall_s", "cpu_s", "longest_s", "memory_mb"]
+
 
 def stage_costs(results: Path) -> pd.DataFrame:
-    """One row per stage, in the order of the first job's name.
+    """One row per stage in the order of the study, then one for all of them.
 
     Returns:
         stage, jobs, wall_s and cpu_s (summed over jobs, which may have run side by side),
-        longest_s (the longest job), memory_mb (largest resident memory of a job).
+        longest_s (the longest job), memory_mb (largest resident memory of a job). No row where
+        nothing was measured.
     """
-    rows = []
-    for path in sorted((results / "benchmarks").rglob("*.tsv")):
+    jobs = pd.DataFrame(_jobs(results / "benchmarks"), columns=["stage", "s", "cpu", "memory"])
+    if jobs.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    stages = sorted(
+        jobs["stage"].unique(),
+        key=lambda name: (STAGES.index(name) if name in STAGES else len(STAGES), name),
+    )
+    rows = [_summary(stage, jobs[jobs["stage"] == stage]) for stage in stages]
+    return pd.DataFrame([*rows, _summary("all", jobs)], columns=COLUMNS)
+
+
+def _jobs(folder: Path) -> list[tuple]:
+    found = []
+    for path in sorted(folder.rglob("*.tsv")):
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-        stage = path.relative_to(results / "benchmarks").parts[0]
-        for record in table.to_dict("records"):
-            rows.append(
-                {"stage": stage, "wall_s": record.get("s"), "cpu_s": record.get("cpu_time")}
-                | {"memory_mb": record.get("max_rss")}
-            )
-    if not rows:
-        return pd.DataFrame(columns=["stage", "jobs", "wall_s", "cpu_s", "longest_s", "memory_mb"])
-    costs = pd.DataFrame(rows).groupby("stage", sort=False)
-    return costs.agg(
-        jobs=("stage", "size"),
-        wall_s=("wall_s", "sum"),
-        cpu_s=("cpu_s", "sum"),
-        longest_s=("wall_s", "max"),
-        memory_mb=("memory_mb", "max"),
-    ).reset_index()
+        stage = path.relative_to(folder).parts[0]
+        for row in table.to_dict("records"):
+            found.append((stage, row.get("s"), row.get("cpu_time"), row.get("max_rss")))
+    return found
+
+
+def _summary(stage: str, jobs: pd.DataFrame) -> tuple:
+    seconds = jobs["s"]
+    sums = seconds.sum(), jobs["cpu"].sum(min_count=1)
+    return stage, len(jobs), *sums, seconds.max(), jobs["memory"].max()
