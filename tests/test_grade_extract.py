@@ -61,6 +61,7 @@ def test_without_a_mark_the_last_number_of_a_finished_solution_counts():
     [
         "",
         "   \n ",
+        r"\boxed{...}",
         "First we compute 3 + 4 = 7 and then we go on.\n\n## Step 2: Multiply by 15",
         "We begin with $f(1) = 2$ and use the recursion several times.\n\nThen $f(2",
     ],

@@ -4,12 +4,16 @@ from testtime.errors import UserError
 from testtime.tables import atomic, read_jsonl, read_parquet, write_csv, write_parquet
 
 
+def fail_halfway(path):
+    path.write_text("half")
+    raise OSError("disk")
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), atomic(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(UserError, match=r"cannot write .*disk"), atomic(target) as temporary:
+        fail_halfway(temporary)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

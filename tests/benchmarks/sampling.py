@@ -15,6 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from testtime.engines.base import sample
+from testtime.engines.transformers_policy import load_policy
+from testtime.microcosm.tokenizer import policy_tokenizer
+from testtime.types import Request, Sampling
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
@@ -22,11 +26,6 @@ from transformers import (
     StoppingCriteria,
     StoppingCriteriaList,
 )
-
-from testtime.engines.base import sample
-from testtime.engines.transformers_policy import load_policy
-from testtime.microcosm.tokenizer import policy_tokenizer
-from testtime.types import Request, Sampling
 
 LENGTHS = (15, 81)
 PROMPT_LENGTHS = (38, 54)

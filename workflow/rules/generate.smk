@@ -10,6 +10,8 @@ rule sample_pool:
         f"{RESULTS}/logs/generate/{{dataset}}/{{policy}}/{{block}}/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/generate/{{dataset}}/{{policy}}/{{block}}/{{shard}}.tsv"
+    wildcard_constraints:
+        policy=f"(?!({get_imported()})/)[^/]+",
     conda:
         lambda wildcards: f"../../envs/{get_policy_engine(wildcards.policy)}.yaml"
     threads: config["threads"]
@@ -26,3 +28,29 @@ rule sample_pool:
         "Samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset} ({wildcards.shard})"
     script:
         "../scripts/sample_pool.py"
+
+
+# Samples that were made elsewhere, cut into the blocks of the pool.
+rule import_samples:
+    input:
+        problems=f"{RESULTS}/problems/{{dataset}}.parquet",
+        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
+        code=package("imports.py", "sample_files.py") + [script_file("import_samples")],
+    output:
+        f"{RESULTS}/generations/{{dataset}}/{{policy}}/{{block}}/{{shard}}.parquet",
+    log:
+        f"{RESULTS}/logs/generate/{{dataset}}/{{policy}}/{{block}}/{{shard}}.log",
+    wildcard_constraints:
+        policy=get_imported(),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
+        pool=config["budgets"]["pool"][-1],
+        held_out=config["difficulty"]["samples"],
+        part=config["problems"]["limit"] is not None,
+    message:
+        "Imported samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset}"
+    script:
+        "../scripts/import_samples.py"

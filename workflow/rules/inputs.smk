@@ -38,6 +38,12 @@ def is_imported(policy):
     return CATALOG.policy(policy).samples is not None
 
 
+def get_imported():
+    """A pattern of the policies whose samples come from files; matches nothing where none do."""
+    names = [re.escape(policy) for policy in config["policies"] if is_imported(policy)]
+    return "|".join(names) or "(?!)"
+
+
 def get_block_samples(block):
     """How many samples per problem a block holds."""
     if block == plan.COT:

@@ -161,14 +161,14 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
     entries = {kind: _read(kind) for kind in KINDS}
     for kind in KINDS:
         for name, entry in (extra.get(kind) or {}).items():
-            entry = dict(entry)
-            base = entry.pop("base", name)
+            base = entry.get("base", name)
+            given = {key: value for key, value in entry.items() if key != "base"}
             if base not in entries[kind] and base != name:
                 raise UserError(
                     f"config catalog.{kind}.{name}.base: {base!r} is not in the catalog; "
                     f"known: {', '.join(sorted(entries[kind]))}"
                 )
-            entries[kind][name] = entries[kind].get(base, {}) | entry
+            entries[kind][name] = entries[kind].get(base, {}) | given
     return Catalog(
         policies=_specs(PolicySpec, entries["policies"], "policies"),
         prms=_specs(PrmSpec, entries["prms"], "prms"),

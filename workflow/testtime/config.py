@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 
 from testtime.catalog import Catalog, ModelSpec, of_study
@@ -32,10 +31,11 @@ def validate(config: dict) -> Catalog:
     _check_budgets(config)
     _check_difficulty(config)
     _check_methods(config)
+    _check_imported(config, catalog)
     _check_datasets(config, catalog)
     for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
         for name in config[kind]:
-            _check_model(f"catalog.{kind}.{name}", specs[name], config["engine"])
+            _check_model(f"catalog.{kind}.{name}", specs[name])
     return catalog
 
 
@@ -88,6 +88,16 @@ def _check_methods(config: dict) -> None:
             )
 
 
+def _check_imported(config: dict, catalog: Catalog) -> None:
+    engine = [m for m in config["methods"] if m == "cot" or m in METHODS]
+    for name in config["policies"]:
+        if catalog.policies[name].samples is not None and engine:
+            raise UserError(
+                f"config methods: {engine[0]!r} must run a model, but the samples of policy "
+                f"{name!r} come from a file; allowed: majority, confidence, best_of_n"
+            )
+
+
 def _check_datasets(config: dict, catalog: Catalog) -> None:
     for name in config["datasets"]:
         spec = catalog.datasets[name]
@@ -102,7 +112,7 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
             )
 
 
-def _check_model(key: str, spec: ModelSpec, study_engine: str) -> None:
+def _check_model(key: str, spec: ModelSpec) -> None:
     samples = getattr(spec, "samples", None)
     if samples is not None:
         if not Path(samples).is_file():
@@ -114,9 +124,4 @@ def _check_model(key: str, spec: ModelSpec, study_engine: str) -> None:
         raise UserError(
             f"config {key}.model: no such folder: {spec.model}; allowed: a model folder, or a hub "
             "id such as Qwen/Qwen2.5-0.5B-Instruct"
-        )
-    if (spec.engine or study_engine) == "vllm" and find_spec("vllm") is None:
-        raise UserError(
-            f"config {key}.engine: 'vllm' is not installed here; install it with "
-            "pip install 'testtime[vllm]', or use engine: transformers"
         )

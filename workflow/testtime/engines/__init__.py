@@ -38,7 +38,7 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     )
 
 
-def _module(engine: str, kind: str):  # noqa: ANN202
+def _module(engine: str, kind: str):
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r} is not known; allowed: {', '.join(ENGINES)}")
     try:

@@ -6,10 +6,10 @@ import numpy as np
 
 
 class StepEnds:
-    """An automaton over vocabulary tokens that finds the separator behind visible text.
+    r"""An automaton over vocabulary tokens that finds the separator behind visible text.
 
-    A separator counts wherever it lies: a token of its own, inside a token (".\\n\\n"), or across
-    tokens ("\\n" + "\\n"). One with nothing but white space before it ends no step: it is read as
+    A separator counts wherever it lies: a token of its own, inside a token (".\n\n"), or across
+    tokens ("\n" + "\n"). One with nothing but white space before it ends no step: it is read as
     part of the step that follows, so no step is empty. A policy that emits separators for ever is
     therefore never stopped here, only by its number of tokens.
 
@@ -41,9 +41,9 @@ class StepEnds:
                 ]
             elif text:
                 for state, (seen, matched) in enumerate(_states(separator)):
-                    end, seen, matched = _read(text, separator, seen, matched)
+                    end, *after = _read(text, separator, seen, matched)
                     self.ends[state, token] = end
-                    self.following[state, token] = _state(seen, matched, separator)
+                    self.following[state, token] = _state(*after, separator)
 
 
 def _states(separator: str) -> list[tuple[bool, int]]:

@@ -100,7 +100,7 @@ def _of(predictions: pd.DataFrame | None, cell: Cell, prm: str) -> pd.DataFrame 
     return mine if len(mine) else None
 
 
-def _plan(  # noqa: PLR0917
+def _plan(
     open_to: Cell,
     predictions: pd.DataFrame | None,
     settings: Settings,

@@ -87,7 +87,7 @@ def _shared(target: Cell, others: list[Cell]) -> tuple[Cell, list[Cell]]:
     )
 
 
-def _transfer(  # noqa: PLR0917
+def _transfer(
     target: Cell,
     bins: np.ndarray,
     others: list[tuple[Cell, np.ndarray]],

@@ -66,7 +66,7 @@ def decide(  # noqa: PLR0911
         return Verdict(True, "same text")
     left, right = value_of(answer, convention), value_of(gold, convention)
     if left is None or right is None:
-        return _unread(spelled)
+        return _unread(spelled, key)
     equal = same(left, right, convention)
     if equal is False and decimal_comma(spelled, key):
         return Verdict(True, "same value")
@@ -75,10 +75,10 @@ def decide(  # noqa: PLR0911
     return Verdict(equal, "same value" if equal else f"different {_subject(left, right)}")
 
 
-def _unread(spelled: str) -> Verdict:
-    if not spelled:
+def _unread(*sides: str) -> Verdict:
+    if not all(sides):
         return Verdict(None, "undecided: nothing that can be read")
-    if len(_OPENING.findall(spelled)) != len(_CLOSING.findall(spelled)):
+    if any(len(_OPENING.findall(side)) != len(_CLOSING.findall(side)) for side in sides):
         return Verdict(None, "undecided: cut off, braces do not match")
     return ASK
 

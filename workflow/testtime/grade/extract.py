@@ -37,13 +37,11 @@ def extract_answer(text: str, convention: str = "math") -> str | None:
         content = contents[min("ABCDE".index(choice[3]), len(contents) - 1)]
         return _last_boxes(content)[0] or from_sentence(content)
     box, end = _last_boxes(text)
-    phrase = after_phrase(text, end)
-    if phrase:
-        return phrase
-    if box is not None:
-        return box or None
-    return without_marker(text)
+    found = after_phrase(text, end) or (without_marker(text) if box is None else box)
+    return found if found and _CONTENT.search(found) else None
 
+
+_CONTENT = re.compile(r"\w|[∞∅]|\\\{")  # "..." is no answer; \{\} is the empty set
 
 # Choices that the solution itself made up; the letter alone would mean nothing.
 _CHOICES = re.compile(

@@ -33,6 +33,7 @@ _RULES = [
         (r"\{,\}", ","),
         (r"\\!", ""),
         (r"\)\s*\\q?quad\s*\(", "), ("),
+        (r"(?<!\\)\\(?=[\d-])", " "),  # what is left of "\ " where spaces were stripped
         (r"\\q?quad|(?<!\\)\\[,;:> ]|~", " "),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\(?:[lr]brace)(?![a-zA-Z])", lambda m: r"\{" if m[0] == r"\lbrace" else r"\}"),
