@@ -9,6 +9,7 @@ from testtime.report.finding import find, points
 def tables(gain: float = 0.0, half: float = 0.05) -> dict[str, pd.DataFrame]:
     return {
         "overtaking": synthetic.overtaking(gain, half),
+        "frontier": synthetic.frontier(),
         "accuracy": synthetic.accuracy(),
         "compute_optimal": synthetic.compute_optimal(gain),
     }
@@ -47,6 +48,13 @@ def test_the_paired_difference_comes_with_its_interval_and_adjusted_p_value():
     assert f"[{points(row.ci_low)}, {points(row.ci_high)}]" in text
     assert f"p = {row.p_adjusted:.2g}, adjusted for 3 comparisons" in text
     assert "chance alone hardly explains" in text
+
+
+def test_the_compute_of_both_sides_is_compared():
+    rows = synthetic.frontier().query("prm == 'any' and budget == 16 or setting == 'CoT'")
+    flops = rows.set_index(["policy", "setting"])["flops"]
+    ratio = flops["small", "compute-optimal TTS"] / flops["large", "CoT"]
+    assert f"spends {ratio:,.3g} times the FLOPs" in paragraph(finding())
 
 
 def test_a_difference_that_chance_may_explain_is_called_so():

@@ -41,7 +41,7 @@ def figure(name):
 
 def figure_code(name, *more):
     """What a figure is drawn with: a change of style redraws figures and nothing else."""
-    modules = [f"figures/{module}.py" for module in ("style", "data", name)]
+    modules = [f"figures/{module}.py" for module in ("style", "looks", "data", name)]
     return package(*modules, *more) + [script_file(f"plot_{name}")]
 
 

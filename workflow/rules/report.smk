@@ -7,7 +7,13 @@ rule write_report:
         answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
         captions=[f"{workflow.basedir}/workflow/report/{n}.rst" for n in get_figure_names()],
         page=[f"{workflow.basedir}/workflow/report/report.{e}" for e in ("html.j2", "css", "js")],
-        code=package("report", "figures/style.py", "figures/data.py")
+        code=package(
+            "report",
+            "figures/__init__.py",
+            "figures/style.py",
+            "figures/looks.py",
+            "figures/data.py",
+        )
         + [script_file("write_report")],
     output:
         f"{RESULTS}/report.html",

@@ -5,8 +5,9 @@ from testtime.job import job
 from testtime.microcosm.cards import prm_card
 from testtime.microcosm.export import count, save_prm
 from testtime.microcosm.prms import TAGS, train_prm
-from testtime.microcosm.quality import prm_quality
+from testtime.microcosm.quality import policy_quality, prm_quality
 from testtime.microcosm.tokenizer import PRM_TOKENS
+from transformers import AutoModelForCausalLM
 
 
 def main(name, recipe, threads, *, backbone, policies, output):
@@ -14,12 +15,14 @@ def main(name, recipe, threads, *, backbone, policies, output):
     started = time.process_time()
     prm = train_prm(recipe, backbone, policies, name)
     seconds = time.process_time() - started
+    measure = recipe.get("measure", {})
+    alone = policy_quality(AutoModelForCausalLM.from_pretrained(backbone), **measure)
     tag = PRM_TOKENS.index(TAGS[recipe["format"]])
     quality = {
-        policy: prm_quality(prm, tag, folder, **recipe.get("measure", {}))
+        policy: prm_quality(prm, tag, folder, **measure)
         for policy, folder in zip(recipe["policies"], policies, strict=True)
     }
-    card = prm_card(name, recipe, size=count(prm), seconds=seconds, quality=quality)
+    card = prm_card(name, recipe, size=count(prm), seconds=seconds, backbone=alone, quality=quality)
     save_prm(prm, output, card)
 
 

@@ -30,7 +30,9 @@ def grade(
         str, typer.Option(help="math, integer or exact; options follow: math,percent=number.")
     ] = "math",
     workers: Annotated[int, typer.Option(min=1, help="Processes for hard comparisons.")] = 2,
-    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds per pair.")] = TIME_LIMIT_S,
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, help="Processor seconds per pair.")
+    ] = TIME_LIMIT_S,
     memory_limit: Annotated[
         int, typer.Option(min=512, help="Megabytes per process.")
     ] = MEMORY_LIMIT_MB,

@@ -12,12 +12,12 @@ from testtime.figures.data import (
     one_line_per_method,
     unique,
 )
+from testtime.figures.looks import look, methods_in_order
 from testtime.figures.style import (
     budget_axis,
     legend,
     line,
-    look,
-    methods_in_order,
+    name_panel,
     nothing,
     panels,
     percent_axis,
@@ -82,7 +82,7 @@ def draw_accuracy_by_budget(data: pd.DataFrame) -> Figure:
             budget_axis(ax, budgets, "Budget N" if row == len(rows) - 1 else None)
             percent_axis(ax, f"{policy}\nAccuracy (%)" if column == 0 else None)
             if row == 0 and prm != "none":
-                ax.set_title(f"PRM: {prm}")
+                name_panel(ax, f"PRM: {prm}")
             note_problems(ax, here, dataset if data["dataset"].nunique() > 1 else "")
     legend(figure, methods)
     return figure

@@ -5,10 +5,11 @@ from matplotlib.figure import Figure
 
 from testtime.figures.accuracy_by_budget import COLUMNS, draw_methods, note_problems
 from testtime.figures.data import by_size, in_order, on_every_prm, one_line_per_method
+from testtime.figures.looks import methods_in_order
 from testtime.figures.style import (
     budget_axis,
     legend,
-    methods_in_order,
+    name_panel,
     nothing,
     panels,
     percent_axis,
@@ -73,7 +74,7 @@ def draw_accuracy_by_difficulty(data: pd.DataFrame) -> Figure:
             percent_axis(ax, f"{policy}\nAccuracy (%)" if column == 0 else None)
             ax.set_ylim(-0.04, 1.04)
             if row == 0:
-                ax.set_title(level.capitalize())
+                name_panel(ax, level.capitalize())
     prm = shown["prm"].iloc[0]
     legend(figure, methods, title=None if prm == "none" else f"PRM: {prm}")
     return figure

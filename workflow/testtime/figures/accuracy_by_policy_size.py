@@ -6,17 +6,8 @@ from matplotlib.ticker import NullLocator
 
 from testtime.figures.accuracy_by_budget import COLUMNS, note_problems
 from testtime.figures.data import in_order, on_every_prm, one_line_per_method, unique
-from testtime.figures.style import (
-    count,
-    legend,
-    line,
-    look,
-    methods_in_order,
-    nothing,
-    panels,
-    percent_axis,
-    styled,
-)
+from testtime.figures.looks import count, look, methods_in_order
+from testtime.figures.style import legend, line, name_panel, nothing, panels, percent_axis, styled
 
 
 def accuracy_by_policy_size_data(
@@ -76,7 +67,7 @@ def draw_accuracy_by_policy_size(data: pd.DataFrame) -> Figure:
             ax.margins(x=0.2)
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
             if row == 0 and prm != "none":
-                ax.set_title(f"PRM: {prm}")
+                name_panel(ax, f"PRM: {prm}")
             if len(here):
                 note_problems(ax, here)
     figure.supxlabel(f"Policy and its parameters (budget N = {data['shown_budget'].iloc[0]})")

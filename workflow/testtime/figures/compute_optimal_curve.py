@@ -8,12 +8,12 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from testtime.figures.accuracy_by_budget import note_problems
 from testtime.figures.data import INTERVAL, by_size, fitted, in_order, one_line_per_method, unique
+from testtime.figures.looks import look, methods_in_order
 from testtime.figures.style import (
     budget_axis,
     legend,
     line,
-    look,
-    methods_in_order,
+    name_panel,
     nothing,
     panels,
     percent_axis,
@@ -91,7 +91,7 @@ def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
                     _flops_axis(ax, data["flops"])
                 percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
                 if j == 0:
-                    ax.set_title(policy)
+                    name_panel(ax, policy)
                 if len(here):
                     note_problems(ax, here)
     prms = set(data.loc[data["method"] == "best_of_n", "prm"])

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from testtime.errors import UserError
-from testtime.figures.style import group_look, save
+from testtime.figures.looks import group_look
+from testtime.figures.style import save
 from testtime.tables import write_csv
 
 INTERVAL = ["accuracy", "ci_low", "ci_high"]

@@ -7,14 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from testtime.figures.data import by_size, in_order, unique
-from testtime.figures.style import (
-    look,
-    methods_in_order,
-    nothing,
-    panels,
-    place_legend,
-    styled,
-)
+from testtime.figures.looks import look, methods_in_order
+from testtime.figures.style import name_panel, nothing, panels, place_legend, styled
 
 LEVELS = ["easy", "medium", "hard"]
 CONTEXT = "any"
@@ -79,7 +73,7 @@ def draw_lookup_heatmap(data: pd.DataFrame) -> Figure:
             ax.grid(visible=False)
             ax.tick_params(length=0)
             if row == 0:
-                ax.set_title(dataset)
+                name_panel(ax, dataset)
             if column == 0:
                 ax.set_ylabel(level.capitalize(), fontweight="bold")
     figure.supxlabel("Budget N")

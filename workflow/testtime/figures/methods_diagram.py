@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.figures.style import look, nothing, panels, place_legend, styled
+from testtime.figures.looks import look
+from testtime.figures.style import nothing, panels, place_legend, styled
 
 DEPTH = 3
 # (parent, score of each child) per expanded node, step by step. A tree keeps what `keep` says.

@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from testtime.figures.data import by_size, in_order
-from testtime.figures.style import LEVELS, nothing, panels, percent_axis, place_legend, styled
+from testtime.figures.looks import LEVELS
+from testtime.figures.style import name_panel, nothing, panels, percent_axis, place_legend, styled
 
 N_BINS = 5
 
@@ -65,7 +66,7 @@ def draw_pass_at_1_distribution(data: pd.DataFrame) -> Figure:
             here = data[(data["dataset"] == dataset) & (data["policy"] == policy)]
             _panel(axes[row, column], here, top)
             if row == 0:
-                axes[row, column].set_title(policy)
+                name_panel(axes[row, column], policy)
             axes[row, column].set_ylim(-0.12 * top, 1.12 * top)
             percent_axis(axes[row, column], f"{dataset}\nProblems (%)" if column == 0 else None)
     figure.supxlabel("Pass@1 (%)")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testtime.figures.data import by_size, group_color, in_order, unique
-from testtime.figures.style import budget_axis, nothing, panels, place_legend, styled
+from testtime.figures.style import budget_axis, name_panel, nothing, panels, place_legend, styled
 
 THIRDS = ["short", "middle", "long"]
 CHOSEN, SCORE = "chosen length", "score"
@@ -64,7 +64,7 @@ def draw_prm_biases(data: pd.DataFrame) -> Figure:
                 _lengths(top, rows[rows["kind"] == CHOSEN], *group_color(prms, prm))
                 _scores(bottom, rows[rows["kind"] == SCORE], *group_color(prms, prm))
             _label(top, bottom, here, data, f"{dataset}\n" if len(datasets) > 1 else "")
-            top.set_title(policy)
+            name_panel(top, policy)
             if column:
                 top.set_ylabel("")
                 bottom.set_ylabel("")

@@ -17,7 +17,7 @@ from testtime.figures.data import (
     quality_column,
     unique,
 )
-from testtime.figures.style import error_bars, nothing, panels, place_legend, styled
+from testtime.figures.style import error_bars, name_panel, nothing, panels, place_legend, styled
 
 FEWEST = 3  # PRMs that a curve of two coefficients takes
 COLUMNS = ["dataset", "policy", "prm", "budget", "measure", "quality", "accuracy"]
@@ -80,7 +80,7 @@ def draw_prm_quality(data: pd.DataFrame) -> Figure:
                 _point(ax, here[here["prm"] == prm], *group_color(prms, prm))
             _curve(ax, here)
             if row == 0:
-                ax.set_title(policy)
+                name_panel(ax, policy)
             if column == 0:
                 ax.set_ylabel(f"{dataset}\nAccuracy (%)")
             ax.margins(x=0.2, y=0.2)

@@ -8,16 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from testtime.figures.data import INTERVAL, by_size, in_order, unique
-from testtime.figures.style import (
-    count,
-    error_bars,
-    look,
-    nothing,
-    panels,
-    percent_axis,
-    place_legend,
-    styled,
-)
+from testtime.figures.looks import count, look
+from testtime.figures.style import error_bars, nothing, panels, percent_axis, place_legend, styled
 from testtime.published import published_accuracy, read_published
 
 COT, TTS = "CoT", "compute-optimal TTS"

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testtime.figures.data import INTERVAL, by_size, group_color, in_order, unique
-from testtime.figures.style import look, nothing, panels, place_legend, styled
+from testtime.figures.looks import look
+from testtime.figures.style import name_panel, nothing, panels, place_legend, styled
 
 CHOICES = [(s, v) for v in ("max", "weighted") for s in ("min", "last", "avg")]
 COLUMNS = ["dataset", "policy", "prm", "scoring", "vote", "budget", "n_problems", *INTERVAL]
@@ -70,7 +71,7 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
             ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
             ax.grid(visible=False, axis="y")
             if len(here):
-                ax.set_title(f"{policy}\n{int(here['n_problems'].max())} problems")
+                name_panel(ax, f"{policy}\n{int(here['n_problems'].max())} problems")
             if column == 0 and len(datasets) > 1:
                 ax.set_ylabel(dataset)
     what = "Best-of-N minus majority voting (points)" if paired else "Accuracy of best-of-N (%)"

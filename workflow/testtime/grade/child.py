@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,14 +95,18 @@ def receive(child: Child) -> list[dict] | None:
     return [json.loads(line) for line in lines]
 
 
-def end(child: Child) -> str:
-    """Kill the child and wait for it; returns the end of what it wrote to standard error."""
+def end(child: Child) -> tuple[bool, str]:
+    """Kill the child and wait for it.
+
+    Returns:
+        Whether it had ended itself for want of time, and the end of its standard error.
+    """
     child.process.kill()
-    child.process.wait()
+    out_of_time = child.process.wait() == -signal.SIGPROF
     with contextlib.suppress(BrokenPipeError):
         child.process.stdin.close()
     child.process.stdout.close()
     child.errors.seek(0)
     message = child.errors.read().decode(errors="replace").strip()
     child.errors.close()
-    return message[-500:]
+    return out_of_time, message[-500:]

@@ -28,7 +28,7 @@ def disagreements(
         golds: problem_id -> gold answer.
         convention: see `convention_named`.
         workers: most child processes.
-        time_limit_s: for one comparison.
+        time_limit_s: processor seconds of one comparison.
         memory_limit_mb: of one worker.
         most: so many distinct answers, the most frequent ones, are checked.
 

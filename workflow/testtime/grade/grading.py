@@ -60,7 +60,7 @@ def grade_answers(
         golds: problem_id -> gold answer.
         convention: see `convention_named`.
         workers: most child processes; none start while everything can be decided cheaply.
-        time_limit_s: for one comparison in a worker.
+        time_limit_s: processor seconds of one comparison in a worker.
         memory_limit_mb: of one worker.
 
     Returns:
@@ -137,7 +137,7 @@ def grade_policy(
         golds: problem_id -> gold answer.
         convention: see `convention_named`.
         workers: most child processes; none start while everything can be decided cheaply.
-        time_limit_s: for one comparison in a worker.
+        time_limit_s: processor seconds of one comparison in a worker.
         memory_limit_mb: of one worker.
 
     Returns:

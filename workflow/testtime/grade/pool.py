@@ -14,6 +14,7 @@ from testtime.grade.child import Child, end, receive, send, start
 
 TIME_LIMIT_S = 5.0
 MEMORY_LIMIT_MB = 1024
+WALL_FACTOR = 20
 _GROW_AFTER_S = 1.0
 _MOST_FAILED_STARTS = 3
 _LOST = "undecided: the worker was lost"
@@ -39,6 +40,12 @@ class Pool:
     """Up to `workers` child processes, started when first needed, replaced when they are lost.
 
     Use as a context manager. Results do not depend on the number of workers.
+
+    Args:
+        workers: most processes.
+        time_limit_s: processor seconds of one task. One that takes WALL_FACTOR times as long by
+            the clock is ended too, whatever it waits for.
+        memory_limit_mb: of one process.
     """
 
     def __init__(
@@ -99,7 +106,8 @@ class Pool:
             for child in [child for child in self._children if child.idle]:
                 if waiting:
                     index = waiting.popleft()
-                    child.index, child.deadline = index, time.monotonic() + self.time_limit_s
+                    child.index = index
+                    child.deadline = time.monotonic() + WALL_FACTOR * self.time_limit_s
                     if not send(child, {"op": todo[index].op, "args": todo[index].args}):
                         self._lose(child, _LOST)
             self._collect()
@@ -131,7 +139,7 @@ class Pool:
         for key, _ in self._selector.select(max(0.0, min(waits, default=0.0))):
             self._read(key.data)
         for child in [child for child in self._children if child.late]:
-            self._lose(child, f"undecided: over {self.time_limit_s:g} s")
+            self._lose(child, f"undecided: over {WALL_FACTOR * self.time_limit_s:g} s by the clock")
 
     def _read(self, child: Child) -> None:
         messages = receive(child)
@@ -149,7 +157,9 @@ class Pool:
 
     def _lose(self, child: Child, reason: str) -> None:
         """Give up a worker, and the task that it has."""
-        message = self._remove(child)
+        out_of_time, message = self._remove(child)
+        if out_of_time:
+            reason = f"undecided: over {self.time_limit_s:g} s"
         if child.index is not None:
             self._finish(child.index, Reply(None, reason))
         elif not child.ready:
@@ -157,7 +167,7 @@ class Pool:
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise RuntimeError(f"grading workers do not start: {message}")
 
-    def _remove(self, child: Child) -> str:
+    def _remove(self, child: Child) -> tuple[bool, str]:
         self._children.remove(child)
         self._selector.unregister(child.process.stdout)
         return end(child)

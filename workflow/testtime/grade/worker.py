@@ -1,8 +1,7 @@
 """A child process that compares answers with math-verify: one JSON line in, one out.
 
 Started as `python -m testtime.grade.worker`, so that nothing of the parent is imported or pickled.
-The parent bounds its time and ends it; here memory is bounded, and what text could do by accident
-or by design is shut off.
+Time and memory are bounded, and what text could do by accident or by design is shut off.
 """
 
 import json
@@ -82,7 +81,12 @@ def answer(task: dict) -> dict:
 
 
 def main(memory_limit_mb: int, time_limit_s: float) -> None:
-    """Answer tasks until standard input ends."""
+    """Answer tasks until standard input ends.
+
+    Args:
+        memory_limit_mb: megabytes of address space.
+        time_limit_s: processor seconds of one task; past them the process is gone.
+    """
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a print of some library must not mix with the replies
     mathverify.load()
@@ -95,10 +99,11 @@ def main(memory_limit_mb: int, time_limit_s: float) -> None:
     out.write('{"ready": true}\n')
     out.flush()
     for line in sys.stdin:
-        # Should the parent be gone, nobody else ends a comparison that never does.
-        signal.alarm(int(3 * time_limit_s) + 10)
+        # Processor time, so that a verdict does not depend on what else the machine does. Nothing
+        # catches the signal: it ends the process wherever it is, also when the parent is gone.
+        signal.setitimer(signal.ITIMER_PROF, time_limit_s)
         reply = answer(json.loads(line))
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         out.write(json.dumps(reply) + "\n")
         out.flush()
         if reply.get("stop"):

@@ -87,6 +87,7 @@ def prm_card(
     *,
     size: tuple[int, int],
     seconds: float,
+    backbone: dict[str, float],
     quality: dict[str, dict[str, float]],
 ) -> str:
     """Card of a PRM.
@@ -96,17 +97,19 @@ def prm_card(
         recipe: as `prms.train_prm` takes it, with the names of backbone and policies.
         size: parameters, all and of the layers alone.
         seconds: that training took.
+        backbone: what its backbone alone can solve, as `quality.policy_quality` returns it.
         quality: by policy, as `quality.prm_quality` returns it.
     """
     first = next(iter(quality.values()))
     return _CARD.format(
         name=name,
         what="A process reward model for the microcosm, in the published form of "
-        f"{recipe['format']}. It was grown from the frozen layers of `{recipe['backbone']}` (see "
-        "that model's card for what it can solve by itself; a PRM grown from a stronger model "
-        "than the policy flatters search), with fresh layers trained on problems of the `prm` "
-        "split: first on solutions with faults of known place, then on solutions sampled from "
-        f"{', '.join(recipe['policies'])}.",
+        f"{recipe['format']}. It was grown from the frozen layers of `{recipe['backbone']}`, "
+        f"which by itself solves {backbone['greedy']:.1%} of {backbone['problems']} `fresh` "
+        f"problems greedily and {backbone['pass@1']:.1%} sampled (a PRM grown from a stronger "
+        "model than the policy flatters search), with fresh layers trained on problems of the "
+        "`prm` split: first on solutions with faults of known place, then on solutions sampled "
+        f"from {', '.join(recipe['policies'])}.",
         parameters=size[0],
         inner=size[1],
         rows=f"| grown from | {recipe['backbone']} |\n"

@@ -27,7 +27,6 @@ def save_prm(prm: Qwen2Reward | ShepherdReward, folder: str | Path, card: str) -
         prm.config.save_pretrained(folder)
         weights = {name: weight.contiguous() for name, weight in prm.state_dict().items()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        (folder / "model.safetensors").chmod(0o644)
     form = "math-shepherd" if isinstance(prm, ShepherdReward) else "qwen2.5-math-prm"
     prm_tokenizer(form).save_pretrained(folder)
     _write_card(folder, card)
@@ -43,3 +42,5 @@ def count(model: torch.nn.Module) -> tuple[int, int]:
 
 def _write_card(folder: str | Path, card: str) -> None:
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+    for path in Path(folder).iterdir():
+        path.chmod(0o644)  # weights are written for their owner alone

@@ -16,7 +16,8 @@ from testtime.catalog import WORKFLOW
 from testtime.errors import UserError
 from testtime.figures import TITLES
 from testtime.figures.data import best_prm, by_size, read_csv
-from testtime.figures.style import DPI, look
+from testtime.figures.looks import look
+from testtime.figures.style import DPI
 from testtime.report import facts
 from testtime.report.costs import stage_costs
 from testtime.report.embed import DESCRIPTIONS, embed
@@ -96,7 +97,7 @@ def study_finding(results: str | Path, config: dict) -> Finding:
     results = Path(results)
     study = catalog.of_study(config)
     parameters = {name: study.policy(name).parameters for name in config["policies"]}
-    wanted = ("overtaking", "accuracy", "compute_optimal")
+    wanted = ("overtaking", "frontier", "accuracy", "compute_optimal")
     paths = {name: results / f"tables/{name}.csv" for name in wanted}
     tables = {name: read_csv(path) for name, path in paths.items() if path.exists()}
     return find(tables, _read_json(results / "lookup.json"), parameters)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from testtime.figures.style import look, methods_in_order
+from testtime.figures.looks import look, methods_in_order
 from testtime.report.cell import ReportCell
 from testtime.report.paths import Search, Solution, vote
 from testtime.tables import read_parquet

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from testtime.catalog import ROOT, Catalog, ModelSpec
-from testtime.figures.style import count
+from testtime.figures.looks import count
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
 PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")

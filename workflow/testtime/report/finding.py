@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from testtime.figures.style import count, look
+from testtime.figures.looks import count, look
 
 SIGNIFICANT = 0.05
 
@@ -37,10 +37,11 @@ def find(
         policies: parameters of each.
     """
     overtaking = tables.get("overtaking", pd.DataFrame())
+    frontier = tables.get("frontier", pd.DataFrame())
     headlines, sentences, verdicts = [], [], []
     if len(overtaking):
         for dataset, pairs in overtaking.groupby("dataset", sort=True):
-            headline, more, holds = _overtaking(str(dataset), pairs, policies)
+            headline, more, holds = _overtaking(str(dataset), pairs, policies, frontier)
             headlines.append(headline)
             sentences += more
             verdicts.append(holds)
@@ -66,7 +67,7 @@ def points(value: float) -> str:
 
 
 def _overtaking(
-    dataset: str, pairs: pd.DataFrame, policies: Mapping[str, float]
+    dataset: str, pairs: pd.DataFrame, policies: Mapping[str, float], frontier: pd.DataFrame
 ) -> tuple[str, list[str], bool]:
     largest = max(pairs["large"], key=lambda name: policies.get(name, 0))
     against = pairs[pairs["large"] == largest].assign(size=lambda rows: rows["small"].map(policies))
@@ -92,7 +93,24 @@ def _overtaking(
             f"({percent(row['large_accuracy'])}) with compute-optimal TTS; the closest is "
             f"{row['small']} with {percent(row['small_accuracy'])} at N = {int(row['budget'])}."
         )
-    return headline, [f"{base}.", _paired(row, len(pairs))], bool(len(reached))
+    more = [f"{base}.", _paired(row, len(pairs)), *_compute(dataset, row, frontier)]
+    return headline, more, bool(len(reached))
+
+
+def _compute(dataset: str, row: pd.Series, frontier: pd.DataFrame) -> Iterator[str]:
+    """What the comparison leaves out: the compute that either side spends on a problem."""
+    if frontier.empty:
+        return
+    here = frontier[frontier["dataset"] == dataset]
+    cot = here[(here["policy"] == row["large"]) & (here["setting"] == "CoT")]
+    tts = here[(here["policy"] == row["small"]) & (here["setting"] != "CoT")]
+    tts = tts[(tts["prm"] == "any") & (tts["budget"] == row["budget"])]
+    flops = [*cot["flops"], *tts["flops"]]
+    if len(flops) == 2 and all(value > 0 for value in flops):
+        yield (
+            f"It spends {flops[1] / flops[0]:,.3g} times the FLOPs of that CoT on a problem, the "
+            "PRM's included."
+        )
 
 
 def _paired(row: pd.Series, comparisons: int) -> str:

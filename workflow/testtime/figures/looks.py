@@ -1,0 +1,72 @@
+"""One label, colour and marker per method, in every figure and in the report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method is drawn, in every figure."""
+
+    label: str
+    color: str
+    marker: str
+    line: str = "-"
+
+
+# Colours of Okabe and Ito (2008), which the common kinds of colour blindness keep apart; markers
+# differ too, for print without colour.
+LOOKS = {
+    "cot": Look("CoT", "#7f7f7f", "D", ":"),
+    "majority": Look("Majority", "#222222", "s"),
+    "confidence": Look("Confidence", "#E69F00", "P"),
+    "best_of_n": Look("Best-of-N", "#0072B2", "o"),
+    "beam_search": Look("Beam search", "#D55E00", "^"),
+    "dvts": Look("DVTS", "#009E73", "v"),
+    "compute_optimal": Look("Compute-optimal", "#CC79A7", "*"),
+    "in_sample": Look("Compute-optimal, in-sample", "#CC79A7", "", "--"),
+    "pass_at_n": Look("Pass@N", "#999999", "", "--"),
+    "lookahead": Look("Lookahead", "#56B4E9", "X"),
+    "rebase": Look("REBASE", "#8C6D1F", "p"),
+    "particle_filtering": Look("Particle filtering", "#7A5195", "h"),
+    "adaptive_best_of_n": Look("Adaptive best-of-N", "#4B8B8B", "d"),
+}
+SPARE = (("#B03060", "<"), ("#2F4F4F", ">"), ("#A0522D", "8"), ("#6B8E23", "H"))
+
+# For PRMs and policies, which are not methods: another palette, so that the two never mix up.
+GROUP_COLORS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99")
+GROUP_MARKERS = "osD^vPX*ph"
+
+LEVELS = {"easy": "#9BD0A6", "medium": "#F2D27A", "hard": "#E39A8B"}
+
+
+def look(method: str) -> Look:
+    """The method's look; a method unknown here gets one that depends on its name alone."""
+    if method in LOOKS:
+        return LOOKS[method]
+    color, marker = SPARE[sum(method.encode()) % len(SPARE)]
+    return Look(method.replace("_", " ").capitalize(), color, marker)
+
+
+def group_look(index: int) -> tuple[str, str]:
+    """Colour and marker of the index-th PRM or policy."""
+    return GROUP_COLORS[index % len(GROUP_COLORS)], GROUP_MARKERS[index % len(GROUP_MARKERS)]
+
+
+def methods_in_order(methods: Iterable[str]) -> list[str]:
+    """Known methods in the order of LOOKS, then the others by name."""
+    present = set(methods)
+    return [m for m in LOOKS if m in present] + sorted(present - set(LOOKS))
+
+
+def count(n: float) -> str:
+    """A large number in few characters: 427k, 1.2B, 405B."""
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= size:
+            value = n / size
+            return (
+                f"{value:.1f}{unit}"
+                if value < 10 and f"{value:.1f}"[-1] != "0"
+                else (f"{value:.0f}{unit}")
+            )
+    return f"{n:g}"
