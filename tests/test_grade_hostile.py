@@ -8,8 +8,9 @@ import time
 import pandas as pd
 import pytest
 from testtime.grade import equivalence_classes, extract_answer, grade_answers
+from testtime.grade.pool import WALL_FACTOR
 
-SECONDS = 0.5  # per answer, in a worker
+SECONDS = 0.5  # of processor, per answer, in a worker
 HOSTILE = {
     "call": "__import__('os').system('touch MARKER')",
     "boxed call": r"\boxed{__import__('os').system('touch MARKER')}",
@@ -59,8 +60,8 @@ def graded():
         time_limit_s=SECONDS,
     ).set_index("answer")
     hard = table["reason"].str.startswith(("undecided", "math-verify")).sum()
-    # Every hard answer costs at most its limit and a new worker.
-    assert time.monotonic() - started < hard * (SECONDS + 8)
+    # Every hard answer costs at most its limit and a new worker, even on a busy machine.
+    assert time.monotonic() - started < hard * (WALL_FACTOR * SECONDS + 8)
     return {name: table.loc[answer] for name, answer in answers.items()}, table
 
 

@@ -23,7 +23,8 @@ class Child:
     Attributes:
         ready: it has said that it can take tasks.
         index: of the task that it has, or None.
-        deadline: when it is ended, on the monotonic clock, if it starts or has a task.
+        since: when it got that task, on the monotonic clock.
+        deadline: when it is ended if it starts or has a task.
         pending: the beginning of a line that has not ended yet.
     """
 
@@ -31,6 +32,7 @@ class Child:
     errors: IO[bytes]
     ready: bool = False
     index: int | None = None
+    since: float = 0.0
     deadline: float = 0.0
     pending: bytearray = field(default_factory=bytearray)
 
@@ -38,6 +40,11 @@ class Child:
     def idle(self) -> bool:
         """Whether it could take a task."""
         return self.ready and self.index is None
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds since it got its task; 0 without one."""
+        return 0.0 if self.index is None else time.monotonic() - self.since
 
     @property
     def late(self) -> bool:

@@ -15,7 +15,9 @@ from testtime.grade.child import Child, end, receive, send, start
 TIME_LIMIT_S = 5.0
 MEMORY_LIMIT_MB = 1024
 WALL_FACTOR = 20
-_GROW_AFTER_S = 1.0
+_GUESS_S = 0.05  # of a comparison, before any is done
+_WORTH_S = 1.5  # work per worker that another one is worth its start for
+_STUCK_AFTER_S = 2.0
 _MOST_FAILED_STARTS = 3
 _LOST = "undecided: the worker was lost"
 
@@ -58,7 +60,7 @@ class Pool:
         self._children: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
-        self._grown = 0.0
+        self._done, self._seconds = 1, _GUESS_S
         self._finish: Callable[[int, Reply], object] = lambda _index, _reply: None
 
     def __enter__(self) -> "Pool":
@@ -107,21 +109,24 @@ class Pool:
                 if waiting:
                     index = waiting.popleft()
                     child.index = index
-                    child.deadline = time.monotonic() + WALL_FACTOR * self.time_limit_s
+                    child.since = time.monotonic()
+                    child.deadline = child.since + WALL_FACTOR * self.time_limit_s
                     if not send(child, {"op": todo[index].op, "args": todo[index].args}):
                         self._lose(child, _LOST)
             self._collect()
         return [replies[index] for index in range(len(todo))]
 
     def _grow(self, waiting: int) -> None:
-        """Start workers for what waits: one at once, more when those there are kept busy.
+        """Start workers for what waits: one at once, more where that saves time.
 
-        A worker takes a second of processor time to start, a usual comparison a hundredth.
+        A worker takes a second of processor time to start, a usual comparison a fiftieth.
         """
         there = len(self._children)
         if not waiting or any(child.idle or not child.ready for child in self._children):
             return
-        if there == 0 or time.monotonic() - self._grown > _GROW_AFTER_S:
+        work = waiting * self._seconds / self._done / max(1, there)
+        stuck = all(child.busy_s > _STUCK_AFTER_S for child in self._children)
+        if work > _WORTH_S or stuck:
             for _ in range(min(max(1, there), self.size - there, waiting)):
                 self._start()
 
@@ -135,7 +140,7 @@ class Pool:
         now = time.monotonic()
         waits = [child.deadline - now for child in self._children if not child.idle]
         if len(self._children) < self.size:
-            waits.append(_GROW_AFTER_S)  # to see then whether another worker is needed
+            waits.append(_STUCK_AFTER_S)  # to see then whether another worker is needed
         for key, _ in self._selector.select(max(0.0, min(waits, default=0.0))):
             self._read(key.data)
         for child in [child for child in self._children if child.late]:
@@ -148,9 +153,10 @@ class Pool:
             return
         for message in messages:
             if message.get("ready"):
-                child.ready, self._failed_starts, self._grown = True, 0, time.monotonic()
+                child.ready, self._failed_starts = True, 0
                 continue
             index, child.index = child.index, None
+            self._done, self._seconds = self._done + 1, self._seconds + message["seconds"]
             self._finish(index, Reply(message["result"], message["reason"]))
             if message.get("stop"):
                 self._remove(child)

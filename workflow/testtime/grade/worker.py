@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import sys
+import time
 
 from testtime.grade import mathverify
 
@@ -102,9 +103,10 @@ def main(memory_limit_mb: int, time_limit_s: float) -> None:
         # Processor time, so that a verdict does not depend on what else the machine does. Nothing
         # catches the signal: it ends the process wherever it is, also when the parent is gone.
         signal.setitimer(signal.ITIMER_PROF, time_limit_s)
+        started = time.process_time()
         reply = answer(json.loads(line))
         signal.setitimer(signal.ITIMER_PROF, 0)
-        out.write(json.dumps(reply) + "\n")
+        out.write(json.dumps({**reply, "seconds": time.process_time() - started}) + "\n")
         out.flush()
         if reply.get("stop"):
             break
