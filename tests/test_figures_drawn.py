@@ -156,6 +156,19 @@ def test_the_number_of_problems_is_on_the_figure(name):
     assert expected in texts(draw(make()))
 
 
+def test_mean_scores_of_a_handful_of_samples_are_not_drawn():
+    make, draw = FIGURES["prm_biases"]
+    data = make()
+    scores = data["kind"] == "score"
+
+    def drawn(rows):
+        return sum(len(line.get_xdata()) for ax in draw(rows).axes[3:] for line in ax.lines)
+
+    assert drawn(data) == scores.sum()
+    few = scores & (data["x"] == "short") & (data["correct"] == 1)
+    assert drawn(data.assign(n_samples=data["n_samples"].mask(few, 9))) == (scores & ~few).sum()
+
+
 def test_budgets_lie_on_a_log2_axis_with_a_tick_each():
     make, draw = FIGURES["accuracy_by_budget"]
     ax = draw(make()).axes[0]

@@ -10,6 +10,7 @@ from testtime.figures.style import budget_axis, name_panel, nothing, panels, pla
 
 THIRDS = ["short", "middle", "long"]
 CHOSEN, SCORE = "chosen length", "score"
+FEWEST = 10  # samples behind a mean score that is drawn
 COLUMNS = ["dataset", "policy", "prm", "kind", "correct", "x", "value", "n_samples"]
 
 
@@ -77,6 +78,8 @@ def draw_prm_biases(data: pd.DataFrame) -> Figure:
 
 def _label(top: Axes, bottom: Axes, here: pd.DataFrame, data: pd.DataFrame, prefix: str) -> None:
     top.axhline(1, color="#555", linewidth=0.8, zorder=1)
+    low, high = data.loc[data["kind"] == CHOSEN, "value"].agg(["min", "max"])
+    top.set_ylim(min(low, 0.95) - 0.01, max(high, 1.05) + 0.01)
     budget_axis(top, data.loc[data["kind"] == CHOSEN, "x"].astype(int))
     top.set_ylabel(f"{prefix}Chosen length\n÷ mean length")
     bottom.set_ylabel(f"{prefix}Mean score")
@@ -93,6 +96,7 @@ def _lengths(ax: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
 
 
 def _scores(ax: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
+    rows = rows[rows["n_samples"] >= FEWEST]
     for correct, dashes in ((0, "-"), (1, "--")):
         chosen = rows[rows["correct"] == correct]
         places = [THIRDS.index(third) for third in chosen["x"]]

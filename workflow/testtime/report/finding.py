@@ -108,8 +108,8 @@ def _compute(dataset: str, row: pd.Series, frontier: pd.DataFrame) -> Iterator[s
     flops = [*cot["flops"], *tts["flops"]]
     if len(flops) == 2 and all(value > 0 for value in flops):
         yield (
-            f"It spends {flops[1] / flops[0]:,.3g} times the FLOPs of that CoT on a problem, the "
-            "PRM's included."
+            f"{row['small']} then spends {flops[1] / flops[0]:,.3g} times the FLOPs of that CoT "
+            "on a problem, the PRM's included."
         )
 
 
