@@ -32,7 +32,7 @@ def main(config, wildcards, samples, threads, problems, output):
     write_parquet(rows, output)
 
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0], gpus=snakemake.resources.gpu):
     main(
         snakemake.config,
         snakemake.wildcards,

@@ -40,7 +40,7 @@ def main(config, wildcards, threads, problems, output):
     write_parquet(rows, output)
 
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0], gpus=snakemake.resources.gpu):
     main(
         snakemake.config,
         snakemake.wildcards,
