@@ -1,6 +1,6 @@
 """One study run on a real Slurm, in which the controller, jobs and Snakemake are killed at random.
 
-    python tests/drills/kill_at_random.py --folder /tmp/drill --kills 20 --seed 1
+    python tests/drills/kill_at_random.py --folder /tmp/drill --kills 20 --seed 1 [--small]
 
 After every kill of Snakemake the same command is given again, and nothing is cleaned up by hand;
 jobs of the killed run live on. In the end the tables must equal, byte for byte, those of a run on
@@ -8,6 +8,7 @@ this machine that nobody disturbed. Needs root and Slurm's packages, see tests/s
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -22,20 +23,29 @@ sys.path += [str(ROOT / "tests"), str(ROOT / "tests/slurm")]
 
 from cluster import Cluster, missing, running
 from studies import SMOKE, assert_same_tables, copy_checkout, snakemake
-from submitting import ON_SLURM, submit
+from submitting import ON_SLURM, path_without, submit
 
 KINDS = ("controller", "job", "snakemake")
 MOST_STARTS = 40
+# A part of the smoke study, for machines that have little time.
+SMALL = {
+    "policies": ["smoke-small"],
+    "prms": ["smoke-prm-tag"],
+    "methods": ["cot", "majority", "best_of_n", "dvts"],
+    "budgets": {"pool": [4], "search": [4]},
+}
 
 
 class Drill:
     """A run under fire."""
 
-    def __init__(self, folder: Path, cluster: Cluster, seed: int, pause: float):
-        self.folder, self.cluster, self.pause = folder, cluster, pause
+    def __init__(self, folder: Path, config: list[str], cluster: Cluster, seed: int, pause: float):
+        self.folder, self.config, self.cluster, self.pause = folder, config, cluster, pause
         self.random = random.Random(seed)
         self.kills: Counter[str] = Counter()
         self.starts = 0
+        # Without a database sacct knows nothing, and the plugin would ask it during an outage.
+        self.path = path_without("sacct", folder / "bin")
         self.start()
 
     def start(self) -> None:
@@ -43,7 +53,8 @@ class Drill:
         self.starts += 1
         if self.starts > MOST_STARTS:
             raise SystemExit(f"the run did not end after {MOST_STARTS} starts, see {self.folder}")
-        self.run = submit(self.folder, f"run-{self.starts}.log", *ON_SLURM, "--configfile", SMOKE)
+        log = f"run-{self.starts}.log"
+        self.run = submit(self.folder, log, *ON_SLURM, *self.config, path=self.path)
 
     def kill(self) -> None:
         """Kill something after a random time; go on once it could be killed."""
@@ -82,11 +93,22 @@ def _kill(how, pid: int) -> None:
         how(pid, signal.SIGKILL)
 
 
-def undisturbed(folder: Path) -> Path:
+def prepare(folder: Path, small: bool) -> list[str]:
+    """Copy the checkout; returns the options that choose the study."""
+    copy_checkout(ROOT, folder)
+    (folder / "small.yaml").write_text(json.dumps(SMALL))
+    # A cluster without a database has no accounts to guess.
+    profile = folder / "profiles/slurm/config.yaml"
+    line = "# slurm_account: my-project"
+    profile.write_text(profile.read_text().replace(line, "slurm_account: none"))
+    return ["--configfile", SMOKE, *(["small.yaml"] if small else [])]
+
+
+def undisturbed(folder: Path, small: bool) -> Path:
     """Results of a run on this machine, from an earlier drill where there are some."""
     if not (folder / "results-smoke/report.html").exists():
         started = time.monotonic()
-        done = snakemake(copy_checkout(ROOT, folder), "--configfile", SMOKE)
+        done = snakemake(folder, *prepare(folder, small))
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
         print(f"undisturbed, on this machine: {time.monotonic() - started:.0f} s", flush=True)
@@ -99,16 +121,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--small", action="store_true", help="only a part of the smoke study")
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between kills")
     args = parser.parse_args()
     if reason := missing():
         raise SystemExit(reason)
     folder = args.folder.resolve()
-    expected = undisturbed(folder / "undisturbed")
-    study = copy_checkout(ROOT, folder / f"seed-{args.seed}")
+    expected = undisturbed(folder / "undisturbed", args.small)
+    study = folder / f"seed-{args.seed}"
+    config = prepare(study, args.small)
     with running(folder / f"cluster-{args.seed}") as cluster:
         started = time.monotonic()
-        drill = Drill(study, cluster, args.seed, args.pause)
+        drill = Drill(study, config, cluster, args.seed, args.pause)
         while sum(drill.kills.values()) < args.kills and drill.run.poll() != 0:
             drill.kill()
         drill.finish()
