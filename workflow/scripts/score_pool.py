@@ -2,7 +2,7 @@ from testtime import catalog
 from testtime.engines import load_prm
 from testtime.job import job
 from testtime.progress import progress
-from testtime.score import score_pool
+from testtime.score import describe_unscored, score_pool
 from testtime.tables import read_parquet, write_parquet
 
 
@@ -12,6 +12,7 @@ def main(config, wildcards, threads, problems, generations, output):
     samples = read_parquet(generations)
     with progress(len(samples), f"{spec.name} {wildcards.block}", "samples") as bar:
         rows = score_pool(prm, read_parquet(problems), samples, bar)
+    print(describe_unscored(samples["steps"], rows["scores"], "samples"))
     write_parquet(rows, output)
 
 

@@ -3,6 +3,7 @@ from testtime.engines import load_policy, load_prm
 from testtime.job import job
 from testtime.problems import as_problems
 from testtime.progress import progress
+from testtime.score import describe_unscored
 from testtime.search import search_problems, to_rows
 from testtime.search.methods import METHODS
 from testtime.tables import read_parquet, write_parquet
@@ -37,6 +38,7 @@ def main(config, wildcards, threads, problems, output):
             progress=bar,
         )
         rows = to_rows(results)
+    print(describe_unscored(rows["steps"], rows["scores"], "paths"))
     write_parquet(rows, output)
 
 

@@ -30,7 +30,8 @@ def score_pool(
     Returns:
         In the order of `generations`: problem_id, sample, scores (list, one probability per step)
         and prm_tokens (tokens of this whole sample as the PRM reads it). A sample without steps
-        has no scores and costs nothing.
+        has no scores and costs nothing; one that is longer than the PRM can read has the scores of
+        the steps that fit, and is as long as they are.
 
     Raises:
         UserError: a sample's problem is not among `problems`.
@@ -73,17 +74,43 @@ def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progres
         progress: told of finished lines.
 
     Raises:
-        UserError: a line lacks a key or has a wrong value; names the line and the key.
+        UserError: a line lacks a key or has a wrong value, or is longer than the PRM can read;
+            names the line and the key or step.
     """
 
     def scored() -> Iterator[dict]:
-        for chunk in _chunks(row for _, row in read_numbered_jsonl(path)):
-            requests = [ScoreRequest(row["problem"], tuple(row["steps"])) for row in chunk]
-            for row, result in zip(chunk, _score(prm, requests), strict=True):
+        for chunk in _chunks(read_numbered_jsonl(path)):
+            requests = [ScoreRequest(row["problem"], tuple(row["steps"])) for _, row in chunk]
+            for (number, row), result in zip(chunk, _score(prm, requests), strict=True):
+                if len(result.scores) < len(row["steps"]):
+                    raise UserError(
+                        f"{path}, line {number}: step {len(result.scores) + 1} of "
+                        f"{len(row['steps'])} ends beyond the PRM's context; give a shorter "
+                        "solution, or a PRM that reads more"
+                    )
                 yield row | {"scores": list(result.scores)}
             progress.update(len(chunk))
 
     write_jsonl(scored(), output)
+
+
+def describe_unscored(
+    steps: Sequence[Sequence[str]], scores: Sequence[Sequence[float]], paths: str
+) -> str:
+    """How many steps were too far behind for the PRM to read, in words.
+
+    Args:
+        steps: of each path.
+        scores: of each path, one per step that could be read.
+        paths: what to call the paths, e.g. "samples".
+    """
+    missing = [len(own) - len(found) for own, found in zip(steps, scores, strict=True)]
+    cut = sum(count > 0 for count in missing)
+    none = sum(len(own) > len(found) == 0 for own, found in zip(steps, scores, strict=True))
+    return (
+        f"{cut} of {len(missing)} {paths} are longer than the PRM's context: {sum(missing)} steps "
+        f"have no score, {none} {paths} have none at all"
+    )
 
 
 def check_file(path: str | Path) -> int:
