@@ -52,7 +52,7 @@ def test_every_job_names_gpus_memory_and_time(jobs):
         assert (job["gpu"] > 0) == (job["rule"] in MODELS), job
 
 
-def test_gpus_are_those_of_the_tensor_parallel_groups_side_by_side(jobs, paper):
+def test_gpus_are_those_of_the_tensor_parallel_groups(jobs, paper):
     gpus = {name: spec.gpus for name, spec in (paper.catalog.policies | paper.catalog.prms).items()}
     assert gpus["qwen2.5-72b-instruct"] == gpus["qwen2.5-math-prm-72b"] == 4
     for job in jobs:
@@ -60,8 +60,18 @@ def test_gpus_are_those_of_the_tensor_parallel_groups_side_by_side(jobs, paper):
             assert job["gpu"] == gpus[job["policy"]]
         if job["rule"] == "score_pool":
             assert job["gpu"] == gpus[job["prm"]]
-        if job["rule"] == "search_trees":
+        if job["rule"] == "search_trees" and "72b" in job["prm"] + job["policy"]:
             assert job["gpu"] == gpus[job["policy"]] + gpus[job["prm"]]
+
+
+def test_a_search_has_one_gpu_where_it_holds_both_models():
+    known = load()
+    policy, prm = known.policy("qwen2.5-1.5b-instruct"), known.prm("qwen2.5-math-prm-7b")
+    assert policy.memory_gb + prm.memory_gb == 64
+    assert work.gpus_together(policy, prm, gpu_gb=80) == 1
+    assert work.gpus_together(policy, prm, gpu_gb=40) == 2
+    assert work.gpus_together(replace(policy, gpus=0), prm, gpu_gb=80) == 1
+    assert work.gpus_together(replace(policy, gpus=2), prm, gpu_gb=80) == 3
 
 
 def test_generation_has_twice_the_time_that_its_tokens_take(jobs, paper):

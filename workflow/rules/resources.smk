@@ -20,11 +20,6 @@ def get_search_minutes(wildcards, attempt):
     return get_minutes(attempt, STUDY.search(**wildcards))
 
 
-def get_search_gpus(wildcards):
-    """GPUs of policy and PRM together: each keeps its own, side by side."""
-    return CATALOG.policy(wildcards.policy).gpus + CATALOG.prm(wildcards.prm).gpus
-
-
 def get_memory(attempt, *specs):
     """Megabytes of RAM for a job of these models."""
     gigabytes = sum(ram_gb(spec, STUDY.engine(spec)) for spec in specs)

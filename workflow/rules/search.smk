@@ -14,7 +14,7 @@ rule search_trees:
         lambda wildcards: f"../../envs/{get_search_engine(wildcards)}.yaml"
     threads: config["threads"]
     resources:
-        gpu=get_search_gpus,
+        gpu=lambda wildcards: STUDY.search_gpus(wildcards.policy, wildcards.prm),
         mem_mb=lambda wildcards, attempt: get_memory(
             attempt, CATALOG.policy(wildcards.policy), CATALOG.prm(wildcards.prm)
         ),

@@ -102,8 +102,19 @@ class Study:
         candidates = self._problems_in(dataset, shard) * n
         engines = (self.engine(writer), self.engine(reader))
         return work.searching(
-            writer, reader, method, candidates, self.config["beam_width"], engines
+            writer,
+            reader,
+            method,
+            candidates,
+            self.config["beam_width"],
+            engines,
+            self.search_gpus(policy, prm),
         )
+
+    def search_gpus(self, policy: str, prm: str) -> int:
+        """GPUs of a search with these models."""
+        models = self.catalog.policy(policy), self.catalog.prm(prm)
+        return work.gpus_together(*models, self.config["jobs"]["gpu_gb"])
 
     def model_jobs(self, dataset: str, policy: str) -> Iterator[tuple[str, Work]]:
         """The jobs of a cell that run a model, as (stage, what it does)."""

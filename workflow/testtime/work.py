@@ -14,7 +14,8 @@ from testtime.search.methods import METHODS
 READ_PER_TOKEN = 1.5
 # A rate is that of large batches; a search's shrink as its paths end, and its engines take turns.
 SEARCH_SHARE = 0.7
-IMPORT_SECONDS = {"transformers": 8, "vllm": 60}  # vllm also compiles and measures its memory
+IMPORT_SECONDS = 8.0
+ENGINE_SECONDS = {"transformers": 0.5, "vllm": 60.0}  # vllm compiles and measures its memory
 LOADED_BYTES_PER_SECOND = 5e8  # weights from a file system that others use too
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINING_STEP_SECONDS = 0.2
@@ -62,7 +63,7 @@ def drawing(policy: PolicySpec, samples: int, engine: str) -> Work:
     return Work(
         policy_tokens=tokens,
         seconds=tokens / rate(policy),
-        start_seconds=start_seconds(policy, engine),
+        start_seconds=IMPORT_SECONDS + load_seconds(policy, engine),
         gpus=policy.gpus,
         paths=samples,
         size=tokens * WRITTEN_BYTES,
@@ -75,7 +76,7 @@ def scoring(prm: PrmSpec, policy: PolicySpec, samples: int, engine: str) -> Work
     return Work(
         prm_tokens=tokens,
         seconds=tokens / rate(prm),
-        start_seconds=start_seconds(prm, engine),
+        start_seconds=IMPORT_SECONDS + load_seconds(prm, engine),
         gpus=prm.gpus,
         size=samples * policy.typical_tokens * SCORED_BYTES,
     )
@@ -88,18 +89,19 @@ def searching(
     candidates: int,
     beam_width: int,
     engines: tuple[str, str],
+    gpus: int,
 ) -> Work:
-    """Search with so many candidates per step in all; policy and PRM take turns on own GPUs."""
+    """Search with so many candidates per step in all; policy and PRM take turns."""
     grown = candidates * METHODS[method].effort
     paths = candidates // beam_width if METHODS[method].beams else candidates
     written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy)
-    models = zip((policy, prm), engines, strict=True)
+    loading = [load_seconds(*model) for model in zip((policy, prm), engines, strict=True)]
     return Work(
         policy_tokens=written,
         prm_tokens=read,
         seconds=(written / rate(policy) + read / rate(prm)) / SEARCH_SHARE,
-        start_seconds=sum(start_seconds(*model) for model in models),
-        gpus=policy.gpus + prm.gpus,
+        start_seconds=IMPORT_SECONDS + sum(loading),
+        gpus=gpus,
         paths=paths,
         size=paths * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
     )
@@ -124,7 +126,7 @@ def training(recipe: dict) -> Work:
     """Train a model of the microcosm by its recipe."""
     return Work(
         seconds=recipe["steps"] * TRAINING_STEP_SECONDS,
-        start_seconds=IMPORT_SECONDS["transformers"],
+        start_seconds=IMPORT_SECONDS,
     )
 
 
@@ -142,10 +144,17 @@ def rate(spec: ModelSpec) -> float:
     return min(40_000, 1e10 / max(spec.parameters, 1))
 
 
-def start_seconds(spec: ModelSpec, engine: str) -> float:
-    """Until a model is ready: imports, and its weights from disk."""
+def load_seconds(spec: ModelSpec, engine: str) -> float:
+    """Until a model is ready: its engine, and its weights from disk."""
     weights = spec.parameters * BYTES.get(spec.dtype, 2)
-    return IMPORT_SECONDS[engine] + weights / LOADED_BYTES_PER_SECOND
+    return ENGINE_SECONDS[engine] + weights / LOADED_BYTES_PER_SECOND
+
+
+def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
+    """GPUs of a job with both models: one where it holds them both, else each has its own."""
+    if max(policy.gpus, prm.gpus) <= 1 and policy.memory_gb + prm.memory_gb <= gpu_gb:
+        return max(policy.gpus, prm.gpus)
+    return policy.gpus + prm.gpus
 
 
 def ram_gb(spec: ModelSpec, engine: str) -> float:

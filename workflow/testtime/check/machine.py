@@ -14,6 +14,8 @@ from testtime.forecast import forecast
 from testtime.study import Study
 from testtime.work import ram_gb
 
+Job = list[tuple[ModelSpec, str]]  # the models that a job holds, with their engines
+
 
 def check_machine(study: Study) -> list[Line]:
     """GPUs, memory and engines of this machine against the largest job of the study."""
@@ -23,7 +25,7 @@ def check_machine(study: Study) -> list[Line]:
     engines = sorted({engine for job in jobs for _, engine in job})
     return [
         *(_check_engine(engine) for engine in engines),
-        _check_gpus([[spec for spec, _ in job] for job in jobs]),
+        _check_gpus(study, jobs),
         _check_ram(jobs),
     ]
 
@@ -38,8 +40,8 @@ def check_disk(study: Study, to_fetch: int) -> Line:
     return Line("disk", what, str(folder), problem=problem)
 
 
-def _jobs(study: Study) -> Iterator[list[tuple[ModelSpec, str]]]:
-    """The models, with their engines, that a job of each kind holds together."""
+def _jobs(study: Study) -> Iterator[Job]:
+    """A job of each kind."""
     catalog, config = study.catalog, study.config
     prms = [(spec, study.engine(spec)) for spec in map(catalog.prm, config["prms"])]
     yield from ([prm] for prm in prms)
@@ -56,25 +58,30 @@ def _check_engine(engine: str) -> Line:
     return Line("engine", engine, problem=problem if missing else "")
 
 
-def _check_gpus(jobs: list[list[ModelSpec]]) -> Line:
-    largest = max(jobs, key=lambda specs: sum(spec.gpus for spec in specs))
-    needed = sum(spec.gpus for spec in largest)
-    there = torch.cuda.device_count()
+def _check_gpus(study: Study, jobs: list[Job]) -> Line:
+    largest = max(jobs, key=lambda job: _gpus(study, job))
+    needed, there = _gpus(study, largest), torch.cuda.device_count()
     what = f"{needed} needed, {there} visible"
     if needed > there:
-        names = " with ".join(spec.name for spec in largest)
-        problem = f"{names} needs {needed} GPUs, {there} visible; --elsewhere if jobs run elsewhere"
+        names = " with ".join(spec.name for spec, _ in largest)
+        problem = f"{names} needs {needed}; where jobs run on other machines, --elsewhere"
         return Line("GPUs", what, problem=problem)
-    for spec in (spec for specs in jobs for spec in specs if spec.gpus):
+    sizes = [torch.cuda.get_device_properties(i).total_memory / 2**30 for i in range(there)]
+    for spec in (spec for job in jobs for spec, _ in job if spec.gpus):
         each = spec.memory_gb / spec.gpus
-        most = max(torch.cuda.get_device_properties(i).total_memory for i in range(there)) / 2**30
-        if each > most:
-            problem = f"{spec.name} needs {each:.0f} GB on a GPU, the largest has {most:.0f}"
+        if each > max(sizes):
+            problem = f"{spec.name} needs {each:.0f} GB of a GPU, the largest has {max(sizes):.0f}"
             return Line("GPUs", what, problem=problem)
     return Line("GPUs", what)
 
 
-def _check_ram(jobs: list[list[tuple[ModelSpec, str]]]) -> Line:
+def _gpus(study: Study, job: Job) -> int:
+    specs = [spec for spec, _ in job]
+    together = len(specs) == 2
+    return study.search_gpus(*(spec.name for spec in specs)) if together else specs[0].gpus
+
+
+def _check_ram(jobs: list[Job]) -> Line:
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     largest = max(jobs, key=_ram)
     what = f"{_ram(largest):.0f} GB for the largest job, {there:.0f} GB there"
@@ -83,7 +90,7 @@ def _check_ram(jobs: list[list[tuple[ModelSpec, str]]]) -> Line:
     return Line("RAM", what, problem=problem if _ram(largest) > there else "")
 
 
-def _ram(job: list[tuple[ModelSpec, str]]) -> float:
+def _ram(job: Job) -> float:
     return sum(ram_gb(spec, engine) for spec, engine in job)
 
 

@@ -1,13 +1,18 @@
 """`testtime check`: whether a study can run, before hours are spent on it."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from testtime.config import read, validate
 from testtime.study import Study
+
+if TYPE_CHECKING:
+    from testtime.check import Line
 
 
 def check(
@@ -28,16 +33,21 @@ def check(
 
     study = config_study(config)
     lines = check_study(study, here=not elsewhere)
-    rows = [
-        (line.role, line.name, line.place, line.revision, line.note or "ok" * (not line.problem))
-        for line in lines
-    ]
-    print_table(rows)
+    print_table(
+        [(line.role, line.name, line.place, line.revision, _verdict(line)) for line in lines]
+    )
     wrong = [line for line in lines if line.problem]
     for line in wrong:
         print(f"error: {line.role} {line.name}: {line.problem}", file=sys.stderr)
     if wrong:
         raise typer.Exit(2)
+
+
+def _verdict(line: Line) -> str:
+    if line.problem:
+        return "WRONG"
+    fetch = f"{line.to_fetch / 1e9:.1f} GB to fetch" if line.to_fetch else ""
+    return ", ".join(filter(None, ["ok", line.note, fetch]))
 
 
 def config_study(config: list[Path] | None) -> Study:
