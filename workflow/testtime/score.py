@@ -8,6 +8,7 @@ import pandas as pd
 
 from testtime.engines.base import Prm
 from testtime.errors import UserError
+from testtime.partial import Partial
 from testtime.progress import Progress
 from testtime.tables import read_numbered_jsonl, write_jsonl
 from testtime.types import ScoreRequest, StepScores
@@ -17,7 +18,11 @@ CHUNK = 4096
 
 
 def score_pool(
-    prm: Prm, problems: pd.DataFrame, generations: pd.DataFrame, progress: Progress | None = None
+    prm: Prm,
+    problems: pd.DataFrame,
+    generations: pd.DataFrame,
+    progress: Progress | None = None,
+    partial: Partial | None = None,
 ) -> pd.DataFrame:
     """Score every sample of a pool; equal texts are read once.
 
@@ -26,6 +31,7 @@ def score_pool(
         problems: problem_id, problem.
         generations: problem_id, sample, steps (lists of texts, none blank).
         progress: told of finished samples.
+        partial: keeps finished chunks of texts; those that it has are not read again.
 
     Returns:
         In the order of `generations`: problem_id, sample, scores (list, one probability per step)
@@ -48,8 +54,8 @@ def score_pool(
     for request in requests:
         samples_of[request] = samples_of.get(request, 0) + 1
     results: dict[ScoreRequest, StepScores] = {}
-    for chunk in _chunks(samples_of):
-        results |= zip(chunk, _score(prm, chunk), strict=True)
+    for number, chunk in enumerate(_chunks(samples_of)):
+        results |= zip(chunk, _score_chunk(prm, chunk, number, partial), strict=True)
         if progress is not None:
             progress.update(sum(samples_of[request] for request in chunk))
     return pd.DataFrame(
@@ -62,6 +68,18 @@ def score_pool(
             ),
         }
     )
+
+
+def _score_chunk(
+    prm: Prm, chunk: Sequence[ScoreRequest], number: int, partial: Partial | None
+) -> list[StepScores]:
+    unit = f"chunk {number} of {CHUNK} texts"
+    if partial is not None and unit in partial.units:
+        return [StepScores(tuple(scores), tokens) for scores, tokens in partial.units[unit]]
+    results = _score(prm, chunk)
+    if partial is not None:
+        partial.add(unit, [(result.scores, result.tokens) for result in results])
+    return results
 
 
 def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progress) -> None:
