@@ -68,7 +68,7 @@ def resume(
     path = folder / f"{name}.{_digest(params, inputs)}.jsonl"
     for other in folder.glob(f"{name}.*.jsonl"):
         if other != path:
-            other.unlink()
+            other.unlink(missing_ok=True)
     partial = Partial(path)
     if partial.units:
         print(f"{len(partial.units)} units were finished before, in {path}", flush=True)
@@ -76,7 +76,7 @@ def resume(
         yield partial
     finally:
         partial.close()
-    path.unlink()
+    path.unlink(missing_ok=True)  # another attempt may have been as quick
 
 
 def _read(path: Path) -> Iterator[tuple[str, list]]:
