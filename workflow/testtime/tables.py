@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from testtime.errors import UserError
@@ -94,21 +96,31 @@ def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.Dat
     Raises:
         UserError: a file is missing, cut short or corrupt; the message names it.
     """
-    frames = []
-    for path in paths:
-        try:
-            file = pq.ParquetFile(path, page_checksum_verification=True)
-            frames.append(file.read(columns=columns).to_pandas())
-        except FileNotFoundError as error:
-            raise UserError(f"no such file: {path}") from error
-        except PermissionError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(
-                f"{path} is not a whole Parquet file ({error}); delete it and run again, which "
-                "makes it anew"
-            ) from error
+    frames = [_read_table(path, columns).to_pandas() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def read_lengths(path: str | Path, column: str) -> np.ndarray:
+    """The lengths of a column of lists, without its values.
+
+    Raises:
+        UserError: as `read_parquet`.
+    """
+    return pc.list_value_length(_read_table(path, [column])[column]).to_numpy()
+
+
+def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True).read(columns=columns)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except PermissionError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} is not a whole Parquet file ({error}); delete it and run again, which makes "
+            "it anew"
+        ) from error
 
 
 def write_csv(rows: pd.DataFrame, path: str | Path) -> None:

@@ -11,7 +11,13 @@ from testtime.engines import trunk_attention
 from testtime.engines.batch import Batch
 from testtime.engines.devices import is_out_of_memory, pick_device
 from testtime.engines.prefix_kv import PrefixKv
-from testtime.engines.pretrained import check_loaded, loading, source
+from testtime.engines.pretrained import (
+    check_chat,
+    check_context,
+    check_loaded,
+    loading,
+    source,
+)
 from testtime.engines.rows import Job
 from testtime.engines.step_ends import StepEnds, token_texts
 from testtime.errors import UserError
@@ -226,11 +232,8 @@ def _check_fit(what: str, model: PreTrainedModel, tokenizer, context: int) -> No
     if kinds or not model._supports_attention_backend:
         kind = ", ".join(sorted(kinds)) or "attention of its own"
         raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
-    longest = getattr(config, "max_position_embeddings", None)
-    if longest is not None and context > longest:
-        raise UserError(f"{what}: context {context} is more than its {longest} positions")
-    if not getattr(tokenizer, "chat_template", None):
-        raise UserError(f"{what}: its tokenizer has no chat template")
+    check_context(what, config, context)
+    check_chat(what, tokenizer)
 
 
 def _kv_shape(model: PreTrainedModel) -> tuple[int, int, int]:
