@@ -77,12 +77,12 @@ EVERY = [*SAMPLES.values(), *SEARCHES.values(), SCORE]
 
 
 @pytest.mark.parametrize("path", EVERY)
-def test_each_job_is_one_task_with_the_threads_of_the_study(submissions, jobs, path):
+def test_each_job_is_one_task_on_one_node_with_the_threads_of_the_study(submissions, jobs, path):
     line = submissions[work(path)][0]
     assert line["--cpus-per-task"] == str(jobs["threads"])
     assert line.get("--ntasks", "1") == "1"
     assert "--ntasks-per-gpu" not in line
-    assert "--nodes" not in line
+    assert line["--nodes"] == "1"
 
 
 @pytest.mark.parametrize(
