@@ -65,8 +65,9 @@ def disturbed(cluster, root, tmp_path_factory):
     try:
         while run.poll() is None:
             disturb(cluster, result)
-            for path in (folder / "results-smoke").rglob("[!.]*.*"):
-                if path.suffix in DATA and path not in result.first:
+            for path in (folder / "results-smoke").rglob("*.*"):
+                is_final = not any(part.startswith(".") for part in path.parts)
+                if is_final and path.suffix in DATA and path not in result.first:
                     result.first[path] = path.open("rb")
             time.sleep(0.3)
     finally:
