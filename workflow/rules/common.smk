@@ -14,7 +14,8 @@ from testtime.config import validate
 from testtime.environment import export_package
 from testtime.errors import UserError
 from testtime.lock import hold
-from testtime.search.methods import METHODS
+from testtime.study import Study
+from testtime.work import ram_gb, training
 
 export_package()
 
@@ -25,6 +26,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+STUDY = Study(config, CATALOG)
 RESULTS = config["results"]
 
 # Raise a stage's number when its output changes meaning; edits of code alone rerun no heavy job.

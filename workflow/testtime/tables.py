@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from testtime.errors import UserError
@@ -50,15 +52,26 @@ def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.Dat
     Raises:
         UserError: a file is missing or not a whole Parquet file; the message names it.
     """
-    frames = []
-    for path in paths:
-        try:
-            frames.append(pq.ParquetFile(path).read(columns=columns).to_pandas())
-        except FileNotFoundError as error:
-            raise UserError(f"no such file: {path}") from error
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{path} is not a whole Parquet file ({error}); delete it") from error
+    frames = [_read_table(path, columns).to_pandas() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def read_lengths(path: str | Path, column: str) -> np.ndarray:
+    """The lengths of a column of lists, without its values.
+
+    Raises:
+        UserError: as `read_parquet`.
+    """
+    return pc.list_value_length(_read_table(path, [column])[column]).to_numpy()
+
+
+def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
+    try:
+        return pq.ParquetFile(path).read(columns=columns)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path} is not a whole Parquet file ({error}); delete it") from error
 
 
 def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
