@@ -146,6 +146,13 @@ def get_tables():
     return [f"{RESULTS}/tables/{name}" for name in names] + [f"{RESULTS}/lookup.json"]
 
 
+def get_notebooks():
+    """What the notebooks end with; comparing with the paper takes CoT."""
+    names = ["one_problem", "compute_optimal"]
+    names += ["published"] if "cot" in config["methods"] else []
+    return [f"{RESULTS}/notebooks/{name}.csv" for name in names]
+
+
 def get_probed(wildcards):
     """The first samples of the pool, with what each PRM thinks of them."""
     cell = (wildcards.dataset, wildcards.policy)
