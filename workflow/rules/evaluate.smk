@@ -13,7 +13,7 @@ rule evaluate_policy:
     conda:
         "../../envs/analysis.yaml"
     params:
-        budgets=config["budgets"],
+        budgets=lambda wildcards: config["budgets"] | {"pool": get_pool_budgets(wildcards.policy)},
         methods=config["methods"],
         scorings=config["scorings"],
         votes=config["votes"],

@@ -19,15 +19,20 @@ def job_shards(seconds, dataset):
     return plan.shard_names(n_problems(dataset), seconds, 3600 * config["jobs"]["hours"])
 
 
-def get_pool_blocks():
-    return plan.blocks(config["budgets"]["pool"])
+def get_pool_budgets(policy):
+    held_out = config["difficulty"]["samples"]
+    return plan.pool_budgets(CATALOG.policy(policy), config["budgets"]["pool"], held_out)
 
 
-def get_all_blocks():
+def get_pool_blocks(policy):
+    return plan.blocks(get_pool_budgets(policy))
+
+
+def get_all_blocks(policy):
     """Pool, greedy CoT and held-out samples: what is drawn of a policy."""
     cot = [plan.COT] if "cot" in config["methods"] else []
     held_out = [plan.DIFFICULTY] if config["difficulty"]["samples"] else []
-    return [*cot, *get_pool_blocks(), *held_out]
+    return [*cot, *get_pool_blocks(policy), *held_out]
 
 
 def get_tree_methods():
@@ -42,6 +47,21 @@ def get_imported():
     """A pattern of the policies whose samples come from files; matches nothing where none do."""
     names = [re.escape(policy) for policy in config["policies"] if is_imported(policy)]
     return "|".join(names) or "(?!)"
+
+
+def get_imported_prms():
+    """A pattern of the PRMs whose scores come from files; matches nothing where none do."""
+    names = [re.escape(prm) for prm in config["prms"] if CATALOG.prm(prm).in_samples]
+    return "|".join(names) or "(?!)"
+
+
+def get_import_settings():
+    """Which samples of a file are the pool, which are held out, and whether all problems are used."""
+    return {
+        "pool": lambda wildcards: get_pool_budgets(wildcards.policy)[-1],
+        "held_out": config["difficulty"]["samples"],
+        "part": config["problems"]["limit"] is not None,
+    }
 
 
 def get_block_samples(block):
@@ -110,7 +130,9 @@ def get_searches(dataset, policy):
 def get_samples(wildcards):
     """Every text of a policy that has an answer in it."""
     return {
-        "generations": get_generations(wildcards.dataset, wildcards.policy, get_all_blocks()),
+        "generations": get_generations(
+            wildcards.dataset, wildcards.policy, get_all_blocks(wildcards.policy)
+        ),
         "searches": get_searches(wildcards.dataset, wildcards.policy),
     }
 
@@ -118,9 +140,10 @@ def get_samples(wildcards):
 def get_evaluated(wildcards):
     cell = (wildcards.dataset, wildcards.policy)
     cot = [plan.COT] if "cot" in config["methods"] else []
+    blocks = get_pool_blocks(wildcards.policy)
     return {
-        "generations": get_generations(*cell, cot + get_pool_blocks()),
-        "scores": get_scores(*cell, config["prms"], get_pool_blocks()) if has_scores() else [],
+        "generations": get_generations(*cell, cot + blocks),
+        "scores": get_scores(*cell, config["prms"], blocks) if has_scores() else [],
         "searches": get_searches(*cell),
     }
 
@@ -131,14 +154,20 @@ def get_first_scores(dataset, policy, blocks):
 
 def get_first_block(get):
     """The files of the pool's first block, for what a few samples per problem tell."""
-    first = get_pool_blocks()[:1]
-    return [path for cell in get_cells() for path in get(*cell, first)]
+    return [
+        path
+        for dataset, policy in get_cells()
+        for path in get(dataset, policy, get_pool_blocks(policy)[:1])
+    ]
 
 
 def get_tables():
     """The tables that a study ends with."""
     names = ["outcomes.parquet", "accuracy.csv", "pass_at_k.csv", "compute_optimal.csv"]
     names += ["choices.csv", "binnings.csv", "transfer.csv", "calibration.csv", "voting.csv"]
+    names += ["by_cost.csv"]
+    if any(CATALOG.dataset(dataset).convention != "exact" for dataset in config["datasets"]):
+        names += ["grade_disagreements.csv"]
     if "cot" in config["methods"]:
         names += ["frontier.csv", "overtaking.csv", "flops.csv", "gains.csv"]
     if has_scores():
@@ -156,7 +185,7 @@ def get_notebooks():
 def get_probed(wildcards):
     """The first samples of the pool, with what each PRM thinks of them."""
     cell = (wildcards.dataset, wildcards.policy)
-    block = get_pool_blocks()[:1]
+    block = get_pool_blocks(wildcards.policy)[:1]
     return {
         "generations": get_generations(*cell, block),
         "scores": get_scores(*cell, config["prms"], block) if has_scores() else [],
