@@ -119,3 +119,10 @@ def get_tables():
     if STUDY.has_scores() or STUDY.tree_methods():
         names += ["unscored.csv"]
     return [f"{RESULTS}/tables/{name}" for name in names] + [f"{RESULTS}/lookup.json"]
+
+
+def get_notebooks():
+    """What the notebooks end with; comparing with the paper takes CoT."""
+    names = ["one_problem", "compute_optimal"]
+    names += ["published"] if "cot" in config["methods"] else []
+    return [f"{RESULTS}/notebooks/{name}.csv" for name in names]
