@@ -59,3 +59,8 @@ def package(*modules):
 def script_file(name):
     """A rule's script as an input, for rules that follow their code."""
     return f"{workflow.basedir}/workflow/scripts/{name}.py"
+
+
+def notebook_file(name):
+    """A rule's notebook as an input, for rules that follow their code."""
+    return f"{workflow.basedir}/notebooks/{name}.ipynb"

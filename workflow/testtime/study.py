@@ -25,15 +25,21 @@ class Study:
         size = self.catalog.dataset(dataset).size
         return min(size, self.config["problems"]["limit"] or size)
 
-    def pool_blocks(self) -> list[str]:
-        """Blocks of the nested pool."""
-        return plan.blocks(self.config["budgets"]["pool"])
+    def pool_budgets(self, policy: str) -> list[int]:
+        """The pool's budgets; a policy whose samples come from a short file lacks the largest."""
+        held_out = self.config["difficulty"]["samples"]
+        budgets = self.config["budgets"]["pool"]
+        return plan.pool_budgets(self.catalog.policy(policy), budgets, held_out)
 
-    def all_blocks(self) -> list[str]:
+    def pool_blocks(self, policy: str) -> list[str]:
+        """Blocks of the nested pool."""
+        return plan.blocks(self.pool_budgets(policy))
+
+    def all_blocks(self, policy: str) -> list[str]:
         """Greedy CoT, pool and held-out samples: what is drawn of a policy."""
         cot = [plan.COT] if "cot" in self.config["methods"] else []
         held_out = [plan.DIFFICULTY] if self.config["difficulty"]["samples"] else []
-        return [*cot, *self.pool_blocks(), *held_out]
+        return [*cot, *self.pool_blocks(policy), *held_out]
 
     def block_samples(self, block: str) -> int:
         """How many samples per problem a block holds."""
@@ -59,6 +65,10 @@ class Study:
     def has_scores(self) -> bool:
         """Whether PRMs score the pool."""
         return "best_of_n" in self.config["methods"] and bool(self.config["prms"])
+
+    def scoring_prms(self) -> list[str]:
+        """PRMs that an engine runs; the scores of others stand in files."""
+        return [prm for prm in self.config["prms"] if not self.catalog.prm(prm).in_samples]
 
     def has_quality(self) -> bool:
         """Whether PRMs can be measured: there are scores, and a dataset with labelled steps."""
@@ -119,12 +129,12 @@ class Study:
     def model_jobs(self, dataset: str, policy: str) -> Iterator[tuple[str, Work]]:
         """The jobs of a cell that run a model, as (stage, what it does)."""
         own = not self.is_imported(policy)
-        for block in self.all_blocks():
-            scored = self.has_scores() and block in self.pool_blocks()
+        for block in self.all_blocks(policy):
+            scored = self.has_scores() and block in self.pool_blocks(policy)
             for shard in self.generation_shards(dataset, policy, block):
                 if own:
                     yield "generate", self.generation(dataset, policy, block, shard)
-                for prm in self.config["prms"] if scored else []:
+                for prm in self.scoring_prms() if scored else []:
                     yield "score", self.scores(dataset, policy, prm, block, shard)
         for cell in self.searches(dataset, policy):
             for shard in self.search_shards(*cell):
@@ -142,7 +152,7 @@ class Study:
 
     def texts(self, dataset: str, policy: str) -> int:
         """Solutions of a policy that are graded, at most."""
-        drawn = self.n_problems(dataset) * sum(map(self.block_samples, self.all_blocks()))
+        drawn = self.n_problems(dataset) * sum(map(self.block_samples, self.all_blocks(policy)))
         return drawn + sum(self.search(*cell).paths for cell in self.searches(dataset, policy))
 
     def grading(self, dataset: str, policy: str) -> Work:
