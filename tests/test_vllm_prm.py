@@ -6,7 +6,6 @@ import prm_references
 import pytest
 import tiny_prms
 from testtime.engines.transformers_prm import TransformersPrm
-from testtime.errors import UserError
 from testtime.microcosm.world import generate_problems, solution
 from testtime.types import ScoreRequest
 from vllm_engines import prm, shipped_prm
@@ -125,14 +124,19 @@ def test_equal_texts_are_read_once_and_nothing_new_is_nothing_read(whole, name):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_text_may_be_as_long_as_the_context_and_not_longer(tiny, format):
-    requests = [ScoreRequest("What is 2 + 2?", ("so it is 4",) * n) for n in (20, 21)]
-    reader = prm(tiny[format], "transformers", format=format, context=CONTEXT).reader
-    context = len(reader.encode(requests[0].problem, requests[0].steps).token_ids)
-    model = prm(tiny[format], format=format, context=context, dtype="float32")
-    assert len(model.score(requests[:1])[0].scores) == 20
-    with pytest.raises(UserError, match=f"'What is 2 \\+ 2\\?'.*at most {context} can be read"):
-        model.score(requests[1:])
+def test_steps_that_end_within_the_context_are_scored_and_no_others(tiny, format):
+    problem, steps = tiny_prms.TEXTS[4]
+    expected = prm_references.reference_scores(format, tiny[format], problem, steps)
+    request = ScoreRequest(problem, tuple(steps))
+    ends = prm(tiny[format], "transformers", format=format, context=CONTEXT).reader.encode(
+        problem, steps
+    )
+    model = prm(tiny[format], format=format, context=ends.positions[4] + 1, dtype="float32")
+    scored = model.score([request])[0]
+    assert scored.scores == pytest.approx(expected[:5], abs=1e-3)
+    assert scored.tokens == ends.positions[4] + 1
+    none_fits = ScoreRequest("x" * CONTEXT, ("y",))
+    assert [(s.scores, s.tokens) for s in model.score([none_fits])] == [((), 0)]
 
 
 def test_a_value_head_runs_on_transformers(tiny):

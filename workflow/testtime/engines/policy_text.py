@@ -11,8 +11,6 @@ from testtime.errors import UserError
 from testtime.prompts import PROMPTS, messages
 from testtime.types import Request
 
-DTYPES = ("float32", "bfloat16", "float16", "auto")
-
 
 class PolicyText:
     """A policy's tokenizer with the prompt and the separator that its catalog entry names.
@@ -82,39 +80,16 @@ class PolicyText:
         return StepEnds(token_texts(self.tokenizer, self._vocabulary), self._separator)
 
 
-def check_options(what: str, *, dtype: str, prompt: str, separator: str) -> None:
-    """Refuse what no engine can do, before anything is loaded.
+def check_options(what: str, *, prompt: str, separator: str) -> None:
+    """Refuse a way of asking that there is not, before anything is loaded.
 
     Raises:
         UserError: names the option, its value and what is allowed.
     """
-    if dtype not in DTYPES:
-        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
     if prompt not in PROMPTS:
         raise UserError(f"{what}: prompt {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
     if not separator:
         raise UserError(f"{what}: separator is empty; give the text that ends a step")
-
-
-def check_tokenizer_and_context(
-    what: str, tokenizer: PreTrainedTokenizerBase, config, context: int
-) -> None:
-    """Refuse a policy that cannot be asked, or that cannot read the whole context.
-
-    Args:
-        what: the model, for the message.
-        tokenizer: the policy's.
-        config: of its text model.
-        context: most tokens of a prompt and its completion.
-
-    Raises:
-        UserError: names what is missing, or both lengths.
-    """
-    longest = getattr(config, "max_position_embeddings", None)
-    if longest is not None and context > longest:
-        raise UserError(f"{what}: context {context} is more than its {longest} positions")
-    if not tokenizer.chat_template:
-        raise UserError(f"{what}: its tokenizer has no chat template")
 
 
 def stop_ids(*told) -> set[int]:

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 
 from transformers import AutoConfig, GenerationConfig
 
-from testtime.engines.policy_text import (
-    PolicyText,
-    check_options,
-    check_tokenizer_and_context,
-    stop_ids,
+from testtime.engines.policy_text import PolicyText, check_options, stop_ids
+from testtime.engines.pretrained import (
+    check_chat,
+    check_context,
+    check_dtype,
+    load_tokenizer,
+    loading,
+    source,
 )
-from testtime.engines.pretrained import load_tokenizer, loading, source
 from testtime.engines.vllm_runtime import Drawn, Runtime, start
 from testtime.seeds import derive
 from testtime.types import Continuation, Finish, Request
@@ -173,12 +175,14 @@ def load_policy(
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
     what = f"policy {model}"
-    check_options(what, dtype=dtype, prompt=prompt, separator=separator)
+    check_dtype(what, dtype)
+    check_options(what, prompt=prompt, separator=separator)
     where = source(model, revision)
     with loading(what):
         config = AutoConfig.from_pretrained(**where).get_text_config()
         tokenizer = load_tokenizer(where)
-    check_tokenizer_and_context(what, tokenizer, config, context)
+    check_context(what, config, context)
+    check_chat(what, tokenizer)
     runtime = start(
         what,
         where,

@@ -7,12 +7,17 @@ from transformers import AutoConfig
 
 from testtime import prms
 from testtime.engines import transformers_prm
-from testtime.engines.policy_text import DTYPES
-from testtime.engines.pretrained import load_tokenizer, loading, source
+from testtime.engines.pretrained import (
+    check_context,
+    check_dtype,
+    load_tokenizer,
+    loading,
+    source,
+)
+from testtime.engines.prm_requests import Pair, report, to_read
 from testtime.engines.transformers_prm import TransformersPrm
 from testtime.engines.vllm_runtime import Runtime, start
-from testtime.errors import UserError
-from testtime.prms.base import Encoded, Reader
+from testtime.prms.base import Reader
 from testtime.types import ScoreRequest, StepScores
 
 
@@ -29,51 +34,41 @@ class VllmPrm:
         model reads a path's new steps only, as long as the earlier ones are among vLLM's cached
         blocks; what it would read with none of them dropped is counted, so that counts do not
         depend on what else runs. Pooling cannot use such blocks: a two-class model reads every
-        text whole, and its tokens are counted so.
+        text whole, and its tokens are counted so. Steps that end beyond the PRM's context are not
+        read and get no score.
 
         Raises:
-            UserError: a step is blank, or a text is longer than the PRM can read.
+            UserError: a step is blank.
         """
-        unique = [r for r in dict.fromkeys(requests) if r.known < len(r.steps)]
-        texts = self.reader.read([(request.problem, request.steps) for request in unique])
-        for request, text in zip(unique, texts, strict=True):
-            prms.check_length(text, request.problem, self.context, self.name)
+        pairs = to_read(self.reader, requests, self.context)
         read = self._by_next_token if self.reader.classes else self._by_tag
-        results = {request: StepScores((), 0) for request in requests}
-        if unique:
-            results |= zip(unique, read(unique, texts), strict=True)
-        return [transformers_prm._told(results, request) for request in requests]
+        return report(requests, pairs, read(pairs) if pairs else [])
 
     def forget(self) -> None:
         """Drop the keys and values that were kept."""
         self.runtime.forget()
 
-    def _by_next_token(
-        self, requests: Sequence[ScoreRequest], texts: Sequence[Encoded]
-    ) -> list[StepScores]:
+    def _by_next_token(self, pairs: Sequence[Pair]) -> list[StepScores]:
         """Probability of "right" against "wrong" behind each new step."""
-        wanted = [text.positions[r.known :] for r, text in zip(requests, texts, strict=True)]
         prefixes = [
             text.token_ids[: position + 1]
-            for text, positions in zip(texts, wanted, strict=True)
-            for position in positions
+            for request, text in pairs
+            for position in text.positions[request.known :]
         ]
         found = iter(self.runtime.next_token_logprobs(prefixes, self.reader.classes))
         scored = []
-        for request, text, positions in zip(requests, texts, wanted, strict=True):
-            scores = tuple(_against(*next(found)) for _ in positions)
+        for request, text in pairs:
+            scores = tuple(_against(*next(found)) for _ in text.positions[request.known :])
             begin = text.positions[request.known - 1] + 1 if request.known else 0
             scored.append(StepScores(scores, len(text.token_ids) - begin))
         return scored
 
-    def _by_tag(
-        self, requests: Sequence[ScoreRequest], texts: Sequence[Encoded]
-    ) -> list[StepScores]:
+    def _by_tag(self, pairs: Sequence[Pair]) -> list[StepScores]:
         """Probability of the second class at each new step's tag."""
-        found = self.runtime.tag_probabilities([text.token_ids for text in texts])
+        found = self.runtime.tag_probabilities([text.token_ids for _, text in pairs])
         return [
             StepScores(tuple(scores[request.known :]), len(text.token_ids))
-            for request, text, scores in zip(requests, texts, found, strict=True)
+            for (request, text), scores in zip(pairs, found, strict=True)
         ]
 
 
@@ -96,7 +91,7 @@ def load_prm(
         format: name of the format in `testtime.prms`; may be None for a local folder whose
             architecture says it.
         revision: commit or tag on the hub.
-        context: most tokens of one input; longer ones are refused.
+        context: most tokens of one input; steps that end beyond it get no score.
         dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
         gpus: GPUs of its tensor-parallel group; 0 for the CPU, None for what vLLM is built for.
         memory_gb: for weights and cache, see `vllm_runtime.start`.
@@ -112,15 +107,12 @@ def load_prm(
     options = {"context": context, "dtype": dtype, "gpus": gpus, "threads": threads}
     if spec.readout == "value":
         return transformers_prm.load_prm(model, format=format, revision=revision, **options)
-    if dtype not in DTYPES:
-        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
+    check_dtype(what, dtype)
     where = source(model, revision)
     with loading(what):
-        config = AutoConfig.from_pretrained(**where).get_text_config()
+        config = AutoConfig.from_pretrained(**where)
         tokenizer = load_tokenizer(where)
-    longest = getattr(config, "max_position_embeddings", math.inf)
-    if context > longest:
-        raise UserError(f"{what}: context {context} is more than its {longest} positions")
+    check_context(what, config, context)
     reader = spec.reader(tokenizer)
     overrides = {}
     if spec.readout == "two-class":
@@ -128,7 +120,7 @@ def load_prm(
     else:
         # The token drawn behind a text is never read, but vLLM wants a position for it.
         options["context"] = context + 1
-        if context == longest:
+        if context == getattr(config.get_text_config(), "max_position_embeddings", None):
             overrides["max_position_embeddings"] = context + 1
     runtime = start(
         what,
