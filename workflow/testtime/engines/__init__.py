@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testtime.catalog import PolicySpec, PrmSpec
+from testtime.catalog import ModelSpec, PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 
@@ -14,8 +14,8 @@ ENGINES = ("transformers", "vllm")
 
 def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
     """Load a policy into the engine that its entry names, else into `engine`."""
-    module = _module(spec.engine or engine, "policy")
-    return module.load_policy(
+    engine = spec.engine or engine
+    return _module(engine, "policy").load_policy(
         spec.location,
         revision=spec.revision,
         prompt=spec.prompt,
@@ -24,13 +24,14 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
+        **_memory(engine, spec),
     )
 
 
 def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`."""
-    module = _module(spec.engine or engine, "prm")
-    return module.load_prm(
+    engine = spec.engine or engine
+    return _module(engine, "prm").load_prm(
         spec.location,
         format=spec.format,
         revision=spec.revision,
@@ -38,7 +39,13 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
+        **_memory(engine, spec),
     )
+
+
+def _memory(engine: str, spec: ModelSpec) -> dict:
+    """What vllm, which takes its memory beforehand, is told of an entry beyond the common part."""
+    return {"memory_gb": spec.memory_gb} if engine == "vllm" else {}
 
 
 def _module(engine: str, kind: str):
