@@ -109,6 +109,13 @@ def compute_optimal(gain: float = 0.0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_cost() -> pd.DataFrame:
+    """The compute-optimal rows with the budget in tokens and in FLOPs."""
+    rows = compute_optimal().query("prm == 'any'")
+    tables = [rows.assign(axis=axis, budget=rows[axis]) for axis in ("policy_tokens", "flops")]
+    return pd.concat(tables, ignore_index=True)
+
+
 def frontier() -> pd.DataFrame:
     """CoT and the compute-optimal choice of every policy, as `frontier.csv` has them."""
     cot = accuracy().query("method == 'cot' and difficulty == 'all'").assign(setting="CoT")
@@ -231,6 +238,7 @@ TABLES = {
     "accuracy": accuracy,
     "pass_at_k": pass_at_k,
     "compute_optimal": compute_optimal,
+    "by_cost": by_cost,
     "frontier": frontier,
     "overtaking": overtaking,
     "voting": voting,

@@ -8,6 +8,7 @@ from testtime import figures
 from testtime.errors import UserError
 from testtime.figures.accuracy_by_budget import accuracy_by_budget_data
 from testtime.figures.accuracy_by_difficulty import accuracy_by_difficulty_data
+from testtime.figures.accuracy_by_flops import accuracy_by_flops_data
 from testtime.figures.compute_optimal_curve import compute_optimal_curve_data
 from testtime.figures.data import best_prm, by_size, in_order, one_line_per_method, read_csv
 from testtime.figures.looks import LOOKS, count, look
@@ -119,6 +120,22 @@ def test_in_sample_accuracy_is_the_cross_fitted_one_plus_its_optimism():
     )
     np.testing.assert_allclose(judged - fitted, 0.015)
     assert set(data.loc[data["method"] == "best_of_n", "prm"]) == {"good-prm"}
+
+
+def test_by_flops_every_policy_has_its_cot_and_what_was_spent_on_tts():
+    data = accuracy_by_flops_data(
+        synthetic.by_cost(), synthetic.accuracy(), policies=synthetic.POLICIES
+    )
+    tiny = data[data["policy"] == "tiny"].set_index("setting")["flops"]
+    size = synthetic.POLICIES["tiny"]
+    assert tiny["CoT"] == 2 * size * 40
+    assert list(tiny["compute-optimal TTS"]) == [2 * size * 40 * n for n in synthetic.POOL]
+
+
+def test_samples_of_unknown_length_are_not_drawn_by_flops():
+    accuracy = synthetic.accuracy().assign(flops=np.nan)
+    none = synthetic.by_cost().iloc[:0]
+    assert accuracy_by_flops_data(none, accuracy, policies=synthetic.POLICIES).empty
 
 
 def test_pass_at_1_bins_count_every_problem_once():

@@ -10,6 +10,7 @@ from testtime.figures.accuracy_by_difficulty import (
     accuracy_by_difficulty_data,
     draw_accuracy_by_difficulty,
 )
+from testtime.figures.accuracy_by_flops import accuracy_by_flops_data, draw_accuracy_by_flops
 from testtime.figures.accuracy_by_policy_size import (
     accuracy_by_policy_size_data,
     draw_accuracy_by_policy_size,
@@ -90,6 +91,10 @@ FIGURES = {
         ),
         draw_compute_optimal_curve,
     ),
+    "accuracy_by_flops": (
+        lambda: accuracy_by_flops_data(synthetic.by_cost(), synthetic.accuracy(), **SIZES),
+        draw_accuracy_by_flops,
+    ),
     "lookup_heatmap": (
         lambda: lookup_heatmap_data(synthetic.lookup(), **SIZES),
         draw_lookup_heatmap,
@@ -147,6 +152,7 @@ def test_two_datasets_have_panels_of_their_own(name):
         "accuracy_by_difficulty",
         "voting_ablation",
         "compute_optimal_curve",
+        "accuracy_by_flops",
         "prm_quality",
     ],
 )

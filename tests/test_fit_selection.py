@@ -4,7 +4,7 @@ import pytest
 import worlds
 from testtime.errors import UserError
 from testtime.fit.cells import candidates, contexts, read_cells
-from testtime.fit.cost_axis import fit_by_cost
+from testtime.fit.cost_axis import cost_table, fit_by_cost
 from testtime.fit.selection import Settings, fit_study
 from testtime.fit.tables import binning_table, choice_table, compute_optimal_table
 
@@ -188,5 +188,32 @@ def test_the_least_budget_in_tokens_buys_cot_and_the_largest_everything():
 
 
 def test_an_unknown_cost_is_refused():
-    with pytest.raises(UserError, match="axis 'seconds' is not known; allowed: policy_tokens"):
-        fit_by_cost(worlds.study(), worlds.study_difficulty(), SETTINGS, axis="seconds")
+    with pytest.raises(UserError, match="axis 'joules' is not known; allowed: policy_tokens"):
+        fit_by_cost(worlds.study(), worlds.study_difficulty(), SETTINGS, axis="joules")
+
+
+RATES = {"small": 100.0, "good": 200.0, "weak": 50.0}
+
+
+def test_seconds_are_those_of_the_policy_and_of_the_prm_that_the_strategy_uses():
+    fits = fit_by_cost(
+        worlds.study(), worlds.study_difficulty(), SETTINGS, axis="seconds", rates=RATES
+    )
+    ends = {prm: [fit.budget for fit in fits if fit.prm == prm] for prm in ("none", "good", "weak")}
+    # 50 tokens of CoT; 16 samples of 50 tokens, and as many read by the PRM.
+    assert [ends[prm][0] for prm in ends] == [0.5, 0.5, 0.5]
+    assert [ends[prm][-1] for prm in ends] == [8, 8 + 4, 8 + 16]
+
+
+def test_what_each_amount_buys_is_tabulated_with_any_prm():
+    table = cost_table(worlds.study(), worlds.study_difficulty(), SETTINGS, RATES)
+    assert set(table["axis"]) == {"policy_tokens", "flops", "seconds"}
+    assert set(table["prm"]) == {"any"}
+    tokens = table[table["axis"] == "policy_tokens"]
+    assert (tokens["policy_tokens"] <= tokens["budget"]).all()
+
+
+def test_a_model_without_a_rate_has_no_seconds():
+    rates = RATES | {"good": None}
+    table = cost_table(worlds.study(), worlds.study_difficulty(), SETTINGS, rates)
+    assert set(table["axis"]) == {"policy_tokens", "flops"}

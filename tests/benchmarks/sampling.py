@@ -1,23 +1,33 @@
 """Useful tokens per second of the transformers policy engine against `model.generate`.
 
-Same models, prompts, lengths, rows and threads, one after the other in one run:
+    python tests/benchmarks/sampling.py [--policies random-64 micro-m ...] [--rows 512]
 
-    python tests/benchmarks/sampling.py [--sizes 32 64 128] [--rows 512] [--problems 48]
+Same model, prompts, rows and threads, in turn in one run. "random-D" are random models of hidden
+size D, whose samples end at a length that is set for each problem, 15 to 80 tokens; the shipped
+policies end their samples themselves. A token is useful up to the end of its text. Seconds are CPU
+seconds of one thread, because other processes on the machine disturb them less than wall time.
 
-Random models of the microcosm's sizes; each problem's samples have a length of their own, 15 to 80
-tokens. Seconds are CPU seconds of one thread, so other work on the machine counts little.
+"search" is a tree search in outline, four beams a problem, each of which goes on from one of four
+children; "kept" is how much faster keeping the prefixes of paths makes it.
 """
 
 import argparse
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from testtime import catalog
 from testtime.engines.base import sample
-from testtime.engines.transformers_policy import load_policy
+from testtime.engines.transformers_policy import TransformersPolicy, load_policy
 from testtime.microcosm.tokenizer import policy_tokenizer
+from testtime.microcosm.world import generate_problems
 from testtime.types import Request, Sampling
 from transformers import (
     AutoModelForCausalLM,
@@ -27,33 +37,29 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-LENGTHS = (15, 81)
-PROMPT_LENGTHS = (38, 54)
-CHILDREN, STEP_TOKENS, DEPTH = 4, (5, 11), 6
+POLICIES = ["random-32", "random-64", "random-128", "micro-xs", "micro-s", "micro-m", "micro-l"]
+RANDOM_LENGTHS, LONGEST = (15, 81), 160
+BEAMS, CHILDREN, DEPTH, STEP_TOKENS = 4, 4, 6, 8
 
 
 def main() -> None:
-    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--policies", nargs="+", default=POLICIES)
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--problems", type=int, default=48)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print("| hidden size | generate, tok/s | engine, tok/s | ratio | tree search, tok/s | cached |")
-    print("|---|---|---|---|---|---|")
-    for hidden in args.sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            save_model(folder, hidden)
-            print(compare(folder, hidden, args), flush=True)
+    print("| policy | generate, tokens/s | engine, tokens/s | ratio | search, tokens/s | kept |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for name in args.policies:
+        with model_folder(name) as folder:
+            print(compare(name, folder, args), flush=True)
 
 
-def compare(folder: str, hidden: int, args: argparse.Namespace) -> str:
+def compare(name: str, folder: str, args: argparse.Namespace) -> str:
     """One line of the table."""
-    requests = pool_requests(args.problems, args.samples)
-    plain = AutoModelForCausalLM.from_pretrained(folder).eval()
     policy = load_policy(
         folder,
         prompt="plain",
@@ -63,39 +69,36 @@ def compare(folder: str, hidden: int, args: argparse.Namespace) -> str:
         threads=1,
         max_rows=args.rows,
     )
+    plain = AutoModelForCausalLM.from_pretrained(folder).eval()
+    requests = pool(policy, args, lengths=RANDOM_LENGTHS if name.startswith("random") else None)
     run_engine(policy, requests[:2])
     run_generate(plain, requests[:1], args.rows)
-    seconds = {"generate": 0.0, "engine": 0.0}
-    tokens = {"generate": 0, "engine": 0}
+    engine, generate = [], []
     for _ in range(args.rounds):
-        for name, work in (
-            ("engine", lambda: run_engine(policy, requests)),
-            ("generate", lambda: run_generate(plain, requests, args.rows)),
-        ):
-            spent, done = timed(work)
-            seconds[name] += spent
-            tokens[name] += done
-    rates = {name: tokens[name] / seconds[name] for name in seconds}
-    kept = timed(lambda: run_tree(policy, args.problems))
-    forgetful = timed(lambda: run_tree(policy, args.problems, forget=True))
-    trees = [done / spent for spent, done in (kept, forgetful)]
+        engine.append(timed(lambda: run_engine(policy, requests)))
+        generate.append(timed(lambda: run_generate(plain, requests, args.rows)))
+    rates = [sum(t for t, _ in runs) / sum(s for _, s in runs) for runs in (generate, engine)]
+    searches = [timed(lambda f=f: run_search(policy, requests, forget=f)) for f in (False, True)]
+    kept, forgotten = (tokens / seconds for tokens, seconds in searches)
     return (
-        f"| {hidden} | {rates['generate']:,.0f} | {rates['engine']:,.0f} | "
-        f"{rates['engine'] / rates['generate']:.1f} | {trees[0]:,.0f} | "
-        f"x{trees[0] / trees[1]:.1f} |"
+        f"| {name} | {rates[0]:,.0f} | {rates[1]:,.0f} | {rates[1] / rates[0]:.1f} "
+        f"| {kept:,.0f} | {kept / forgotten:.1f} |"
     )
 
 
-def timed(work: Callable[[], int]) -> tuple[float, int]:
-    """CPU seconds and useful tokens."""
+def timed(work: Callable[[], int]) -> tuple[int, float]:
+    """Useful tokens and CPU seconds."""
     start = time.process_time()
-    tokens = work()
-    return time.process_time() - start, tokens
+    return work(), time.process_time() - start
 
 
-def save_model(folder: str, hidden: int) -> None:
-    """A random model whose end of text is hardly ever drawn: lengths are set by the requests."""
-    tokenizer = policy_tokenizer()
+@contextmanager
+def model_folder(name: str) -> Iterator[str]:
+    """The folder of a shipped policy, or of a random one that hardly ever ends a text."""
+    if not name.startswith("random-"):
+        yield catalog.load().policy(name).location
+        return
+    tokenizer, hidden = policy_tokenizer(), int(name.removeprefix("random-"))
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -112,31 +115,30 @@ def save_model(folder: str, hidden: int) -> None:
         pad_token_id=tokenizer.pad_token_id,
     )
     tokenizer.eos_token = None
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        AutoModelForCausalLM.from_config(config).save_pretrained(Path(folder))
+        tokenizer.save_pretrained(folder)
+        yield folder
 
 
-def pool_requests(problems: int, samples: int) -> list[Request]:
-    """A pool of samples: one request per problem."""
-    random = np.random.default_rng(0)
+def pool(
+    policy: TransformersPolicy, args: argparse.Namespace, lengths: tuple[int, int] | None
+) -> list[Request]:
+    """A pool of samples, one request per problem."""
+    generator = np.random.default_rng(0)
     return [
         Request(
-            token_ids=random_prompt(random),
-            seeds=tuple(range(problem * samples, (problem + 1) * samples)),
-            sampling=Sampling(1.0),
+            token_ids=policy.encode(row["problem"]),
+            seeds=tuple(range(number * args.samples, (number + 1) * args.samples)),
+            sampling=Sampling(),
             stop="end",
-            max_tokens=int(random.integers(*LENGTHS)),
+            max_tokens=int(generator.integers(*lengths)) if lengths else LONGEST,
         )
-        for problem in range(problems)
+        for number, row in enumerate(generate_problems("fresh", args.problems, 0))
     ]
 
 
-def random_prompt(random: np.random.Generator) -> tuple[int, ...]:
-    """Ids of ordinary tokens."""
-    return tuple(random.integers(3, 40, random.integers(*PROMPT_LENGTHS)).tolist())
-
-
-def run_engine(policy, requests: list[Request]) -> int:
+def run_engine(policy: TransformersPolicy, requests: list[Request]) -> int:
     """Tokens of all children."""
     return sum(len(c.token_ids) for _, children in sample(policy, requests) for c in children)
 
@@ -148,7 +150,6 @@ class OwnLengths(StoppingCriteria):
         self.lengths = lengths
 
     def __call__(self, input_ids, scores, **kwargs):
-        """Which rows are done."""
         return input_ids.shape[1] >= self.lengths
 
 
@@ -156,46 +157,52 @@ class OwnLengths(StoppingCriteria):
 def run_generate(model, requests: list[Request], rows: int) -> int:
     """The same samples by `model.generate`, in batches of so many rows, padded on the left."""
     wanted = [(q.token_ids, q.max_tokens) for q in requests for _ in q.seeds]
+    tokens, end = 0, model.config.eos_token_id
     for start in range(0, len(wanted), rows):
         prompts, lengths = zip(*wanted[start : start + rows], strict=True)
-        width = max(map(len, prompts))
+        width, lengths = max(map(len, prompts)), torch.tensor(lengths)
         ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-        model.generate(
-            ids,
-            attention_mask=mask,
-            generation_config=GenerationConfig(
-                do_sample=True, top_k=0, max_new_tokens=max(lengths), pad_token_id=0
-            ),
-            stopping_criteria=StoppingCriteriaList([OwnLengths(width + torch.tensor(lengths))]),
+        config = GenerationConfig(
+            do_sample=True,
+            top_k=0,
+            max_new_tokens=int(lengths.max()),
+            eos_token_id=end,
+            pad_token_id=0,
         )
-    return sum(length for _, length in wanted)
+        criteria = StoppingCriteriaList([OwnLengths(width + lengths)])
+        out = model.generate(
+            ids, attention_mask=mask, generation_config=config, stopping_criteria=criteria
+        )[:, width:]
+        if end is not None:
+            ended = (out == end).cumsum(dim=1)
+            lengths = torch.minimum(lengths, (ended == 0).sum(dim=1) + 1)
+        tokens += int(lengths.sum())
+    return tokens
 
 
-def run_tree(policy, problems: int, forget: bool = False) -> int:
-    """Tokens of a search: four beams a problem, each goes on from one of four children."""
-    random = np.random.default_rng(0)
+def run_search(policy: TransformersPolicy, requests: list[Request], forget: bool) -> int:
+    """Tokens of a search; `forget` drops what is known of the paths before every step."""
+    generator = np.random.default_rng(0)
     live, tokens = {}, 0
 
     def submit(ids: tuple[int, ...], beam: int, depth: int, first: int) -> None:
         seeds = tuple(range(1000 * beam + 10 * depth, 1000 * beam + 10 * depth + CHILDREN))
-        limit = int(random.integers(*STEP_TOKENS))
-        ticket = policy.submit(Request(ids, seeds, Sampling(1.0), "step", limit, first))
-        live[ticket] = (ids, beam, depth, first)
+        request = Request(ids, seeds, Sampling(), "step", STEP_TOKENS, first)
+        live[policy.submit(request)] = (ids, beam, depth, first)
 
-    for problem in range(problems):
-        prompt = random_prompt(random)
-        for beam in range(4):
-            submit(prompt, 4 * problem + beam, 0, 0)
+    for problem, request in enumerate(requests):
+        for beam in range(BEAMS):
+            submit(request.token_ids, BEAMS * problem + beam, 0, 0)
     while live:
         if forget:
             policy.forget()
         for ticket, children in policy.poll():
             ids, beam, depth, first = live.pop(ticket)
             tokens += sum(len(child.token_ids) for child in children)
-            chosen = children[int(random.integers(CHILDREN))].token_ids
-            if depth + 1 < DEPTH:
-                submit(ids + chosen, beam, depth + 1, first + len(chosen))
+            child = children[int(generator.integers(CHILDREN))]
+            if depth + 1 < DEPTH and child.finish != "stop":
+                submit(ids + child.token_ids, beam, depth + 1, first + len(child.token_ids))
     return tokens
 
 

@@ -218,6 +218,31 @@ rule plot_compute_optimal_curve:
         "../scripts/plot_compute_optimal_curve.py"
 
 
+# What the same FLOPs buy with each policy.
+rule plot_accuracy_by_flops:
+    input:
+        by_cost=f"{RESULTS}/tables/by_cost.csv",
+        accuracy=f"{RESULTS}/tables/accuracy.csv",
+        code=figure_code(
+            "accuracy_by_flops",
+            "figures/accuracy_by_budget.py",
+            "figures/compute_optimal_curve.py",
+        ),
+    output:
+        **figure("accuracy_by_flops"),
+    log:
+        f"{RESULTS}/logs/figures/accuracy_by_flops.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        policies=SIZES,
+    message:
+        "Figure: accuracy by FLOPs"
+    script:
+        "../scripts/plot_accuracy_by_flops.py"
+
+
 # The lookup: policy × budget × difficulty -> strategy.
 rule plot_lookup_heatmap:
     input:

@@ -13,6 +13,7 @@ rule fit_lookup:
         binnings=f"{RESULTS}/tables/binnings.csv",
         transfer=f"{RESULTS}/tables/transfer.csv",
         calibration=f"{RESULTS}/tables/calibration.csv",
+        by_cost=f"{RESULTS}/tables/by_cost.csv",
         lookup=f"{RESULTS}/lookup.json",
     log:
         f"{RESULTS}/logs/fit/fit_lookup.log",
@@ -31,6 +32,7 @@ rule fit_lookup:
         difficulty=config["difficulty"],
         seed=config["seed"],
         parameters={policy: get_parameters(policy) for policy in config["policies"]},
+        rates=get_rates(),
     message:
         "Compute-optimal choices and the lookup"
     script:

@@ -47,10 +47,8 @@ rule import_samples:
     conda:
         "../../envs/analysis.yaml"
     params:
+        **get_import_settings(),
         separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
-        pool=config["budgets"]["pool"][-1],
-        held_out=config["difficulty"]["samples"],
-        part=config["problems"]["limit"] is not None,
     message:
         "Imported samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset}"
     script:

@@ -24,3 +24,31 @@ rule grade_samples:
         "Grades of {wildcards.policy} on {wildcards.dataset}"
     script:
         "../scripts/grade_samples.py"
+
+
+# What math-verify, called plainly, says of the same answers: where it differs, a person may look.
+rule cross_check_grades:
+    input:
+        grades=for_cells("grades"),
+        answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
+        code=package("grade") + [script_file("cross_check_grades")],
+    output:
+        f"{RESULTS}/tables/grade_disagreements.csv",
+    log:
+        f"{RESULTS}/logs/grade/cross_check_grades.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/grade/cross_check_grades.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: config["grade"]["workers"]
+    resources:
+        gpu=0,
+        mem_mb=get_study_memory,
+        runtime=get_cross_check_minutes,
+    params:
+        conventions={name: CATALOG.dataset(name).convention for name in config["datasets"]},
+        limits=config["grade"],
+    message:
+        "Grades on which math-verify disagrees"
+    script:
+        "../scripts/cross_check_grades.py"

@@ -10,6 +10,21 @@ def get_imported():
     return "|".join(names) or "(?!)"
 
 
+def get_imported_prms():
+    """A pattern of the PRMs whose scores come from files; matches nothing where none do."""
+    names = [re.escape(prm) for prm in config["prms"] if CATALOG.prm(prm).in_samples]
+    return "|".join(names) or "(?!)"
+
+
+def get_import_settings():
+    """Which samples of a file are the pool, which are held out, and whether all problems are used."""
+    return {
+        "pool": lambda wildcards: STUDY.pool_budgets(wildcards.policy)[-1],
+        "held_out": config["difficulty"]["samples"],
+        "part": config["problems"]["limit"] is not None,
+    }
+
+
 def get_generations(dataset, policy, blocks):
     return [
         f"{RESULTS}/generations/{dataset}/{policy}/{block}/{shard}.parquet"
@@ -38,7 +53,9 @@ def get_searches(dataset, policy):
 def get_samples(wildcards):
     """Every text of a policy that has an answer in it."""
     return {
-        "generations": get_generations(wildcards.dataset, wildcards.policy, STUDY.all_blocks()),
+        "generations": get_generations(
+            wildcards.dataset, wildcards.policy, STUDY.all_blocks(wildcards.policy)
+        ),
         "searches": get_searches(wildcards.dataset, wildcards.policy),
     }
 
@@ -46,7 +63,7 @@ def get_samples(wildcards):
 def get_evaluated(wildcards):
     cell = (wildcards.dataset, wildcards.policy)
     cot = [plan.COT] if "cot" in config["methods"] else []
-    blocks = STUDY.pool_blocks()
+    blocks = STUDY.pool_blocks(wildcards.policy)
     return {
         "generations": get_generations(*cell, cot + blocks),
         "scores": get_scores(*cell, config["prms"], blocks) if STUDY.has_scores() else [],
@@ -56,12 +73,13 @@ def get_evaluated(wildcards):
 
 def get_scored():
     """All that a PRM has read, in the pools and in the searches."""
-    cells, blocks = STUDY.cells(), STUDY.pool_blocks() if STUDY.has_scores() else []
-    return {
-        "generations": [path for cell in cells for path in get_generations(*cell, blocks)],
-        "scores": [path for cell in cells for path in get_scores(*cell, config["prms"], blocks)],
-        "searches": [path for cell in cells for path in get_searches(*cell)],
-    }
+    found = {"generations": [], "scores": [], "searches": []}
+    for cell in STUDY.cells():
+        blocks = STUDY.pool_blocks(cell[1]) if STUDY.has_scores() else []
+        found["generations"] += get_generations(*cell, blocks)
+        found["scores"] += get_scores(*cell, config["prms"], blocks)
+        found["searches"] += get_searches(*cell)
+    return found
 
 
 def get_first_scores(dataset, policy, blocks):
@@ -70,14 +88,17 @@ def get_first_scores(dataset, policy, blocks):
 
 def get_first_block(get):
     """The files of the pool's first block, for what a few samples per problem tell."""
-    first = STUDY.pool_blocks()[:1]
-    return [path for cell in STUDY.cells() for path in get(*cell, first)]
+    return [
+        path
+        for dataset, policy in STUDY.cells()
+        for path in get(dataset, policy, STUDY.pool_blocks(policy)[:1])
+    ]
 
 
 def get_probed(wildcards):
     """The first samples of the pool, with what each PRM thinks of them."""
     cell = (wildcards.dataset, wildcards.policy)
-    block = STUDY.pool_blocks()[:1]
+    block = STUDY.pool_blocks(wildcards.policy)[:1]
     return {
         "generations": get_generations(*cell, block),
         "scores": get_scores(*cell, config["prms"], block) if STUDY.has_scores() else [],
@@ -88,10 +109,13 @@ def get_tables():
     """The tables that a study ends with."""
     names = ["outcomes.parquet", "accuracy.csv", "pass_at_k.csv", "compute_optimal.csv"]
     names += ["choices.csv", "binnings.csv", "transfer.csv", "calibration.csv", "voting.csv"]
+    names += ["by_cost.csv"]
+    if STUDY.has_cross_check():
+        names += ["grade_disagreements.csv"]
     if "cot" in config["methods"]:
         names += ["frontier.csv", "overtaking.csv", "flops.csv", "gains.csv"]
     if STUDY.has_scores():
         names += ["prm_quality.csv", "prm_bias.csv", "prm_length.csv"]
-    if STUDY.has_scores() or STUDY.tree_methods():
+    if STUDY.is_scored():
         names += ["unscored.csv"]
     return [f"{RESULTS}/tables/{name}" for name in names] + [f"{RESULTS}/lookup.json"]

@@ -50,6 +50,13 @@ def get_parameters(policy):
     }
 
 
+def get_rates():
+    """Tokens per second of every model, which turn tokens into seconds."""
+    specs = [CATALOG.policy(name) for name in config["policies"]]
+    specs += [CATALOG.prm(name) for name in config["prms"]]
+    return {spec.name: spec.rate for spec in specs}
+
+
 def get_generation_settings(wildcards):
     """The part of the catalog that decides what is sampled; greedy CoT ignores the temperature."""
     spec = CATALOG.policy(wildcards.policy)

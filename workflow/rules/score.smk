@@ -10,6 +10,8 @@ rule score_pool:
         f"{RESULTS}/logs/score/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/score/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.tsv"
+    wildcard_constraints:
+        prm=f"(?!({get_imported_prms()})/)[^/]+",
     conda:
         lambda wildcards: f"../../envs/{get_prm_engine(wildcards.prm)}.yaml"
     threads: config["threads"]
@@ -25,3 +27,26 @@ rule score_pool:
         "Scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block} ({wildcards.shard})"
     script:
         "../scripts/score_pool.py"
+
+
+# Step scores that stand in the files of samples that were made elsewhere.
+rule import_scores:
+    input:
+        problems=f"{RESULTS}/problems/{{dataset}}.parquet",
+        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
+        code=package("imports.py", "sample_files.py") + [script_file("import_scores")],
+    output:
+        f"{RESULTS}/scores/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.parquet",
+    log:
+        f"{RESULTS}/logs/score/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.log",
+    wildcard_constraints:
+        prm=get_imported_prms(),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        **get_import_settings(),
+    message:
+        "Imported scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block}"
+    script:
+        "../scripts/import_scores.py"

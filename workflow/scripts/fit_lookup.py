@@ -4,6 +4,7 @@ from pathlib import Path
 from testtime import catalog
 from testtime.figures.data import quality_column, read_csv
 from testtime.fit.calibration import calibration_table
+from testtime.fit.cost_axis import cost_table
 from testtime.fit.lookup import lookup
 from testtime.fit.plans import make_plans
 from testtime.fit.selection import Settings, fit_study
@@ -17,7 +18,7 @@ from testtime.tables import read_parquet, write_csv, write_json
 BINNINGS = ("all", "level", "quantile")
 
 
-def main(config, inputs, output):
+def main(config, inputs, rates, output):
     outcomes, difficulty = read_parquet(inputs.outcomes), read_cells(inputs.difficulty)
     predictions = read_parquet(*inputs.predictions)
     predictors = [
@@ -37,6 +38,7 @@ def main(config, inputs, output):
     write_csv(binning_table([*fits, *predicted], settings.confidence), output.binnings)
     write_csv(transfer_table(by_binning["level"], outcomes, difficulty, settings), output.transfer)
     write_csv(calibration_table(predictions), output.calibration)
+    write_csv(cost_table(outcomes, difficulty, settings, rates), output.by_cost)
     write_json(
         lookup(
             fits,
@@ -66,4 +68,4 @@ def get_quality(inputs):
 
 
 with job(snakemake.log[0]):
-    main(snakemake.config, snakemake.input, snakemake.output)
+    main(snakemake.config, snakemake.input, snakemake.params.rates, snakemake.output)

@@ -72,6 +72,8 @@ class PolicySpec(ModelSpec):
         max_steps: most steps of a search.
         typical_tokens: usual length of a sample, for planning.
         samples: file with completions made elsewhere; then no engine runs.
+        n_samples: how many of each problem that file holds; larger budgets are left out. None
+            where it holds enough for all.
     """
 
     pretraining_tokens: float | None = None
@@ -85,6 +87,7 @@ class PolicySpec(ModelSpec):
     max_steps: int = 40
     typical_tokens: int = 600
     samples: str | None = None
+    n_samples: int | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -94,9 +97,15 @@ class PolicySpec(ModelSpec):
 
 @dataclass(frozen=True)
 class PrmSpec(ModelSpec):
-    """A process reward model; `format` names its text and read-out in `testtime.prms`."""
+    """A process reward model.
+
+    Attributes:
+        format: names its text and read-out in `testtime.prms`.
+        in_samples: its step scores stand in the policies' files of samples; then no engine runs.
+    """
 
     format: str = ""
+    in_samples: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import yaml
 
 from testtime.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
 from testtime.errors import UserError
+from testtime.grade.conventions import convention_named
+from testtime.plan import pool_budgets
 from testtime.schema import check
 from testtime.search.methods import METHODS
 
@@ -134,6 +136,21 @@ def _check_jobs(config: dict) -> None:
 
 
 def _check_imported(config: dict, catalog: Catalog) -> None:
+    held_out, first = config["difficulty"]["samples"], config["budgets"]["pool"][0]
+    for name in config["policies"]:
+        spec = catalog.policies[name]
+        if not pool_budgets(spec, config["budgets"]["pool"], held_out):
+            raise UserError(
+                f"config catalog.policies.{name}.n_samples: {spec.n_samples} are fewer than the "
+                f"smallest budget, {first}, and the {held_out} held out for difficulty; "
+                "allowed: smaller budgets.pool or difficulty.samples"
+            )
+        for prm in config["prms"]:
+            if catalog.prms[prm].in_samples and spec.samples is None:
+                raise UserError(
+                    f"config prms: the scores of {prm!r} come from files of samples, but policy "
+                    f"{name!r} has none; allowed: policies with `samples:`"
+                )
     engine = [m for m in config["methods"] if m == "cot" or m in METHODS]
     for name in config["policies"]:
         if catalog.policies[name].samples is not None and engine:
@@ -150,6 +167,10 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
             raise UserError(f"config catalog.datasets.{name}: path must be given")
         if spec.source == "file" and not Path(spec.path).is_file():
             raise UserError(f"config catalog.datasets.{name}.path: no such file: {spec.path}")
+        try:
+            convention_named(spec.convention)
+        except UserError as error:
+            raise UserError(f"config catalog.datasets.{name}.convention: {error}") from None
         if config["fit"]["folds"] > min(spec.size, config["problems"]["limit"] or spec.size):
             raise UserError(
                 f"config fit.folds: {config['fit']['folds']} is more than the problems of {name}; "
@@ -163,7 +184,7 @@ def _check_model(key: str, spec: ModelSpec) -> None:
         if not Path(samples).is_file():
             raise UserError(f"config {key}.samples: no such file: {samples}")
         return
-    if spec.train is not None:
+    if spec.train is not None or getattr(spec, "in_samples", False):
         return
     if spec.folder is None and not HUB_ID.fullmatch(spec.model):
         raise UserError(
@@ -188,4 +209,5 @@ def _check_pinned(config: dict, catalog: Catalog) -> None:
 def _is_of_hub(spec: ModelSpec | DatasetSpec) -> bool:
     if isinstance(spec, DatasetSpec):
         return spec.source == "hub"
-    return spec.folder is None and spec.train is None and getattr(spec, "samples", None) is None
+    elsewhere = getattr(spec, "samples", None) or getattr(spec, "in_samples", False)
+    return spec.folder is None and spec.train is None and not elsewhere

@@ -66,7 +66,11 @@ def _jobs(study: Study) -> Iterator[tuple[str, Work]]:
         yield "difficulty", script
         yield "difficulty", work.evaluating(study.texts(*cell) // 2)
         yield "evaluate", study.evaluation(*cell)
-    yield from (("evaluate", script) for _ in range(4))  # the tables
+    if study.has_cross_check():
+        yield "grade", work.grading(sum(study.tokens(*cell) for cell in study.cells()))
+    yield from (("evaluate", script) for _ in range(3))  # the tables
+    if study.is_scored():
+        yield "evaluate", script
     yield "fit", fit
     yield "compare", work.fitting(study.outcome_rows() // 8)
     if study.has_scores():

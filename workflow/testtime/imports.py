@@ -121,7 +121,8 @@ def select_block(rows: pd.DataFrame, block: str, *, pool: int, held_out: int) ->
     if chosen.stop > n:
         raise UserError(
             f"samples up to {chosen.stop} of each problem are needed for {block!r}, the file has "
-            f"{n}; allowed: budgets.pool and difficulty.samples that sum to at most {n}"
+            f"{n}; allowed: budgets.pool and difficulty.samples that sum to at most {n}, or "
+            f"`n_samples: {n}` in the policy's catalog entry, which leaves larger budgets out"
         )
     selected = rows[rows["sample"].isin(chosen)]
     return selected.assign(sample=selected["sample"] - (pool if block == DIFFICULTY else 0))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import ceil
 from typing import TypeVar
 
+from testtime.catalog import PolicySpec
+
 COT, DIFFICULTY = "cot", "difficulty"
 SINGLE = (COT, DIFFICULTY)  # blocks outside the nested pool
 
@@ -16,6 +18,19 @@ def blocks(budgets: Sequence[int]) -> list[str]:
     Raising the largest budget leaves every earlier block as it is.
     """
     return [f"{low}-{high}" for low, high in zip([0, *budgets], budgets, strict=False)]
+
+
+def pool_budgets(policy: PolicySpec, budgets: Sequence[int], held_out: int) -> list[int]:
+    """The budgets that a policy's pool can have: all, unless its samples come from a short file.
+
+    Args:
+        policy: its entry.
+        budgets: of the study's pool.
+        held_out: samples per problem that are kept for difficulty.
+    """
+    if policy.n_samples is None:
+        return list(budgets)
+    return [budget for budget in budgets if budget <= policy.n_samples - held_out]
 
 
 def block_range(block: str) -> range:

@@ -25,15 +25,24 @@ class Study:
         size = self.catalog.dataset(dataset).size
         return min(size, self.config["problems"]["limit"] or size)
 
-    def pool_blocks(self) -> list[str]:
-        """Blocks of the nested pool."""
-        return plan.blocks(self.config["budgets"]["pool"])
+    def pool_budgets(self, policy: str) -> list[int]:
+        """Budgets that the policy's pool can have."""
+        spec, held_out = self.catalog.policy(policy), self.config["difficulty"]["samples"]
+        return plan.pool_budgets(spec, self.config["budgets"]["pool"], held_out)
 
-    def all_blocks(self) -> list[str]:
+    def budgets(self, policy: str) -> dict[str, list[int]]:
+        """The study's budgets, as far as the policy's pool can have them."""
+        return self.config["budgets"] | {"pool": self.pool_budgets(policy)}
+
+    def pool_blocks(self, policy: str) -> list[str]:
+        """Blocks of the nested pool."""
+        return plan.blocks(self.pool_budgets(policy))
+
+    def all_blocks(self, policy: str) -> list[str]:
         """Greedy CoT, pool and held-out samples: what is drawn of a policy."""
         cot = [plan.COT] if "cot" in self.config["methods"] else []
         held_out = [plan.DIFFICULTY] if self.config["difficulty"]["samples"] else []
-        return [*cot, *self.pool_blocks(), *held_out]
+        return [*cot, *self.pool_blocks(policy), *held_out]
 
     def block_samples(self, block: str) -> int:
         """How many samples per problem a block holds."""
@@ -66,6 +75,15 @@ class Study:
             self.catalog.dataset(dataset).source == "microcosm"
             for dataset in self.config["datasets"]
         )
+
+    def is_scored(self) -> bool:
+        """Whether PRMs read anything at all."""
+        return self.has_scores() or bool(self.config["prms"] and self.tree_methods())
+
+    def has_cross_check(self) -> bool:
+        """Whether another grader may think otherwise: of answers that are not compared exactly."""
+        specs = map(self.catalog.dataset, self.config["datasets"])
+        return any(spec.convention != "exact" for spec in specs)
 
     def engine(self, spec: ModelSpec) -> str:
         """The engine of a model: its entry's, else the study's."""
@@ -119,12 +137,13 @@ class Study:
     def model_jobs(self, dataset: str, policy: str) -> Iterator[tuple[str, Work]]:
         """The jobs of a cell that run a model, as (stage, what it does)."""
         own = not self.is_imported(policy)
-        for block in self.all_blocks():
-            scored = self.has_scores() and block in self.pool_blocks()
+        scoring = [name for name in self.config["prms"] if not self.catalog.prm(name).in_samples]
+        for block in self.all_blocks(policy):
+            scored = self.has_scores() and block in self.pool_blocks(policy)
             for shard in self.generation_shards(dataset, policy, block):
                 if own:
                     yield "generate", self.generation(dataset, policy, block, shard)
-                for prm in self.config["prms"] if scored else []:
+                for prm in scoring if scored else []:
                     yield "score", self.scores(dataset, policy, prm, block, shard)
         for cell in self.searches(dataset, policy):
             for shard in self.search_shards(*cell):
@@ -142,13 +161,16 @@ class Study:
 
     def texts(self, dataset: str, policy: str) -> int:
         """Solutions of a policy that are graded, at most."""
-        drawn = self.n_problems(dataset) * sum(map(self.block_samples, self.all_blocks()))
+        drawn = self.n_problems(dataset) * sum(map(self.block_samples, self.all_blocks(policy)))
         return drawn + sum(self.search(*cell).paths for cell in self.searches(dataset, policy))
+
+    def tokens(self, dataset: str, policy: str) -> int:
+        """Tokens of all these solutions."""
+        return self.texts(dataset, policy) * self.catalog.policy(policy).typical_tokens
 
     def grading(self, dataset: str, policy: str) -> Work:
         """What a job of `grade_samples` does."""
-        tokens = self.catalog.policy(policy).typical_tokens
-        return work.grading(self.texts(dataset, policy) * tokens)
+        return work.grading(self.tokens(dataset, policy))
 
     def evaluation(self, dataset: str, policy: str) -> Work:
         """What a job of `evaluate_policy` does."""

@@ -1,6 +1,9 @@
 """Loading policies and PRMs into an engine; the heavy libraries are imported only when used."""
 
 import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from testtime.catalog import PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
@@ -42,8 +45,26 @@ def _module(engine: str, kind: str):
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r} is not known; allowed: {', '.join(ENGINES)}")
     try:
-        return importlib.import_module(f"testtime.engines.{engine}_{kind}")
+        with _without("sklearn"):
+            return importlib.import_module(f"testtime.engines.{engine}_{kind}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("testtime"):
             raise
         raise UserError(f"engine {engine!r} is not installed: pip install {error.name}") from error
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Hide a package that the engines' libraries import wherever they find it.
+
+    transformers takes scikit-learn for a way of decoding that is not used here; importing it is a
+    quarter of what a job of a tiny model spends before it begins.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # what Python calls a module that cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules[package]

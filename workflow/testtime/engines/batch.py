@@ -27,18 +27,26 @@ class Batch:
         size: most rows.
         context: most tokens of a row, its trunk included.
         stops: ids of the tokens that end a text.
+        step_ends: where steps end; None as long as no request stops at them.
 
     Attributes:
         free: rows that nobody uses.
     """
 
     def __init__(
-        self, model: PreTrainedModel, pool: PrefixKv, *, size: int, context: int, stops: set[int]
+        self,
+        model: PreTrainedModel,
+        pool: PrefixKv,
+        *,
+        size: int,
+        context: int,
+        stops: set[int],
+        step_ends: StepEnds | None,
     ):
         self.model, self.pool, self.size = model, pool, size
         self.tiers, self.trunks = Tiers(pool, size, context), Trunks(pool, size)
         self.jobs: dict[int, Job] = {}
-        self.step_ends: StepEnds | None = None
+        self.step_ends = step_ends
         self.free = size
         self._stops = np.zeros(model.get_input_embeddings().num_embeddings, dtype=bool)
         self._stops[list(stops)] = True

@@ -3,6 +3,7 @@
 Prefixes share the slots of what they have in common, so a tree of paths is held once.
 """
 
+import math
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import torch
 from transformers import DynamicCache
 
 FIRST_TOKENS = 4096
+NO_SLOTS = np.zeros(0, dtype=np.int64)
 
 
 def key_of(token_ids: Sequence[int]) -> bytes:
@@ -23,7 +25,7 @@ class KvPool:
     """Prefixes by their token ids; the least recently used go when the pool is full.
 
     Args:
-        max_bytes: most memory to hold; the pool grows to it as needed.
+        max_bytes: most memory to hold.
     """
 
     def __init__(self, max_bytes: int):
@@ -116,34 +118,49 @@ class KvPool:
 
     def _take(self, n: int, parts: list[torch.Tensor]) -> np.ndarray | None:
         """Slots for n tokens, each counted as used once; None if there is no room."""
-        _, heads, _, size = parts[0].shape
-        bytes_each = len(parts) * heads * size * parts[0].element_size()
-        limit = self.max_bytes // bytes_each
+        if self._tensor is None:
+            self._tensor = _reserve(self.max_bytes, parts)
         wanted = len(self._uses) - self._n_free + n
-        if len(self._uses) < min(wanted, limit):
-            shape = min(limit, max(FIRST_TOKENS, 2 * wanted)), len(parts), heads, size
-            self._grow(shape, parts[0])
+        if len(self._uses) < min(wanted, len(self._tensor)):
+            self._open(min(len(self._tensor), max(FIRST_TOKENS, 2 * wanted)))
         while self._n_free < n and self._entries:
             _, oldest = self._entries.popitem(last=False)
             self.release(oldest)
         if self._n_free < n:
             return None
-        free = np.concatenate(self._free) if self._free else np.zeros(0, dtype=np.int64)
+        found, count = [NO_SLOTS], 0
+        while count < n:
+            found.append(self._free.pop())
+            count += len(found[-1])
+        free = np.concatenate(found)
         taken, rest = free[:n], free[n:]
-        self._free, self._n_free = [rest], len(rest)
+        if len(rest):
+            self._free.append(rest)
+        self._n_free -= n
         self._uses[taken] = 1
         return taken
 
-    def _grow(self, shape: tuple[int, ...], like: torch.Tensor) -> None:
-        old, size = len(self._uses), shape[0]
-        try:
-            tensor = like.new_zeros(shape)
-        except RuntimeError:  # no memory: make do with what there is
-            self.max_bytes = 0
-            return
-        if self._tensor is not None:
-            tensor[:old] = self._tensor
-        self._tensor = tensor
+    def _open(self, size: int) -> None:
+        """Let so many slots in all be used."""
+        old = len(self._uses)
         self._uses = np.concatenate([self._uses, np.zeros(size - old, dtype=np.int32)])
         self._free.append(np.arange(old, size))
         self._n_free += size - old
+
+
+def _reserve(max_bytes: int, parts: list[torch.Tensor]) -> torch.Tensor:
+    """All the slots that such a memory holds, as zeros: (slots, 2 x layers, heads, head size).
+
+    On a CPU the system gives zero pages on first use, so only the slots that were ever used take
+    memory, and nothing is copied to make the pool larger.
+    """
+    _, heads, _, size = parts[0].shape
+    slots = max_bytes // (len(parts) * heads * size * parts[0].element_size())
+    shape = slots, len(parts), heads, size
+    if parts[0].device.type == "cpu":
+        pages = torch.from_numpy(np.zeros(math.prod(shape) * parts[0].element_size(), np.uint8))
+        return pages.view(parts[0].dtype).view(shape)
+    try:
+        return parts[0].new_zeros(shape)
+    except RuntimeError:  # less is free than there was: what nobody can have is not asked for again
+        return _reserve(max_bytes // 2, parts) if slots else parts[0].new_zeros(shape)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from testtime.engines.kv_pool import KvPool, key_of
+from testtime.engines.kv_pool import NO_SLOTS, KvPool, key_of
 
-NO_SLOTS = np.zeros(0, dtype=np.int64)
 TOKEN_BYTES = len(key_of([0]))
 
 
@@ -16,12 +15,11 @@ class PrefixKv(KvPool):
 
     Args:
         max_bytes: most memory to hold.
-        like: a tensor (1, heads, 1, head size) of the device and precision wanted.
-        layers: of the model.
+        token: what one token takes, (1, 2 x layers, heads, head size), on the device wanted.
     """
 
-    def __init__(self, max_bytes: int, like: torch.Tensor, layers: int):
-        self._parts = [like] * (2 * layers)
+    def __init__(self, max_bytes: int, token: torch.Tensor):
+        self._parts = [part[:, :, None] for part in token.unbind(1)]
         super().__init__(max_bytes)
 
     def forget(self) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-NO_SLOTS = np.zeros(0, dtype=np.int64)
+from testtime.engines.kv_pool import NO_SLOTS
+
 # A common beginning is read on its own if that spares so many tokens. Continuing a text costs about
 # a third of reading its beginning again (measured on small models; less on large ones).
 WORTH = 40

@@ -40,9 +40,8 @@ class StepEnds:
                     for seen, matched in _states(separator)
                 ]
             elif text:
-                for state, (seen, matched) in enumerate(_states(separator)):
-                    end, *after = _read(text, separator, seen, matched)
-                    self.ends[state, token] = end
+                for state, before in enumerate(_states(separator)):
+                    self.ends[state, token], *after = _read(text, separator, *before)
                     self.following[state, token] = _state(*after, separator)
 
 

@@ -1,23 +1,17 @@
 """Policies on transformers, on the CPU or one GPU: continuous batching over requests."""
 
-import math
+import os
 from collections import deque
 from collections.abc import Sequence
 
+import jinja2
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from testtime.engines import trunk_attention
 from testtime.engines.batch import Batch
 from testtime.engines.devices import is_out_of_memory, pick_device
+from testtime.engines.policy_model import kv_bytes, kv_token, load, stop_ids
 from testtime.engines.prefix_kv import PrefixKv
-from testtime.engines.pretrained import (
-    check_chat,
-    check_context,
-    check_loaded,
-    loading,
-    source,
-)
 from testtime.engines.rows import Job
 from testtime.engines.step_ends import StepEnds, token_texts
 from testtime.errors import UserError
@@ -25,21 +19,25 @@ from testtime.prompts import PROMPTS, messages
 from testtime.types import Continuation, Request
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
-LAYER_TYPES = {"full_attention", "sliding_attention"}
 # Memory for keys and values; a third of it is for prefixes, the rest bounds the number of rows.
 CPU_BYTES, GPU_SHARE = 3 * 2**29, 0.6
 MAX_ROWS = 1024
+TYPICAL = 4  # rows fill a quarter of the context, as few solutions are that long
 
 
 class TransformersPolicy:
-    """A policy in the sense of `engines.base.Policy`; made by `load_policy`."""
+    """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
+
+    Attributes:
+        max_rows: most children that generate together.
+    """
 
     def __init__(
         self,
         *,
         name: str,
         model: PreTrainedModel,
-        tokenizer,
+        tokenizer: PreTrainedTokenizerBase,
         prompt: str,
         separator: str,
         context: int,
@@ -50,7 +48,7 @@ class TransformersPolicy:
         self._model, self._tokenizer = model, tokenizer
         self._prompt, self._separator = prompt, separator
         self._pool_bytes = pool_bytes
-        self._stops = _stops(model, tokenizer)
+        self._stops = stop_ids(model, tokenizer)
         self._step_ends: StepEnds | None = None
         self._waiting: deque[Job] = deque()
         self._done: list[tuple[int, list[Continuation]]] = []
@@ -58,13 +56,21 @@ class TransformersPolicy:
         self._batch = self._new_batch()
 
     def encode(self, problem: str) -> tuple[int, ...]:
-        """The token ids of the whole prompt for this problem."""
+        """The token ids of the whole prompt for this problem.
+
+        Raises:
+            UserError: the tokenizer's chat template refuses the prompt's turns.
+        """
         turns = messages(self._prompt, problem)
-        return tuple(
-            self._tokenizer.apply_chat_template(
+        try:
+            ids = self._tokenizer.apply_chat_template(
                 turns, add_generation_prompt=True, tokenize=True, return_dict=False
             )
-        )
+        except jinja2.TemplateError as error:
+            raise UserError(
+                f"policy {self.name}: its chat template refuses prompt {self._prompt!r}: {error}"
+            ) from error
+        return tuple(ids)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated tokens, end-of-text and other special tokens left out."""
@@ -75,7 +81,7 @@ class TransformersPolicy:
     def submit(self, request: Request) -> int:
         """Queue a request; returns its ticket.
 
-        A path that fills the context already gets empty children with finish "length".
+        A path (first_position > 0) that fills the context gets empty children, finish "length".
 
         Raises:
             UserError: the prompt is empty or does not fit into the context.
@@ -141,20 +147,23 @@ class TransformersPolicy:
             Job(job.ticket, job.request, job.limit, [None] * len(job.children), len(job.children))
             for _, job in sorted(jobs.items())
         )
-        self._batch = None  # its memory is free before the new one takes any
+        self._batch = None  # its memory must be free before the new one takes any
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
         self._batch = self._new_batch()
 
     def _new_batch(self) -> Batch:
-        layers, heads, size = _kv_shape(self._model)
-        like = torch.zeros(1, heads, 1, size, dtype=self._model.dtype, device=self._model.device)
-        pool = PrefixKv(self._pool_bytes, like, layers)
-        batch = Batch(
-            self._model, pool, size=self.max_rows, context=self.context, stops=self._stops
+        # The longest prompt must fit, whatever else is asked for.
+        least = self.context * kv_bytes(self._model)
+        pool = PrefixKv(max(self._pool_bytes, least), kv_token(self._model))
+        return Batch(
+            self._model,
+            pool,
+            size=self.max_rows,
+            context=self.context,
+            stops=self._stops,
+            step_ends=self._step_ends,
         )
-        batch.step_ends = self._step_ends
-        return batch
 
 
 def load_policy(
@@ -182,8 +191,8 @@ def load_policy(
         gpus: 0 for the CPU, 1 for a GPU, None for whichever is there.
         device: torch device, in place of `gpus`.
         threads: CPU threads of this process.
-        max_rows: most children that generate together; None for as many as could fill the context
-            within the memory that is there. It is halved when memory runs out all the same.
+        max_rows: most children that generate together; None for as many as the memory is likely to
+            hold. It is halved when memory runs out all the same.
 
     Raises:
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
@@ -193,27 +202,19 @@ def load_policy(
         raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
     if prompt not in PROMPTS:
         raise UserError(f"{what}: prompt {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
+    if not separator:
+        raise UserError(f"{what}: separator is empty; give the text that ends a step")
     place = torch.device(device) if device else pick_device(what, gpus)
     if threads:
         torch.set_num_threads(threads)
-    where = source(model, revision)
-    with loading(what):
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-        loaded, info = AutoModelForCausalLM.from_pretrained(
-            **where,
-            dtype=dtype,
-            use_safetensors=True,
-            attn_implementation=trunk_attention.NAME,
-            output_loading_info=True,
-        )
-    check_loaded(what, info)
-    _check_fit(what, loaded, tokenizer, context)
-    loaded = loaded.eval().requires_grad_(False).to(place)
-    free = CPU_BYTES
+        os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's
+    loaded, tokenizer = load(what, model, revision, context, dtype, place)
+    room = CPU_BYTES
     if place.type == "cuda":
-        free = int(torch.cuda.mem_get_info(place)[0] * GPU_SHARE)
+        room = int(torch.cuda.mem_get_info(place)[0] * GPU_SHARE)
     if max_rows is None:
-        max_rows = max(1, min(MAX_ROWS, free * 2 // 3 // (context * _bytes_per_token(loaded))))
+        row = kv_bytes(loaded) * max(1, context // TYPICAL)
+        max_rows = max(1, min(MAX_ROWS, room * 2 // 3 // row))
     return TransformersPolicy(
         name=model,
         model=loaded,
@@ -222,37 +223,5 @@ def load_policy(
         separator=separator,
         context=context,
         max_rows=max_rows,
-        pool_bytes=free // 3,
+        pool_bytes=room // 3,
     )
-
-
-def _check_fit(what: str, model: PreTrainedModel, tokenizer, context: int) -> None:
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ()) - LAYER_TYPES
-    if kinds or not model._supports_attention_backend:
-        kind = ", ".join(sorted(kinds)) or "attention of its own"
-        raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
-    check_context(what, config, context)
-    check_chat(what, tokenizer)
-
-
-def _kv_shape(model: PreTrainedModel) -> tuple[int, int, int]:
-    """Layers, heads and head size of the keys and values."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return config.num_hidden_layers, heads, size
-
-
-def _bytes_per_token(model: PreTrainedModel) -> int:
-    return 2 * math.prod(_kv_shape(model)) * model.dtype.itemsize
-
-
-def _stops(model: PreTrainedModel, tokenizer) -> set[int]:
-    """Ids of all tokens that end a text, by the generation config, the config and the tokenizer."""
-    stops: set[int] = set()
-    for told in (model.generation_config, model.config, tokenizer):
-        ids = getattr(told, "eos_token_id", None)
-        if ids is not None:
-            stops |= set(ids) if isinstance(ids, list | tuple) else {ids}
-    return stops

@@ -11,6 +11,7 @@ TITLES = {
     "voting_ablation": "Scoring and voting",
     "prm_biases": "Biases of PRMs",
     "compute_optimal_curve": "Compute-optimal TTS by budget and FLOPs",
+    "accuracy_by_flops": "Accuracy by FLOPs: small policies with TTS beside larger ones",
     "lookup_heatmap": "The compute-optimal lookup",
 }
 

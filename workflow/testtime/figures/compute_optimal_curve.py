@@ -88,7 +88,7 @@ def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
                 if x == "budget":
                     budget_axis(ax, data["budget"])
                 else:
-                    _flops_axis(ax, data["flops"])
+                    flops_axis(ax, data["flops"])
                 percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
                 if j == 0:
                     name_panel(ax, policy)
@@ -100,7 +100,7 @@ def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _flops_axis(ax: Axes, flops: pd.Series) -> None:
+def flops_axis(ax: Axes, flops: pd.Series) -> None:
     """The same log axis for every policy, so that policies compare at equal FLOPs."""
     low, high = flops[flops > 0].min(), flops.max()
     ax.set_xscale("log")

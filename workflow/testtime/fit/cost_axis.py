@@ -1,10 +1,11 @@
-"""The compute-optimal curve over generated tokens or FLOPs instead of N.
+"""The compute-optimal curve over generated tokens, FLOPs or seconds instead of N.
 
 N counts samples, whatever they cost: a tree and a pool of equal N differ in tokens, and a PRM may
 cost more than the policy. Here a strategy may be chosen at any N whose mean cost fits the budget.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,39 @@ from testtime.errors import UserError
 from testtime.fit.cells import ANY, COSTS, NONE, Cell, read_cells, usable
 from testtime.fit.crossfit import crossfit
 from testtime.fit.selection import Fit, Settings, bins_of, cell_folds, cell_weights, summarise
+from testtime.fit.tables import compute_optimal_table
+
+SECONDS = "seconds"
+AXES = ("policy_tokens", "flops", SECONDS)
+
+
+def cost_table(
+    outcomes: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    settings: Settings,
+    rates: Mapping[str, float | None],
+) -> pd.DataFrame:
+    """What each amount of tokens, FLOPs or seconds buys: `tables/by_cost.csv`.
+
+    Args:
+        outcomes: rows of `tables/outcomes.parquet`.
+        difficulty: as for `fit_study`.
+        settings: as for `fit_study`.
+        rates: policy or PRM -> tokens per second; None where unknown.
+
+    Returns:
+        Columns axis ("policy_tokens", "flops" or "seconds"), then those of `compute_optimal_table`,
+        whose budget is in the unit of the axis, per problem, with any PRM.
+    """
+    tables = []
+    for axis in AXES:
+        fits = fit_by_cost(outcomes, difficulty, settings, axis=axis, rates=rates, prms=(ANY,))
+        if fits:
+            table = compute_optimal_table(fits)
+            table.insert(0, "axis", axis)
+            tables.append(table)
+    columns = ["axis", "dataset", "policy", "prm", "budget"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def fit_by_cost(
@@ -21,10 +55,12 @@ def fit_by_cost(
     settings: Settings,
     *,
     axis: str,
+    rates: Mapping[str, float | None] | None = None,
+    prms: Sequence[str] | None = None,
     binning: str = "level",
     n_budgets: int = 8,
 ) -> list[Fit]:
-    """Fit every context of a study with the budget in tokens or FLOPs.
+    """Fit every context of a study with the budget in tokens, FLOPs or seconds.
 
     In each bin only strategies are open whose mean cost on the bin's problems is within the budget,
     so that the whole spends no more than it. Budgets are evenly spaced on a log scale from what the
@@ -34,7 +70,9 @@ def fit_by_cost(
         outcomes: rows of `tables/outcomes.parquet`.
         difficulty: as for `fit_study`.
         settings: as for `fit_study`.
-        axis: "policy_tokens", "prm_tokens" or "flops", per problem.
+        axis: "policy_tokens", "prm_tokens", "flops" or "seconds", per problem.
+        rates: tokens per second by policy and PRM, for the axis "seconds".
+        prms: contexts to fit; by default each PRM, "none" and "any".
         binning: as for `fit_study`.
         n_budgets: points of each curve.
 
@@ -45,14 +83,17 @@ def fit_by_cost(
     Raises:
         UserError: the axis is not known.
     """
-    if axis not in COSTS:
-        raise UserError(f"axis {axis!r} is not known; allowed: {', '.join(COSTS)}")
+    if axis not in (*COSTS, SECONDS):
+        raise UserError(f"axis {axis!r} is not known; allowed: {', '.join((*COSTS, SECONDS))}")
     fits = []
-    for cell in read_cells(outcomes):
+    cells = read_cells(outcomes)
+    if axis == SECONDS:
+        cells = (_with_seconds(cell, rates or {}) for cell in cells)
+    for cell in cells:
         if not np.isfinite(cell.costs[axis]).all():
             continue
         weights = cell_weights(cell, settings)
-        for prm in (*cell.prms, NONE, ANY):
+        for prm in prms or (*cell.prms, NONE, ANY):
             open_to = cell.take(usable(cell.strategies, prm).to_numpy())
             labels, bins, source = bins_of(cell, difficulty, binning, prm)
             folds = cell_folds(cell, bins, settings)
@@ -76,6 +117,15 @@ def fit_by_cost(
                 )
                 fits.append(Fit(cell.dataset, cell.policy, prm, budget, binning, source, **parts))
     return fits
+
+
+def _with_seconds(cell: Cell, rates: Mapping[str, float | None]) -> Cell:
+    """The cell with the time that its tokens take at these rates; NaN where one is unknown."""
+    per_token = {name: 1 / rate for name, rate in rates.items() if rate} | {NONE: 0.0}
+    reading = cell.strategies["prm"].map(per_token).to_numpy(dtype=float)
+    seconds = cell.costs["policy_tokens"] * per_token.get(cell.policy, np.nan)
+    seconds = seconds + cell.costs["prm_tokens"] * reading
+    return replace(cell, costs=cell.costs | {SECONDS: seconds})
 
 
 def _bin_costs(cell: Cell, axis: str, bins: np.ndarray, n_bins: int) -> np.ndarray:

@@ -25,7 +25,15 @@ class ReportCell:
     @property
     def budget(self) -> int:
         """N of the methods shown."""
-        return headline_budget(self.config["budgets"])
+        return headline_budget(self.config["budgets"] | {"pool": self.pool})
+
+    @property
+    def pool(self) -> list[int]:
+        """The pool's budgets; a policy whose samples come from a file may lack the largest."""
+        folder = self.results / f"generations/{self.dataset}/{self.policy}"
+        budgets = self.config["budgets"]["pool"]
+        drawn = [(folder / block).is_dir() for block in plan.blocks(budgets)]
+        return [budget for budget, there in zip(budgets, drawn, strict=True) if there]
 
     @property
     def scoring(self) -> str:
@@ -53,7 +61,7 @@ class ReportCell:
 
     def solutions(self, ids: list[str]) -> dict[str, tuple[list[Solution], list[Solution]]]:
         """Greedy CoT and the pool of each problem, the pool with the PRM's scores."""
-        blocks = plan.blocks(self.config["budgets"]["pool"])
+        blocks = plan.blocks(self.pool)
         folder = self.results / f"generations/{self.dataset}/{self.policy}"
         greedy, pool = read_problems(folder, [plan.COT], ids), read_problems(folder, blocks, ids)
         if self.prm is not None and len(pool):

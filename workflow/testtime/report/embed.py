@@ -20,12 +20,16 @@ DESCRIPTIONS = {
     "flops": "Compute behind CoT and behind compute-optimal TTS.",
     "accuracy": "Every strategy at every budget, over all problems and by difficulty.",
     "compute_optimal": "Compute-optimal TTS per policy, PRM and budget, cross-fitted and not.",
+    "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem in place "
+    "of N; seconds follow from the tokens at the catalog's rates.",
     "choices": "The chosen strategy per context and difficulty.",
     "binnings": "What knowing a problem's difficulty is worth.",
     "transfer": "Strategies chosen on the other policies and used on this one.",
     "calibration": "Predicted against observed difficulty.",
     "voting": "Every scoring and vote, and the paired gain over majority voting.",
     "pass_at_k": "Share of problems with at least one right answer among k samples.",
+    "grade_disagreements": "Answers on which math-verify, called plainly, says otherwise, or which "
+    "could not be decided: for a person to look at.",
     "prm_quality": "How well each PRM tells right steps from wrong ones.",
     "prm_bias": "Mean score of right and of wrong samples by length.",
     "prm_length": "Length of what each PRM chooses.",

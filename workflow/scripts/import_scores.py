@@ -1,0 +1,14 @@
+from testtime.imports import import_scores, select_block
+from testtime.job import job
+from testtime.tables import read_parquet, write_parquet
+
+
+def main(inputs, wildcards, params, output):
+    ids = read_parquet(inputs.problems)["problem_id"]
+    rows = import_scores(inputs.samples, ids, wildcards.prm, part=params.part)
+    chosen = select_block(rows, wildcards.block, pool=params.pool, held_out=params.held_out)
+    write_parquet(chosen, output)
+
+
+with job(snakemake.log[0]):
+    main(snakemake.input, snakemake.wildcards, snakemake.params, snakemake.output[0])
