@@ -13,7 +13,7 @@ from testtime.catalog import as_params
 from testtime.config import validate
 from testtime.environment import export_package
 from testtime.errors import UserError
-from testtime.lock import hold
+from testtime.lock import check_run, hold
 from testtime.study import Study
 from testtime.work import grading, ram_gb, training
 
@@ -22,7 +22,10 @@ export_package()
 try:
     CATALOG = validate(config)
     # Snakemake's own lock would outlive a killed run, see profiles/default.
-    LOCK = hold(config["results"]) if workflow.is_main_process and not workflow.dryrun else None
+    if not workflow.is_main_process:
+        check_run(config["results"])
+    elif not workflow.dryrun:
+        LOCK = hold(config["results"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

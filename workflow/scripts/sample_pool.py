@@ -35,7 +35,7 @@ def main(config, wildcards, samples, threads, problems, output, partial):
 
 
 with (
-    job(snakemake.log[0]),
+    job(snakemake.log[0], gpus=snakemake.resources.gpu),
     resume(
         snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
     ) as partial,

@@ -45,7 +45,7 @@ def main(config, wildcards, threads, problems, output, partial):
 
 
 with (
-    job(snakemake.log[0]),
+    job(snakemake.log[0], gpus=snakemake.resources.gpu),
     resume(
         snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
     ) as partial,
