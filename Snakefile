@@ -6,8 +6,13 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
+# Only with `--sdm apptainer`; built from envs/apptainer.def.
+container: f"{workflow.basedir}/testtime.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/problems.smk"

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from studies import SMOKE, copy_checkout, snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,4 +23,14 @@ def shared_data() -> Path:
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no shared data beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def study(root, tmp_path_factory) -> Path:
+    """A copy of the checkout in which the smoke study has run on this machine."""
+    folder = copy_checkout(root, tmp_path_factory.mktemp("smoke") / "study")
+    done = snakemake(folder, "--configfile", SMOKE)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    assert done.stdout.endswith("Report: results-smoke/report.html\n")
     return folder

@@ -56,6 +56,8 @@ WRONG = [
     ("seed", "lucky", "seed: 'lucky'"),
     ("engine", "tgi", "engine: 'tgi' is not known; allowed: transformers, vllm"),
     ("threads", 0, "threads: 0"),
+    ("pinned", "yes", "pinned: 'yes'"),
+    ("jobs/max_hours", 0.5, "jobs.max_hours: 0.5 is below jobs.hours 1"),
     ("problems/limit", 0, "problems.limit: 0"),
     ("evaluate/confidence", 95, "evaluate.confidence: 95"),
     ("fit/folds", 500, "fit.folds: 500 is more than the problems of microcosm"),
@@ -78,3 +80,18 @@ def test_a_wrong_config_gets_one_line_naming_key_value_and_what_is_allowed(
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(("config", "catalog"))
+
+
+def test_a_pinned_study_refuses_what_the_hub_may_change(shipped):
+    pinned = changed(shipped, "pinned", True)
+    validate(pinned)  # everything is local
+    hub = changed(pinned, "policies", ["qwen2.5-0.5b-instruct"])
+    with pytest.raises(UserError, match=r"policies.qwen2.5-0.5b-instruct.revision is None"):
+        validate(hub)
+    entry = "catalog/policies/qwen2.5-0.5b-instruct/revision"
+    with pytest.raises(UserError, match="revision is 'main'; allowed: a commit of 40 hex digits"):
+        validate(changed(hub, entry, "main"))
+    validate(changed(hub, entry, "0123456789" * 4))
+    validate(changed(pinned, "datasets", ["math500"]))
+    with pytest.raises(UserError, match=r"catalog.datasets.amc23.revision is None"):
+        validate(changed(pinned, "datasets", ["amc23"]))

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 from testtime.errors import UserError
-from testtime.lock import hold
+from testtime.lock import RUN, check_run, hold
 
 HOLDER = "import sys, time; from testtime.lock import hold; hold(sys.argv[1]); print(1, flush=True)"
 
@@ -16,3 +16,12 @@ def test_a_second_run_on_the_same_results_is_refused_while_the_first_lives(tmp_p
             hold(tmp_path)
         first.kill()
     hold(tmp_path)
+
+
+def test_a_job_of_this_run_may_start_and_one_of_an_earlier_run_may_not(tmp_path, monkeypatch):
+    monkeypatch.setenv(RUN, "")
+    hold(tmp_path)
+    check_run(tmp_path)
+    monkeypatch.setenv(RUN, "of a run that was killed")
+    with pytest.raises(UserError, match="another one is writing"):
+        check_run(tmp_path)

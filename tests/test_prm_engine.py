@@ -6,6 +6,7 @@ from itertools import pairwise
 import prm_references
 import pytest
 import tiny_prms
+import torch
 from testtime.engines.transformers_prm import load_prm
 from testtime.errors import UserError
 from testtime.types import ScoreRequest
@@ -159,15 +160,33 @@ def test_nothing_new_is_nothing_read(format, folder):
     assert prm.score([]) == []
 
 
-def test_a_text_longer_than_the_context_is_refused_with_its_size(format, folder):
-    prm = load_prm(str(folder), format=format, context=100)
-    long = whole("What is 2 + 2?", ["so it is 4"] * 60)
-    tokens = lengths(prm, [long])[0]
-    with pytest.raises(UserError, match=f"'What is 2 \\+ 2\\?'.*{tokens} tokens; at most 100"):
-        prm.score([long])
+def test_steps_that_end_within_the_context_are_scored_and_no_others(format, folder, reference):
+    problem, steps = tiny_prms.TEXTS[4]
+    ends = load(format, folder).reader.encode(problem, steps).positions
+    for context, fitting in ((ends[4] + 1, 5), (ends[4], 4), (ends[0], 0)):
+        prm = load_prm(str(folder), format=format, context=context)
+        scored = prm.score([whole(problem, steps)])[0]
+        assert scored.scores == pytest.approx(reference[4][:fitting], abs=1e-5)
+        assert scored.tokens == prm.tokens_fed == (ends[fitting - 1] + 1 if fitting else 0)
 
 
-def test_memory_that_runs_out_halves_the_batch(format, folder, reference, monkeypatch):
+def test_a_path_that_outgrows_the_context_keeps_the_scores_it_had(format, folder, reference):
+    problem, steps = tiny_prms.TEXTS[4]
+    ends = load(format, folder).reader.encode(problem, steps).positions
+    prm = load_prm(str(folder), format=format, context=ends[2] + 1)
+    found = [prm.score([request])[0].scores for request in grown(problem, steps)]
+    assert [len(scores) for scores in found] == [1, 1, 1] + [0] * (len(steps) - 3)
+    assert [scores[0] for scores in found[:3]] == pytest.approx(reference[4][:3], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+)
+def test_memory_that_runs_out_halves_the_batch(format, folder, reference, monkeypatch, error):
     prm = load(format, folder)
     backbone = prm.model._backbone
     rows = []
@@ -175,7 +194,7 @@ def test_memory_that_runs_out_halves_the_batch(format, folder, reference, monkey
     def small(**inputs):
         rows.append(len(inputs["input_ids"]))
         if len(inputs["input_ids"]) > 2:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+            raise error
         return backbone(**inputs)
 
     monkeypatch.setattr(prm.model, "_backbone", small)

@@ -83,5 +83,5 @@ def test_a_tokenizer_is_taken_as_its_file_says_whatever_the_models_family(tmp_pa
 
 
 def test_a_hub_model_that_is_not_here_is_named_at_once():
-    with pytest.raises(UserError, match="PRM nobody/no-such-prm cannot be loaded"):
+    with pytest.raises(UserError, match="nobody/no-such-prm is not in the cache"):
         load_prm("nobody/no-such-prm", format="rlhflow", context=64)

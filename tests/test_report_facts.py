@@ -18,7 +18,7 @@ def test_a_pinned_hub_model_is_named_by_its_revision():
 
 
 def test_an_unpinned_hub_model_is_not_passed_off_as_pinned():
-    assert facts.revision(spec()) == "newest on the hub at the time"
+    assert facts.revision(spec()) == "newest on the hub at the time (not pinned)"
 
 
 def test_a_model_trained_by_the_study_says_so():

@@ -112,7 +112,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_failed_run_leaves_no_output(format, folder, tmp_path):
     long = {"problem": "x", "steps": ["so it is 4"] * 400}
     solutions = write(tmp_path / "solutions.jsonl", [*mixed(3), long])
-    with pytest.raises(UserError, match="at most 512 can be read"):
+    with pytest.raises(UserError, match=r"line 4: step \d+ of 400 ends beyond the PRM's context"):
         run(solutions, "--prm", folder, "--format", format, "--output", tmp_path / "out.jsonl")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["solutions.jsonl"]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from testtime.errors import UserError
-from testtime.score import score_pool
+from testtime.score import describe_unscored, score_pool
 from testtime.types import StepScores
 
 PROBLEMS = pd.DataFrame({"problem_id": ["p", "q"], "problem": ["What?", "Why?"]})
@@ -78,3 +78,13 @@ def test_an_empty_pool_gives_no_rows():
 def test_a_sample_of_an_unknown_problem_is_named():
     with pytest.raises(UserError, match="'r', which is not in the dataset"):
         score_pool(CountingPrm(), PROBLEMS, generations(("r", 0, ["x"])))
+
+
+def test_steps_that_the_prm_could_not_read_are_counted():
+    steps = [["a", "b", "c"], ["a"], ["a", "b"], [], ["a"]]
+    scores = [[0.5], [0.5], [], [], [0.1]]
+    assert describe_unscored(steps, scores, "samples") == (
+        "2 of 5 samples are longer than the PRM's context: 4 steps have no score, 1 samples have "
+        "none at all"
+    )
+    assert describe_unscored(steps[1:2], scores[1:2], "paths").startswith("0 of 1 paths")

@@ -217,6 +217,7 @@ def test_a_path_too_long_for_the_prm_is_kept_unfinished():
         assert {len(path.steps) for path in result.paths} == {3}
         assert {len(path.scores) for path in result.paths} == {2}
         assert {path.finish for path in result.paths} == {"length"}
+        assert all(path.text == policy.decode(path.token_ids) != "" for path in result.paths)
 
 
 def test_a_policy_that_loses_a_request_is_an_error_not_a_hang():

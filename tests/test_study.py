@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,20 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from studies import SMOKE, assert_same_tables, snakemake
 
-SMOKE = "workflow/studies/smoke.yaml"
-COPIED = ("Snakefile", "config.yaml", "workflow", "profiles", "notebooks", "envs", "pyproject.toml")
 KEYS = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def planned(folder: Path, *overlays: dict) -> Counter:
@@ -40,26 +28,6 @@ def planned(folder: Path, *overlays: dict) -> Counter:
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
     return Counter({rule: int(count) for rule, count in jobs if rule not in {"total", "all"}})
-
-
-def copy_checkout(root: Path, folder: Path) -> Path:
-    folder.mkdir()
-    for name in COPIED:
-        source = root / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.exists():
-            shutil.copy(source, folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def study(root, tmp_path_factory):
-    folder = copy_checkout(root, tmp_path_factory.mktemp("smoke") / "study")
-    done = snakemake(folder, "--configfile", SMOKE)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
-    assert done.stdout.endswith("Report: results-smoke/report.html\n")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -277,6 +245,4 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(study, r
     done = snakemake(study, *command[5:])
     assert done.returncode == 0, done.stderr[-4000:]
     assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
-    for table in sorted((results / "tables").glob("*.csv")):
-        assert table.read_bytes() == (again / "tables" / table.name).read_bytes(), table.name
-    assert (results / "lookup.json").read_bytes() == (again / "lookup.json").read_bytes()
+    assert_same_tables(results, again)

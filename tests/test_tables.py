@@ -1,7 +1,14 @@
 import pandas as pd
 import pytest
 from testtime.errors import UserError
-from testtime.tables import atomic, read_jsonl, read_parquet, write_csv, write_parquet
+from testtime.tables import (
+    atomic,
+    atomic_folder,
+    read_jsonl,
+    read_parquet,
+    write_csv,
+    write_parquet,
+)
 
 
 def fail_halfway(path):
@@ -39,6 +46,45 @@ def test_a_half_written_parquet_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(UserError, match=r"half\.parquet"):
         read_parquet(path)
+
+
+def test_a_flipped_byte_is_noticed(tmp_path):
+    path = tmp_path / "flipped.parquet"
+    write_parquet(pd.DataFrame({"x": range(5000)}), path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"flipped\.parquet .*delete it and run again"):
+        read_parquet(path)
+
+
+def test_of_two_writers_the_last_leaves_a_whole_file(tmp_path):
+    target = tmp_path / "a.txt"
+    with atomic(target) as first, atomic(target) as second:
+        first.write_text("one\n" * 1000)
+        second.write_text("two\n")
+        first.open("a").write("one\n")
+    assert target.read_text() == "one\n" * 1001
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_folder_leaves_the_old_one_and_no_litter(tmp_path):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(UserError, match=r"cannot write .*disk"), atomic_folder(target) as new:
+        fail_halfway(new / "weights")
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_takes_the_place_of_the_old_one_whole(tmp_path):
+    target = tmp_path / "model"
+    for name in ("first", "second"):
+        with atomic_folder(target) as new:
+            (new / name).touch()
+    assert [path.name for path in target.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_csv_has_six_digits(tmp_path):

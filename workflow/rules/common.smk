@@ -13,18 +13,23 @@ from testtime.catalog import as_params
 from testtime.config import validate
 from testtime.environment import export_package
 from testtime.errors import UserError
-from testtime.lock import hold
-from testtime.search.methods import METHODS
+from testtime.lock import check_run, hold
+from testtime.study import Study
+from testtime.work import grading, ram_gb, training
 
 export_package()
 
 try:
     CATALOG = validate(config)
     # Snakemake's own lock would outlive a killed run, see profiles/default.
-    LOCK = hold(config["results"]) if workflow.is_main_process and not workflow.dryrun else None
+    if not workflow.is_main_process:
+        check_run(config["results"])
+    elif not workflow.dryrun:
+        LOCK = hold(config["results"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+STUDY = Study(config, CATALOG)
 RESULTS = config["results"]
 
 # Raise a stage's number when its output changes meaning; edits of code alone rerun no heavy job.

@@ -12,8 +12,14 @@ rule measure_prms:
         length=f"{RESULTS}/tables/prm_length.csv",
     log:
         f"{RESULTS}/logs/compare/measure_prms.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare/measure_prms.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        gpu=0,
+        mem_mb=get_study_memory,
+        runtime=get_fit_minutes,
     params:
         labelled=[d for d in config["datasets"] if CATALOG.dataset(d).source == "microcosm"],
         evaluate=config["evaluate"],
@@ -38,8 +44,14 @@ rule compare_strategies:
         voting=f"{RESULTS}/tables/voting.csv",
     log:
         f"{RESULTS}/logs/compare/compare_strategies.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare/compare_strategies.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        gpu=0,
+        mem_mb=get_study_memory,
+        runtime=get_fit_minutes,
     params:
         fit=config["fit"],
         evaluate=config["evaluate"],

@@ -30,8 +30,14 @@ rule predict_difficulty:
         predictors=f"{RESULTS}/predicted/{{dataset}}/{{policy}}.json",
     log:
         f"{RESULTS}/logs/difficulty/{{dataset}}/{{policy}}.predicted.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/difficulty/{{dataset}}/{{policy}}.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        gpu=0,
+        mem_mb=get_cell_memory,
+        runtime=get_evaluation_minutes,
     params:
         fit=config["fit"],
         difficulty=config["difficulty"],

@@ -12,8 +12,12 @@ rule evaluate_policy:
         f"{RESULTS}/benchmarks/evaluate/{{dataset}}/{{policy}}.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        gpu=0,
+        mem_mb=get_cell_memory,
+        runtime=get_evaluation_minutes,
     params:
-        budgets=lambda wildcards: config["budgets"] | {"pool": get_pool_budgets(wildcards.policy)},
+        budgets=lambda wildcards: STUDY.budgets(wildcards.policy),
         methods=config["methods"],
         scorings=config["scorings"],
         votes=config["votes"],
@@ -84,3 +88,21 @@ rule tabulate_pass_at_k:
         "Pass@k of every policy"
     script:
         "../scripts/tabulate_pass_at_k.py"
+
+
+# Steps beyond a PRM's context, which have no score.
+rule count_unscored:
+    input:
+        **get_scored(),
+        code=package("evaluate/unscored.py") + [script_file("count_unscored")],
+    output:
+        f"{RESULTS}/tables/unscored.csv",
+    log:
+        f"{RESULTS}/logs/evaluate/count_unscored.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Steps that a PRM could not read"
+    script:
+        "../scripts/count_unscored.py"

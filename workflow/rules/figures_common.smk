@@ -8,20 +8,9 @@ SMALLEST = min(SIZES, key=SIZES.get)
 HEADLINE = figures.headline_budget(config["budgets"])
 
 
-def get_figure_names():
-    """The figures that this study can fill."""
-    return figures.applicable(
-        has_prm=bool(config["prms"]),
-        n_policies=len(config["policies"]),
-        has_cot="cot" in config["methods"],
-        has_scores=has_scores(),
-        has_quality=has_quality(),
-    )
-
-
 def get_figures():
     """Every file of every figure."""
-    return [path for name in get_figure_names() for path in figure_files(name).values()]
+    return [path for name in STUDY.figures() for path in figure_files(name).values()]
 
 
 def figure_files(name):
@@ -48,4 +37,4 @@ def figure_code(name, *more):
 
 def get_prm_quality():
     """The measured quality of PRMs, for figures with room for one PRM."""
-    return {"quality": f"{RESULTS}/tables/prm_quality.csv"} if has_quality() else {}
+    return {"quality": f"{RESULTS}/tables/prm_quality.csv"} if STUDY.has_quality() else {}

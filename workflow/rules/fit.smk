@@ -5,7 +5,7 @@ rule fit_lookup:
         difficulty=for_cells("difficulty"),
         predictions=for_cells("predicted"),
         predictors=[path.replace(".parquet", ".json") for path in for_cells("predicted")],
-        quality=f"{RESULTS}/tables/prm_quality.csv" if has_quality() else [],
+        quality=f"{RESULTS}/tables/prm_quality.csv" if STUDY.has_quality() else [],
         code=package("fit", "statistics.py") + [script_file("fit_lookup")],
     output:
         table=f"{RESULTS}/tables/compute_optimal.csv",
@@ -21,6 +21,10 @@ rule fit_lookup:
         f"{RESULTS}/benchmarks/fit/fit_lookup.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        gpu=0,
+        mem_mb=get_study_memory,
+        runtime=get_fit_minutes,
     params:
         study=config["study"],
         fit=config["fit"],

@@ -18,9 +18,10 @@ rule sample_pool:
     resources:
         gpu=lambda wildcards: CATALOG.policy(wildcards.policy).gpus,
         mem_mb=lambda wildcards, attempt: get_memory(attempt, CATALOG.policy(wildcards.policy)),
+        runtime=get_generation_minutes,
     params:
         settings=get_generation_settings,
-        samples=lambda wildcards: get_block_samples(wildcards.block),
+        samples=lambda wildcards: STUDY.block_samples(wildcards.block),
         seed=config["seed"],
         engine=lambda wildcards: get_policy_engine(wildcards.policy),
         format=FORMATS["generate"],

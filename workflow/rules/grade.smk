@@ -13,6 +13,10 @@ rule grade_samples:
     conda:
         "../../envs/analysis.yaml"
     threads: config["grade"]["workers"]
+    resources:
+        gpu=0,
+        mem_mb=get_cell_memory,
+        runtime=get_grading_minutes,
     params:
         convention=lambda wildcards: CATALOG.dataset(wildcards.dataset).convention,
         limits=config["grade"],
@@ -37,6 +41,10 @@ rule cross_check_grades:
     conda:
         "../../envs/analysis.yaml"
     threads: config["grade"]["workers"]
+    resources:
+        gpu=0,
+        mem_mb=get_study_memory,
+        runtime=get_cross_check_minutes,
     params:
         conventions={name: CATALOG.dataset(name).convention for name in config["datasets"]},
         limits=config["grade"],

@@ -1,4 +1,4 @@
-# Models: their files, the settings that decide what they put out, their resources.
+# Models: their files, and the settings that decide what they put out.
 SAMPLED_AS = ("prompt", "separator", "context", "dtype", "max_tokens")
 DRAWN_AS = ("temperature", "top_p", "top_k")
 
@@ -25,11 +25,11 @@ def get_model_files(kind, name):
 
 
 def get_policy_engine(policy):
-    return CATALOG.policy(policy).engine or config["engine"]
+    return STUDY.engine(CATALOG.policy(policy))
 
 
 def get_prm_engine(prm):
-    return CATALOG.prm(prm).engine or config["engine"]
+    return STUDY.engine(CATALOG.prm(prm))
 
 
 def get_search_engine(wildcards):
@@ -40,11 +40,6 @@ def get_search_engine(wildcards):
 
 def get_prm_settings(prm):
     return as_params(CATALOG.prm(prm), "model", "revision", "format", "context", "dtype")
-
-
-def get_memory(attempt, *specs):
-    """Megabytes that a job of these models asks for; a retry asks for more."""
-    return int(1024 * attempt * sum(spec.memory_gb for spec in specs))
 
 
 def get_parameters(policy):
@@ -75,8 +70,3 @@ def get_search_settings(wildcards):
         spec, "model", "revision", *SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps"
     )
     return {"policy": policy, "prm": get_prm_settings(wildcards.prm)}
-
-
-def get_search_gpus(wildcards):
-    """GPUs of policy and PRM together: each keeps its own, side by side."""
-    return CATALOG.policy(wildcards.policy).gpus + CATALOG.prm(wildcards.prm).gpus

@@ -7,7 +7,7 @@ rule walk_through_problem:
         answers=f"{RESULTS}/answers/{config['datasets'][0]}.parquet",
         grades=f"{RESULTS}/grades/{config['datasets'][0]}/{SMALLEST}.parquet",
         difficulty=f"{RESULTS}/difficulty/{config['datasets'][0]}/{SMALLEST}.parquet",
-        quality=f"{RESULTS}/tables/prm_quality.csv" if has_quality() else [],
+        quality=f"{RESULTS}/tables/prm_quality.csv" if STUDY.has_quality() else [],
         code=package("report", "figures/data.py", "figures/looks.py")
         + [notebook_file("one_problem")],
     output:

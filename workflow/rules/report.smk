@@ -5,7 +5,7 @@ rule write_report:
         figures=get_figures(),
         grades=for_cells("grades"),
         answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
-        captions=[f"{workflow.basedir}/workflow/report/{n}.rst" for n in get_figure_names()],
+        captions=[f"{workflow.basedir}/workflow/report/{n}.rst" for n in STUDY.figures()],
         page=[f"{workflow.basedir}/workflow/report/report.{e}" for e in ("html.j2", "css", "js")],
         code=package(
             "report",
@@ -24,7 +24,7 @@ rule write_report:
         "../../envs/analysis.yaml"
     params:
         config=config,
-        figures=get_figure_names(),
+        figures=STUDY.figures(),
         tables=[Path(path).stem for path in get_tables() if path.endswith(".csv")],
     message:
         "Report"

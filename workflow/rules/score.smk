@@ -18,6 +18,7 @@ rule score_pool:
     resources:
         gpu=lambda wildcards: CATALOG.prm(wildcards.prm).gpus,
         mem_mb=lambda wildcards, attempt: get_memory(attempt, CATALOG.prm(wildcards.prm)),
+        runtime=get_score_minutes,
     params:
         settings=lambda wildcards: get_prm_settings(wildcards.prm),
         engine=lambda wildcards: get_prm_engine(wildcards.prm),

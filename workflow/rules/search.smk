@@ -14,10 +14,11 @@ rule search_trees:
         lambda wildcards: f"../../envs/{get_search_engine(wildcards)}.yaml"
     threads: config["threads"]
     resources:
-        gpu=lambda wildcards: get_search_gpus(wildcards),
+        gpu=lambda wildcards: STUDY.search_gpus(wildcards.policy, wildcards.prm),
         mem_mb=lambda wildcards, attempt: get_memory(
             attempt, CATALOG.policy(wildcards.policy), CATALOG.prm(wildcards.prm)
         ),
+        runtime=get_search_minutes,
     params:
         settings=get_search_settings,
         beam_width=config["beam_width"],

@@ -12,7 +12,9 @@ rule train_policy:
         "../../envs/transformers.yaml"
     threads: 1
     resources:
-        mem_mb=2048,
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: limit_memory(2 * attempt),
+        runtime=get_training_minutes,
     params:
         name=lambda wildcards: wildcards.name,
         recipe=lambda wildcards: CATALOG.policy(wildcards.name).train,
@@ -41,7 +43,9 @@ rule train_prm:
         "../../envs/transformers.yaml"
     threads: 1
     resources:
-        mem_mb=2048,
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: limit_memory(2 * attempt),
+        runtime=get_training_minutes,
     params:
         name=lambda wildcards: wildcards.name,
         recipe=lambda wildcards: CATALOG.prm(wildcards.name).train,

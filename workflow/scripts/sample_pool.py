@@ -2,6 +2,7 @@ from testtime import catalog, plan
 from testtime.engines import load_policy
 from testtime.generate import sample_pool
 from testtime.job import job
+from testtime.partial import resume
 from testtime.problems import as_problems
 from testtime.progress import progress
 from testtime.tables import read_parquet, write_parquet
@@ -10,7 +11,7 @@ from testtime.types import Sampling
 GREEDY = Sampling(temperature=0.0)
 
 
-def main(config, wildcards, samples, threads, problems, output):
+def main(config, wildcards, samples, threads, problems, output, partial):
     spec = catalog.of_study(config).policy(wildcards.policy)
     chosen = plan.select_shard(as_problems(read_parquet(problems)), wildcards.shard)
     drawn = range(samples) if wildcards.block in plan.SINGLE else plan.block_range(wildcards.block)
@@ -28,11 +29,17 @@ def main(config, wildcards, samples, threads, problems, output):
             seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),
             method_label=label,
             progress=bar,
+            partial=partial,
         )
     write_parquet(rows, output)
 
 
-with job(snakemake.log[0]):
+with (
+    job(snakemake.log[0], gpus=snakemake.resources.gpu),
+    resume(
+        snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
+    ) as partial,
+):
     main(
         snakemake.config,
         snakemake.wildcards,
@@ -40,4 +47,5 @@ with job(snakemake.log[0]):
         snakemake.threads,
         snakemake.input.problems,
         snakemake.output[0],
+        partial,
     )

@@ -1,14 +1,16 @@
 from testtime import catalog, plan
 from testtime.engines import load_policy, load_prm
 from testtime.job import job
+from testtime.partial import resume
 from testtime.problems import as_problems
 from testtime.progress import progress
+from testtime.score import describe_unscored
 from testtime.search import search_problems, to_rows
 from testtime.search.methods import METHODS
 from testtime.tables import read_parquet, write_parquet
 
 
-def main(config, wildcards, threads, problems, output):
+def main(config, wildcards, threads, problems, output, partial):
     study = catalog.of_study(config)
     spec, width = study.policy(wildcards.policy), config["beam_width"]
     if METHODS[wildcards.method].nested:
@@ -35,16 +37,24 @@ def main(config, wildcards, threads, problems, output):
             separator=spec.separator,
             seed_parts=(config["seed"], wildcards.dataset, wildcards.policy, wildcards.prm),
             progress=bar,
+            done=partial.units,
         )
-        rows = to_rows(results)
+        rows = to_rows(results, partial)
+    print(describe_unscored(rows["steps"], rows["scores"], "paths"))
     write_parquet(rows, output)
 
 
-with job(snakemake.log[0]):
+with (
+    job(snakemake.log[0], gpus=snakemake.resources.gpu),
+    resume(
+        snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
+    ) as partial,
+):
     main(
         snakemake.config,
         snakemake.wildcards,
         snakemake.threads,
         snakemake.input.problems,
         snakemake.output[0],
+        partial,
     )

@@ -7,6 +7,7 @@ from testtime.microcosm.data import TOKENS_PER_STEP
 from testtime.microcosm.export import count, save_policy
 from testtime.microcosm.policies import train_policy
 from testtime.microcosm.quality import policy_quality
+from testtime.tables import atomic_folder
 
 
 def main(name, recipe, threads, output):
@@ -19,7 +20,8 @@ def main(name, recipe, threads, output):
     card = policy_card(
         name, recipe, size=count(model), seconds=seconds, tokens=tokens, quality=quality
     )
-    save_policy(model, output, card)
+    with atomic_folder(output) as folder:
+        save_policy(model, folder, card)
 
 
 with job(snakemake.log[0]):

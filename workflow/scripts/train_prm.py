@@ -7,6 +7,7 @@ from testtime.microcosm.export import count, save_prm
 from testtime.microcosm.prms import TAGS, train_prm
 from testtime.microcosm.quality import policy_quality, prm_quality
 from testtime.microcosm.tokenizer import PRM_TOKENS
+from testtime.tables import atomic_folder
 from transformers import AutoModelForCausalLM
 
 
@@ -23,7 +24,8 @@ def main(name, recipe, threads, *, backbone, policies, output):
         for policy, folder in zip(recipe["policies"], policies, strict=True)
     }
     card = prm_card(name, recipe, size=count(prm), seconds=seconds, backbone=alone, quality=quality)
-    save_prm(prm, output, card)
+    with atomic_folder(output) as folder:
+        save_prm(prm, folder, card)
 
 
 with job(snakemake.log[0]):

@@ -1,10 +1,15 @@
-"""Checks of a study's config that a schema cannot make; nothing here runs a model."""
+"""A study's config: read as Snakemake reads it, and checked where a schema cannot.
+
+Nothing here runs a model.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from testtime.catalog import Catalog, ModelSpec, of_study
+import yaml
+
+from testtime.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
 from testtime.errors import UserError
 from testtime.grade.conventions import convention_named
 from testtime.plan import pool_budgets
@@ -13,6 +18,35 @@ from testtime.search.methods import METHODS
 
 POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read(*files: str | Path) -> dict:
+    """`config.yaml`, of this folder or else of the checkout, with the files' keys on top.
+
+    Raises:
+        UserError: a file is missing or is no mapping.
+    """
+    base = Path("config.yaml")
+    config: dict = {}
+    for path in (base if base.is_file() else ROOT / base, *map(Path, files)):
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        if not isinstance(loaded, Mapping):
+            raise UserError(f"{path}: a config is a mapping of keys, found {loaded!r:.40}")
+        config = _merge(config, loaded)
+    return config
+
+
+def _merge(config: Mapping, changes: Mapping) -> dict:
+    """Mappings are merged, all else is replaced, as by Snakemake's --configfile."""
+    merged = dict(config)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
 
 
 def validate(config: dict) -> Catalog:
@@ -33,11 +67,14 @@ def validate(config: dict) -> Catalog:
     _check_budgets(config)
     _check_difficulty(config)
     _check_methods(config)
+    _check_jobs(config)
     _check_imported(config, catalog)
     _check_datasets(config, catalog)
     for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
         for name in config[kind]:
             _check_model(f"catalog.{kind}.{name}", specs[name])
+    if config["pinned"]:
+        _check_pinned(config, catalog)
     return catalog
 
 
@@ -88,6 +125,14 @@ def _check_methods(config: dict) -> None:
                 f"config figures.{key}: {value!r} is not among {key}s; "
                 f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
             )
+
+
+def _check_jobs(config: dict) -> None:
+    hours, most = config["jobs"]["hours"], config["jobs"]["max_hours"]
+    if hours > most:
+        raise UserError(
+            f"config jobs.max_hours: {most} is below jobs.hours {hours}; allowed: {hours} or more"
+        )
 
 
 def _check_imported(config: dict, catalog: Catalog) -> None:
@@ -146,3 +191,23 @@ def _check_model(key: str, spec: ModelSpec) -> None:
             f"config {key}.model: no such folder: {spec.model}; allowed: a model folder, or a hub "
             "id such as Qwen/Qwen2.5-0.5B-Instruct"
         )
+
+
+def _check_pinned(config: dict, catalog: Catalog) -> None:
+    """Whatever comes from the hub must be the same next year."""
+    specs = [(f"policies.{name}", catalog.policies[name]) for name in config["policies"]]
+    specs += [(f"prms.{name}", catalog.prms[name]) for name in config["prms"]]
+    specs += [(f"datasets.{name}", catalog.datasets[name]) for name in config["datasets"]]
+    for key, spec in specs:
+        if _is_of_hub(spec) and not COMMIT.fullmatch(spec.revision or ""):
+            raise UserError(
+                f"config pinned: catalog.{key}.revision is {spec.revision!r}; allowed: a commit of "
+                "40 hex digits, as `testtime check` prints it, or pinned: false"
+            )
+
+
+def _is_of_hub(spec: ModelSpec | DatasetSpec) -> bool:
+    if isinstance(spec, DatasetSpec):
+        return spec.source == "hub"
+    elsewhere = getattr(spec, "samples", None) or getattr(spec, "in_samples", False)
+    return spec.folder is None and spec.train is None and not elsewhere

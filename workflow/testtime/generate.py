@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from testtime.engines.base import Policy, sample
+from testtime.partial import Partial
 from testtime.progress import Progress
 from testtime.seeds import derive
 from testtime.steps import StepReader, mean
@@ -36,6 +37,7 @@ def sample_pool(
     seed_parts: tuple[str | int, ...],
     method_label: str = "pool",
     progress: Progress | None = None,
+    partial: Partial | None = None,
 ) -> pd.DataFrame:
     """Draw samples `start` to `stop` of every problem.
 
@@ -53,15 +55,20 @@ def sample_pool(
         seed_parts: study seed, dataset and policy.
         method_label: "pool", "difficulty" (held out) or "cot"; part of the seed.
         progress: told of every sample that is done.
+        partial: keeps finished problems; those that it has are not drawn again.
 
     Returns:
         One row per sample, sorted by problem and sample: problem_id, sample, text, steps,
         step_logprobs and logprob (means per token), tokens (generated, end of text included),
         prompt_tokens, finish ("stop" or "length"), seed.
     """
-    rows = draw_samples(
+    done = {} if partial is None else partial.units
+    rows = [row for problem in problems for row in done.get(problem.problem_id, ())]
+    if progress is not None and rows:
+        progress.update(len(rows))
+    drawn = draw_samples(
         policy,
-        problems,
+        [problem for problem in problems if problem.problem_id not in done],
         start=start,
         stop=stop,
         sampling=sampling,
@@ -71,6 +78,10 @@ def sample_pool(
         method_label=method_label,
         progress=progress,
     )
+    for problem_id, own in drawn:
+        if partial is not None:
+            partial.add(problem_id, own)
+        rows += own
     return to_frame(rows)
 
 
@@ -86,8 +97,8 @@ def draw_samples(
     seed_parts: tuple[str | int, ...],
     method_label: str,
     progress: Progress | None = None,
-) -> Iterator[dict]:
-    """Yield the rows of `sample_pool`, a problem's together, in the order of completion."""
+) -> Iterator[tuple[str, list[dict]]]:
+    """Yield each problem_id with its rows of `sample_pool`, in the order of completion."""
     reader = StepReader(policy, separator)
     prompts = [policy.encode(problem.problem) for problem in problems]
     requests = [
@@ -104,21 +115,27 @@ def draw_samples(
     ]
     for index, children in sample(policy, requests if stop > start else []):
         request = requests[index]
-        for i, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start):
-            yield {
-                "problem_id": problems[index].problem_id,
-                "sample": i,
-                **_describe(child, reader),
-                "prompt_tokens": len(request.token_ids),
-                "seed": seed,
-            }
+        problem_id = problems[index].problem_id
+        yield (
+            problem_id,
+            [
+                {
+                    "problem_id": problem_id,
+                    "sample": i,
+                    **_describe(child, reader),
+                    "prompt_tokens": len(request.token_ids),
+                    "seed": seed,
+                }
+                for i, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start)
+            ],
+        )
         if progress is not None:
             progress.update(len(children))
 
 
-def to_frame(rows: Iterator[dict]) -> pd.DataFrame:
+def to_frame(rows: list[dict]) -> pd.DataFrame:
     """Stack rows of `draw_samples`, sorted by problem and sample."""
-    frame = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype(
         {"sample": "int64", "tokens": "int64", "prompt_tokens": "int64", "seed": "int64"}
         | {"logprob": "float64"}

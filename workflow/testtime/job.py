@@ -5,22 +5,44 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from testtime.errors import UserError
+from testtime.gpus import take
+from testtime.tables import DISK_FULL
 
 
 @contextmanager
-def job(log: str | Path) -> Iterator[None]:
+def job(log: str | Path, gpus: int = 0) -> Iterator[None]:
     """Send this process's output to the rule's log; a user's error ends it in one line.
 
     The file descriptors are redirected, so that libraries in C and child processes write there too.
+
+    Args:
+        log: the rule's log.
+        gpus: GPUs that the job asked for, to itself while it runs.
     """
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8", buffering=1) as out:
-        os.dup2(out.fileno(), sys.stdout.fileno())
-        os.dup2(out.fileno(), sys.stderr.fileno())
-        try:
+    console = os.dup(sys.stderr.fileno())
+    try:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "w", encoding="utf-8", buffering=1) as out:
+            os.dup2(out.fileno(), sys.stdout.fileno())
+            os.dup2(out.fileno(), sys.stderr.fileno())
+            take(gpus)
             yield
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            raise SystemExit(1) from None
+    except UserError as error:
+        _end(str(error), console)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        _end(str(error), console)
+
+
+def _end(message: str, console: int) -> NoReturn:
+    """End the job with one line, which goes to the console where the log's disk is full."""
+    line = f"error: {message}"
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        os.write(console, f"{line}\n".encode())
+    raise SystemExit(1) from None

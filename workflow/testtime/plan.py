@@ -45,12 +45,12 @@ def shard_names(n_problems: int, seconds: float, job_seconds: float) -> list[str
     return [f"{i}-of-{n}" for i in range(1, n + 1)]
 
 
+def shard_size(n_problems: int, shard: str) -> int:
+    """How many of the problems are in a shard."""
+    return len(select_shard(range(n_problems), shard))
+
+
 def select_shard(problems: Sequence[T], shard: str) -> list[T]:
     """The problems of a shard: every n-th, so that shards are alike in difficulty."""
     i, n = map(int, shard.split("-of-"))
     return list(problems[i - 1 :: n])
-
-
-def sampling_seconds(policy: PolicySpec, n_problems: int, n_samples: int) -> float:
-    """Rough wall time of drawing samples; 0 where the catalog knows no rate."""
-    return n_problems * n_samples * policy.typical_tokens / policy.rate if policy.rate else 0.0

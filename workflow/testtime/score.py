@@ -8,6 +8,7 @@ import pandas as pd
 
 from testtime.engines.base import Prm
 from testtime.errors import UserError
+from testtime.partial import Partial
 from testtime.progress import Progress
 from testtime.tables import read_numbered_jsonl, write_jsonl
 from testtime.types import ScoreRequest, StepScores
@@ -17,7 +18,11 @@ CHUNK = 4096
 
 
 def score_pool(
-    prm: Prm, problems: pd.DataFrame, generations: pd.DataFrame, progress: Progress | None = None
+    prm: Prm,
+    problems: pd.DataFrame,
+    generations: pd.DataFrame,
+    progress: Progress | None = None,
+    partial: Partial | None = None,
 ) -> pd.DataFrame:
     """Score every sample of a pool; equal texts are read once.
 
@@ -26,11 +31,13 @@ def score_pool(
         problems: problem_id, problem.
         generations: problem_id, sample, steps (lists of texts, none blank).
         progress: told of finished samples.
+        partial: keeps finished chunks of texts; those that it has are not read again.
 
     Returns:
         In the order of `generations`: problem_id, sample, scores (list, one probability per step)
         and prm_tokens (tokens of this whole sample as the PRM reads it). A sample without steps
-        has no scores and costs nothing.
+        has no scores and costs nothing; one that is longer than the PRM can read has the scores of
+        the steps that fit, and is as long as they are.
 
     Raises:
         UserError: a sample's problem is not among `problems`.
@@ -47,8 +54,8 @@ def score_pool(
     for request in requests:
         samples_of[request] = samples_of.get(request, 0) + 1
     results: dict[ScoreRequest, StepScores] = {}
-    for chunk in _chunks(samples_of):
-        results |= zip(chunk, _score(prm, chunk), strict=True)
+    for number, chunk in enumerate(_chunks(samples_of)):
+        results |= zip(chunk, _score_chunk(prm, chunk, number, partial), strict=True)
         if progress is not None:
             progress.update(sum(samples_of[request] for request in chunk))
     return pd.DataFrame(
@@ -63,6 +70,18 @@ def score_pool(
     )
 
 
+def _score_chunk(
+    prm: Prm, chunk: Sequence[ScoreRequest], number: int, partial: Partial | None
+) -> list[StepScores]:
+    unit = f"chunk {number} of {CHUNK} texts"
+    if partial is not None and unit in partial.units:
+        return [StepScores(tuple(scores), tokens) for scores, tokens in partial.units[unit]]
+    results = _score(prm, chunk)
+    if partial is not None:
+        partial.add(unit, [(result.scores, result.tokens) for result in results])
+    return results
+
+
 def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progress) -> None:
     """Add `scores`, one probability per step, to each line of a file of solutions.
 
@@ -73,17 +92,43 @@ def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progres
         progress: told of finished lines.
 
     Raises:
-        UserError: a line lacks a key or has a wrong value; names the line and the key.
+        UserError: a line lacks a key or has a wrong value, or is longer than the PRM can read;
+            names the line and the key or step.
     """
 
     def scored() -> Iterator[dict]:
-        for chunk in _chunks(row for _, row in read_numbered_jsonl(path)):
-            requests = [ScoreRequest(row["problem"], tuple(row["steps"])) for row in chunk]
-            for row, result in zip(chunk, _score(prm, requests), strict=True):
+        for chunk in _chunks(read_numbered_jsonl(path)):
+            requests = [ScoreRequest(row["problem"], tuple(row["steps"])) for _, row in chunk]
+            for (number, row), result in zip(chunk, _score(prm, requests), strict=True):
+                if len(result.scores) < len(row["steps"]):
+                    raise UserError(
+                        f"{path}, line {number}: step {len(result.scores) + 1} of "
+                        f"{len(row['steps'])} ends beyond the PRM's context; give a shorter "
+                        "solution, or a PRM that reads more"
+                    )
                 yield row | {"scores": list(result.scores)}
             progress.update(len(chunk))
 
     write_jsonl(scored(), output)
+
+
+def describe_unscored(
+    steps: Sequence[Sequence[str]], scores: Sequence[Sequence[float]], paths: str
+) -> str:
+    """How many steps were too far behind for the PRM to read, in words.
+
+    Args:
+        steps: of each path.
+        scores: of each path, one per step that could be read.
+        paths: what to call the paths, e.g. "samples".
+    """
+    missing = [len(own) - len(found) for own, found in zip(steps, scores, strict=True)]
+    cut = sum(count > 0 for count in missing)
+    none = sum(len(own) > len(found) == 0 for own, found in zip(steps, scores, strict=True))
+    return (
+        f"{cut} of {len(missing)} {paths} are longer than the PRM's context: {sum(missing)} steps "
+        f"have no score, {none} {paths} have none at all"
+    )
 
 
 def check_file(path: str | Path) -> int:

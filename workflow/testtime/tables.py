@@ -1,5 +1,6 @@
 """Reading and writing the study's files: whole or not at all."""
 
+import errno
 import gzip
 import json
 import os
@@ -8,11 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from testtime.errors import UserError
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -21,44 +26,101 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     A killed job therefore leaves no half-written file under the final name, and two writers
     cannot mix their bytes.
+
+    Raises:
+        UserError: the file cannot be written, because the disk is full for example.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
+    with _writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(
+                dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+            )
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            temporary.chmod(0o644)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())  # where a network file system tells of a full quota
+            temporary.replace(path)
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """The same for a folder; it takes the place of one that stands there.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    path = Path(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+            new, old = Path(scratch, "new"), Path(scratch, "old")
+            new.mkdir()
+            yield new
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        yield
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        advice = "; free some, or set another `results:`" if error.errno in DISK_FULL else ""
+        raise UserError(f"cannot write {path}: {error.strerror or error}{advice}") from error
 
 
 def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
     """Write a table atomically; the bytes depend on the rows alone."""
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
     with atomic(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata(None),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+        )
 
 
 def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read and stack tables of one kind.
 
     Raises:
-        UserError: a file is missing or not a whole Parquet file; the message names it.
+        UserError: a file is missing, cut short or corrupt; the message names it.
     """
-    frames = []
-    for path in paths:
-        try:
-            frames.append(pq.ParquetFile(path).read(columns=columns).to_pandas())
-        except FileNotFoundError as error:
-            raise UserError(f"no such file: {path}") from error
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{path} is not a whole Parquet file ({error}); delete it") from error
+    frames = [_read_table(path, columns).to_pandas() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def read_lengths(path: str | Path, column: str) -> np.ndarray:
+    """The lengths of a column of lists, without its values.
+
+    Raises:
+        UserError: as `read_parquet`.
+    """
+    return pc.list_value_length(_read_table(path, [column])[column]).to_numpy()
+
+
+def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True).read(columns=columns)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except PermissionError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} is not a whole Parquet file ({error}); delete it and run again, which makes "
+            "it anew"
+        ) from error
 
 
 def write_csv(rows: pd.DataFrame, path: str | Path) -> None:

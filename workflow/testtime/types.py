@@ -71,7 +71,10 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class StepScores:
-    """Scores of the steps after the known ones, and how many tokens the PRM read for them."""
+    """Scores of the steps after the known ones, and how many tokens the PRM read for them.
+
+    Steps that end beyond the PRM's context have no score.
+    """
 
     scores: tuple[float, ...]
     tokens: int
@@ -83,7 +86,7 @@ class Path:
 
     Attributes:
         steps: text of each step, without separators; never an empty step.
-        scores: one probability per step, empty where no PRM was used.
+        scores: one probability per step that the PRM could read, empty where no PRM was used.
         step_logprobs: mean log-probability per token of each step.
         logprob: mean log-probability per token of the whole path.
         tokens: tokens generated along this path (not its pruned siblings).

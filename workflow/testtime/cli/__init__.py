@@ -6,7 +6,9 @@ from importlib.metadata import version
 import typer
 
 from testtime.cli.advise import advise
+from testtime.cli.check import check
 from testtime.cli.grade import grade
+from testtime.cli.plan import plan
 from testtime.cli.score import score
 from testtime.cli.search import search
 from testtime.cli.solve import solve
@@ -18,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 PANELS = {
+    "Before a study": (check, plan),
     "Models and answers": (grade, score, search),
     "A finished study": (advise, solve),
 }
@@ -38,7 +41,7 @@ def options(
         False, "--version", help="Print the version.", is_eager=True, callback=_print_version
     ),
 ) -> None:
-    """Compute-optimal test-time scaling: grade, score, search, advise, solve."""
+    """Compute-optimal test-time scaling: check, plan, grade, score, search, advise, solve."""
 
 
 def main() -> None:

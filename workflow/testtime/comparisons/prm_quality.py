@@ -155,7 +155,7 @@ def _steps(
     """Label and score of every step, and the index of the sample that it belongs to."""
     right, flat, owner = [], [], []
     for i, (row, error) in enumerate(zip(scores, first_errors, strict=True)):
-        stop = error + 1 if first_only and error >= 0 else len(row)
+        stop = min(error + 1, len(row)) if first_only and error >= 0 else len(row)
         for k in range(stop):
             right.append(error < 0 or k < error)
             flat.append(row[k])

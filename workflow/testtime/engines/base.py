@@ -35,7 +35,9 @@ class Prm(Protocol):
     def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
         """Score the steps after each request's known ones, in the order of the requests.
 
-        Equal requests are read once; the tokens read are reported on the first of them.
+        Equal requests are read once; the tokens read are reported on the first of them. A request
+        gets fewer scores than it has new steps where steps end beyond the PRM's context
+        (`prms.fit`): only those that fit are read.
         """
 
 

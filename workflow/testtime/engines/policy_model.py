@@ -6,7 +6,14 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from testtime.engines import trunk_attention
-from testtime.engines.pretrained import check_loaded, load_tokenizer, loading, source
+from testtime.engines.pretrained import (
+    check_chat,
+    check_context,
+    check_loaded,
+    load_tokenizer,
+    loading,
+    source,
+)
 from testtime.errors import UserError
 
 LAYER_TYPES = {"full_attention", "sliding_attention"}
@@ -36,11 +43,8 @@ def load(
     if kinds or not loaded._supports_attention_backend:
         kind = ", ".join(sorted(kinds)) or "attention of its own"
         raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
-    longest = getattr(config, "max_position_embeddings", None)
-    if longest is not None and context > longest:
-        raise UserError(f"{what}: context {context} is more than its {longest} positions")
-    if not tokenizer.chat_template:
-        raise UserError(f"{what}: its tokenizer has no chat template")
+    check_context(what, config, context)
+    check_chat(what, tokenizer)
     return loaded.eval().requires_grad_(False).to(device), tokenizer
 
 

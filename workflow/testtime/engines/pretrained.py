@@ -1,44 +1,37 @@
 """Loading published weights: only by name, without code from the hub, and whole or not at all."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
-from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import cached_file
 
+from testtime import hub
 from testtime.errors import UserError
 
 
 def source(model: str, revision: str | None) -> dict:
     """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched.
 
-    Without a network only what was fetched before is looked for, so that there are no long retries.
+    Raises:
+        UserError: a model of the hub is not here and cannot be had, or there is no such one.
     """
     local = Path(model).is_dir()
+    if not local:
+        hub.find(model, revision)
     return {
         "pretrained_model_name_or_path": model,
         "revision": None if local else revision,
-        "local_files_only": local or not _hub_is_reachable(),
+        # Without a network, what was fetched before is taken at once.
+        "local_files_only": local or not hub.is_reachable(),
         "trust_remote_code": False,
     }
-
-
-@cache
-def _hub_is_reachable() -> bool:
-    if HF_HUB_OFFLINE or any(getproxies().get(kind) for kind in ("https", "all")):
-        return not HF_HUB_OFFLINE
-    hub = urlsplit(ENDPOINT)
-    try:
-        socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def load_tokenizer(where: dict) -> PreTrainedTokenizerBase:
@@ -75,6 +68,23 @@ def loading(what: str) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what} cannot be loaded: {reason}") from error
+
+
+def check_context(what: str, config: PreTrainedConfig, context: int) -> None:
+    """Refuse a context that the model was not made for.
+
+    Raises:
+        UserError: names both lengths.
+    """
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if longest is not None and context > longest:
+        raise UserError(f"{what}: context {context} is more than its {longest} positions")
+
+
+def check_chat(what: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a policy that cannot be asked: one without a chat template."""
+    if not getattr(tokenizer, "chat_template", None):
+        raise UserError(f"{what}: its tokenizer has no chat template")
 
 
 def check_loaded(what: str, info: dict) -> None:

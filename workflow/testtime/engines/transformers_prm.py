@@ -15,7 +15,13 @@ from transformers import AutoConfig
 
 from testtime import prms
 from testtime.engines.devices import pick_device
-from testtime.engines.pretrained import check_loaded, load_tokenizer, loading, source
+from testtime.engines.pretrained import (
+    check_context,
+    check_loaded,
+    load_tokenizer,
+    loading,
+    source,
+)
 from testtime.engines.prm_model import PrmModel
 from testtime.engines.prm_rows import Row, share
 from testtime.errors import UserError
@@ -47,24 +53,29 @@ class TransformersPrm:
         kept, and the next request for it reads its new steps only. If they were dropped since, it
         is read whole, and counted so. What different requests have in common is read once, but
         counted for each, so that counts do not depend on what happens to be asked for together.
+        Steps that end beyond the PRM's context are not read and get no score.
 
         Raises:
-            UserError: a step is blank, or a text is longer than the PRM can read.
+            UserError: a step is blank.
         """
-        unique = [r for r in dict.fromkeys(requests) if r.known < len(r.steps)]
-        texts = self.reader.read([(request.problem, request.steps) for request in unique])
-        for request, text in zip(unique, texts, strict=True):
-            prms.check_length(text, request.problem, self.context, self.model.name)
+        asked = [r for r in dict.fromkeys(requests) if r.known < len(r.steps)]
+        read = self.reader.read([(request.problem, request.steps) for request in asked])
+        fitting = [prms.fit(text, self.context) for text in read]
+        pairs = [
+            (request, text)
+            for request, text in zip(asked, fitting, strict=True)
+            if request.known < len(text.positions)
+        ]
         held: list[np.ndarray] = []
         try:
-            rows = [self._row(*pair, held) for pair in zip(unique, texts, strict=True)]
+            rows = [self._row(*pair, held) for pair in pairs]
             tokens = [row.new for row in rows]
             self._read(rows, held)
         finally:
             for slots in held:
                 self.model.pool.release(slots)
         results = {request: StepScores((), 0) for request in requests}
-        for request, text, row, count in zip(unique, texts, rows, tokens, strict=True):
+        for (request, text), row, count in zip(pairs, rows, tokens, strict=True):
             scores = [row.score_at(position) for position in text.positions[request.known :]]
             results[request] = StepScores(tuple(scores), count)
         return [_told(results, request) for request in requests]
@@ -133,7 +144,7 @@ def load_prm(
         format: name of the format in `testtime.prms`; may be None for a local folder whose
             architecture says it.
         revision: commit or tag on the hub.
-        context: most tokens of one input; longer ones are refused.
+        context: most tokens of one input; steps that end beyond it get no score.
         dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
         gpus: 0 for the CPU, 1 for a GPU, None for whichever is there.
         device: torch device, in place of `gpus`.
@@ -157,9 +168,7 @@ def load_prm(
     with loading(what):
         config = AutoConfig.from_pretrained(**where)
         tokenizer = load_tokenizer(where)
-    longest = getattr(config, "max_position_embeddings", None)
-    if longest is not None and context > longest:
-        raise UserError(f"{what}: context {context} is more than its {longest} positions")
+    check_context(what, config, context)
     reader = spec.reader(tokenizer)
     with loading(what):
         loaded, info = spec.model_class().from_pretrained(

@@ -18,7 +18,8 @@ def path_scores(
     """Reduce step scores to path scores, rounded to SCORE_DIGITS.
 
     Args:
-        steps: per path, one probability per step; a path without steps scores 0.
+        steps: per path, one probability per step that the PRM could read: "last" is the last of
+            them where a path goes on beyond the PRM's context. A path without any scores 0.
         scorings: names among SCORINGS.
         what: whose scores they are, for messages.
 

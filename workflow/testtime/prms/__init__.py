@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 
 from testtime.errors import UserError
-from testtime.prms.base import Encoded, Format, Reader, check_length
+from testtime.prms.base import Encoded, Format, Reader, fit
 
-__all__ = ["FORMATS", "Encoded", "Format", "Reader", "check_length", "detect", "get"]
+__all__ = ["FORMATS", "Encoded", "Format", "Reader", "detect", "fit", "get"]
 
 # Name -> module; modules are imported when asked for, since they need torch.
 FORMATS = {

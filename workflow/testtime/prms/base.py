@@ -119,17 +119,14 @@ def language_model_head(
     return probability
 
 
-def check_length(encoded: Encoded, problem: str, context: int, model: str) -> None:
-    """Refuse an input that the PRM cannot read whole; it is never cut.
+def fit(encoded: Encoded, context: int) -> Encoded:
+    """The steps that end within a PRM's context, up to the last of them; nothing if none does.
 
-    Raises:
-        UserError: names the problem's start, the tokens and the limit.
+    A causal model's scores of these steps are the same whatever follows, so they are the scores of
+    the whole text; the steps behind them have none. Nothing is ever cut within a step.
     """
-    if len(encoded.token_ids) > context:
-        raise UserError(
-            f"PRM {model}: problem {start_of(problem)} with its steps has "
-            f"{len(encoded.token_ids)} tokens; at most {context} can be read"
-        )
+    positions = [position for position in encoded.positions if position < context]
+    return Encoded(encoded.token_ids[: positions[-1] + 1] if positions else [], positions)
 
 
 def start_of(problem: str) -> str:

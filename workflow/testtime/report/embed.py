@@ -33,6 +33,8 @@ DESCRIPTIONS = {
     "prm_quality": "How well each PRM tells right steps from wrong ones.",
     "prm_bias": "Mean score of right and of wrong samples by length.",
     "prm_length": "Length of what each PRM chooses.",
+    "unscored": "Paths that are longer than a PRM's context: they are scored by the steps that it "
+    "could read, and score 0 where it could read none.",
 }
 PERCENT = {
     "accuracy", "ci_low", "ci_high", "in_sample_accuracy", "optimism", "pass_at_k", "difference",

@@ -1,6 +1,5 @@
 """What was run: models and their revisions, versions, the machine, the commit."""
 
-import hashlib
 import os
 import platform
 import shutil
@@ -8,12 +7,12 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from testtime.catalog import ROOT, Catalog, ModelSpec
+from testtime.catalog import ROOT, Catalog
 from testtime.figures.looks import count
+from testtime.hub import revision
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
 PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")
-LARGEST_HASHED = 256 * 2**20  # bytes of weights; reading more would take longer than it tells
 
 
 def versions() -> dict[str, str]:
@@ -62,23 +61,6 @@ def models(catalog: Catalog, policies: list[str], prms: list[str]) -> list[dict[
         }
         for role, spec in specs
     ]
-
-
-def revision(spec: ModelSpec) -> str:
-    """The hub's revision, or a digest of local weights; says where there is neither."""
-    if spec.revision:
-        return spec.revision
-    if spec.train is not None:
-        return "trained by this study"
-    if spec.folder is None:
-        return "newest on the hub at the time"
-    weights = sorted(spec.folder.glob("*.safetensors"))
-    if not weights or sum(path.stat().st_size for path in weights) > LARGEST_HASHED:
-        return "local folder"
-    digest = hashlib.sha256()
-    for path in weights:
-        digest.update(path.read_bytes())
-    return f"sha256 {digest.hexdigest()[:16]}"
 
 
 def _processor() -> str:

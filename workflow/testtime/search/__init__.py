@@ -1,14 +1,14 @@
 """The stage `search`: PRM-guided search over all problems of a shard together."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 from testtime.progress import Progress
 from testtime.search.desks import Seconds
 from testtime.search.methods import METHODS, WHOLE, Method
-from testtime.search.rows import to_rows
+from testtime.search.rows import to_rows, unit_name
 from testtime.search.scheduler import MAX_ROWS, Scheduler
 from testtime.search.tree import Tree
 from testtime.seeds import derive
@@ -35,6 +35,7 @@ def search_problems(
     progress: Progress | None = None,
     seconds: Seconds | None = None,
     max_rows: int = MAX_ROWS,
+    done: Container[str] = (),
 ) -> Iterator[SearchResult]:
     """Search all problems together; a problem's paths depend on nothing but the problem.
 
@@ -56,6 +57,7 @@ def search_problems(
         progress: told of every problem that is done.
         seconds: gets the time spent in policy, PRM and search.
         max_rows: most paths in flight; changes speed and memory, not results.
+        done: names of trees (see `unit_name`) that are left out.
 
     Returns:
         One result per tree (per subtree where nested), in the order of completion.
@@ -84,6 +86,7 @@ def search_problems(
         )
         for problem in problems
         for subtree in subtrees
+        if unit_name(problem.problem_id, subtree) not in done
     ]
     scheduler = Scheduler(
         policy,
@@ -95,13 +98,14 @@ def search_problems(
         seconds=seconds,
     )
     running = scheduler.run((tree, chosen.run(tree)) for tree in trees)
-    return running if progress is None else _follow(running, trees, progress)
+    return running if progress is None else _follow(running, trees, len(problems), progress)
 
 
 def _follow(
-    results: Iterator[SearchResult], trees: Sequence[Tree], progress: Progress
+    results: Iterator[SearchResult], trees: Sequence[Tree], n_problems: int, progress: Progress
 ) -> Iterator[SearchResult]:
     left = Counter(tree.problem.problem_id for tree in trees)
+    progress.update(n_problems - len(left))
     for result in results:
         left[result.problem_id] -= 1
         if not left[result.problem_id]:

@@ -10,6 +10,8 @@ from testtime.types import SearchResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from testtime.partial import Partial
+
 COLUMNS = (
     "problem_id",
     "path",
@@ -39,20 +41,34 @@ INTEGERS = (
 )
 
 
-def to_rows(results: Iterable[SearchResult]) -> pd.DataFrame:
+def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> pd.DataFrame:
     """One row per path, sorted by problem, subtree and path.
 
     The cost of a whole tree (tree_policy_tokens, tree_prm_tokens: pruned paths included;
     prompt_tokens: the prompt once; widths: candidates at each step) stands on each of its rows.
+
+    Args:
+        results: of `search_problems`.
+        partial: keeps finished trees; those that it had from the start are among the rows.
     """
     import pandas as pd  # the registry beside this module is read where pandas would be a burden
 
-    rows = [row for result in results for row in _describe(result)]
+    rows = [] if partial is None else [row for own in partial.units.values() for row in own]
+    for result in results:
+        own = _describe(result)
+        if partial is not None:
+            partial.add(unit_name(result.problem_id, result.subtree), own)
+        rows += own
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype(
         dict.fromkeys(INTEGERS, "int64") | {"logprob": "float64", "finished": "bool"}
     )
     return frame.sort_values(["problem_id", "subtree", "path"], kind="stable", ignore_index=True)
+
+
+def unit_name(problem_id: str, subtree: int) -> str:
+    """What a tree is called among finished ones."""
+    return f"{problem_id} {subtree}"
 
 
 def _describe(result: SearchResult) -> list[dict]:

@@ -111,7 +111,6 @@ class Scheduler:
         )
 
     def _close(self, path: Path) -> Path:
-        """A path as it is handed out: one that could have gone on is unfinished."""
-        if ended(path):
-            return path
-        return replace(path, finish="length", text=self.reader.text(path.token_ids))
+        """A path as it is handed out, with its text; one that could have gone on is unfinished."""
+        finish = path.finish if ended(path) else "length"
+        return replace(path, finish=finish, text=path.text or self.reader.text(path.token_ids))

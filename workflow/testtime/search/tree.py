@@ -92,7 +92,8 @@ def value(path: Path) -> float:
     """How a path ranks: by the score of its newest step.
 
     A path that gained no step (the policy wrote a bare separator, or ended at once) keeps the
-    score it had; one without any step ranks as 0.
+    score it had, and so does one whose newest step ends beyond the PRM's context; one without any
+    score ranks as 0.
     """
     return path.scores[-1] if path.scores else 0.0
 

@@ -1,0 +1,76 @@
+"""`testtime plan`: what a study will take, from the same estimates as the jobs' run times."""
+
+import pytest
+import yaml
+from testtime.cli import app
+from testtime.config import read, validate
+from testtime.forecast import forecast
+from testtime.study import Study
+from typer.testing import CliRunner
+
+# Seconds of all jobs of a stage in the default study, by its benchmark files: one thread per job,
+# two at once on a virtual machine of two cores.
+MEASURED = {"generate": 470, "score": 502, "search": 903, "fit": 30}
+ALL_MEASURED, WALL_MEASURED = 2030, 1015  # both cores from start to end
+# Tokens that the policies generated and the PRMs read, and bytes of results, in the same run.
+POLICY_TOKENS = {"generate": 13.14e6, "search": 12.06e6}
+PRM_TOKENS = {"score": 30.77e6}
+SIZES = {"generate": 15e6, "score": 7.2e6, "search": 4.7e6}
+
+
+def stages(*files, **changes):
+    config = read(*files) | changes
+    return {stage.name: stage for stage in forecast(Study(config, validate(config)))}
+
+
+@pytest.fixture(autouse=True)
+def _in_checkout(root, monkeypatch):
+    monkeypatch.chdir(root)
+
+
+def test_the_default_study_took_what_is_forecast_within_a_factor_of_two():
+    found = stages()
+    for stage, seconds in MEASURED.items():
+        assert seconds / 2 <= found[stage].seconds <= 2 * seconds, stage
+    assert ALL_MEASURED / 2 <= found["all"].seconds <= 2 * ALL_MEASURED
+    for stage, tokens in POLICY_TOKENS.items():
+        assert found[stage].policy_tokens == pytest.approx(tokens, rel=0.1), stage
+    for stage, tokens in PRM_TOKENS.items():
+        assert found[stage].prm_tokens == pytest.approx(tokens, rel=0.1), stage
+    for stage, size in SIZES.items():
+        assert size / 2 <= found[stage].size <= 2 * size, stage
+
+
+def test_the_table_ends_with_the_whole_study_and_its_wall_time():
+    done = CliRunner().invoke(app, ["plan", "--jobs", "2"])
+    assert done.exit_code == 0, done.stderr
+    *_, total, last = done.stdout.splitlines()
+    assert total.startswith("all ")
+    hours = float(last.split()[1])
+    assert WALL_MEASURED / 2 <= 3600 * hours <= 2 * WALL_MEASURED
+
+
+def test_gpu_hours_count_every_gpu_of_a_job():
+    found = stages("workflow/studies/paper.yaml", policies=["qwen2.5-72b-instruct"])
+    assert found["generate"].gpu_seconds == 4 * found["generate"].seconds
+    prms = ["qwen2.5-math-prm-72b"]
+    changes = {"policies": ["qwen2.5-72b-instruct"], "prms": prms}
+    found = stages("workflow/studies/paper.yaml", **changes)
+    assert found["search"].gpu_seconds == 8 * found["search"].seconds
+    assert found["search"].longest_s == pytest.approx(3600, rel=0.25)
+
+
+def test_a_stage_without_jobs_is_left_out():
+    found = stages(prms=[], methods=["cot", "majority"])
+    assert "score" not in found
+    assert "search" not in found
+    assert "train" not in found
+    assert "train" in stages("workflow/studies/from-scratch.yaml")
+
+
+def test_the_table_of_a_study_file(tmp_path):
+    overlay = tmp_path / "study.yaml"
+    overlay.write_text(yaml.safe_dump({"policies": ["micro-xs"], "budgets": {"pool": [4]}}))
+    done = CliRunner().invoke(app, ["plan", str(overlay)])
+    blocks = 3  # CoT, the pool's only block, the held-out samples
+    assert ["generate", str(blocks)] in [line.split()[:2] for line in done.stdout.splitlines()]

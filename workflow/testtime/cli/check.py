@@ -1,0 +1,64 @@
+"""`testtime check`: whether a study can run, before hours are spent on it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from testtime.config import read, validate
+from testtime.study import Study
+
+if TYPE_CHECKING:
+    from testtime.check import Line
+
+
+def check(
+    config: Annotated[
+        list[Path] | None, typer.Argument(help="As --configfile; on top of config.yaml.")
+    ] = None,
+    *,
+    elsewhere: Annotated[
+        bool,
+        typer.Option(help="Jobs run on other machines: leave out this one's GPUs and engines."),
+    ] = False,
+) -> None:
+    """Look at every model, dataset and resource of a study; no weights are loaded.
+
+    Exit status 2 if anything is wrong. Example: testtime check workflow/studies/one-gpu.yaml
+    """
+    from testtime.check import check_study  # transformers takes seconds to import
+
+    study = config_study(config)
+    lines = check_study(study, here=not elsewhere)
+    print_table(
+        [(line.role, line.name, line.place, line.revision, _verdict(line)) for line in lines]
+    )
+    wrong = [line for line in lines if line.problem]
+    for line in wrong:
+        print(f"error: {line.role} {line.name}: {line.problem}", file=sys.stderr)
+    if wrong:
+        raise typer.Exit(2)
+
+
+def _verdict(line: Line) -> str:
+    if line.problem:
+        return "WRONG"
+    fetch = f"{line.to_fetch / 1e9:.1f} GB to fetch" if line.to_fetch else ""
+    return ", ".join(filter(None, ["ok", line.note, fetch]))
+
+
+def config_study(config: list[Path] | None) -> Study:
+    """The study of config.yaml and the files on top of it."""
+    merged = read(*(config or []))
+    return Study(merged, validate(merged))
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Columns of text, each as wide as it must be."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,60 @@
+"""Which GPUs a job takes on a machine where no scheduler hands them out."""
+
+import fcntl
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_WAIT_S = 2.0
+_held: list[int] = []  # descriptors whose locks end with the process
+
+
+def visible() -> list[str]:
+    """GPUs that this process may use: those it was given, else all of the machine."""
+    given = os.environ.get(VISIBLE)
+    if given is not None:
+        return [name for name in given.split(",") if name]
+    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+
+
+def take(n: int, there: Sequence[str] | None = None) -> None:
+    """Keep n GPUs for this process and its children, until it ends.
+
+    Snakemake counts the GPUs that local jobs use (`--resources gpu=N`) but says to none of them
+    which. Slurm does; then there is nothing to choose. Waits while other jobs hold too many.
+
+    Args:
+        n: GPUs that the job needs.
+        there: names of the GPUs to choose among; those that are visible by default.
+    """
+    there = visible() if there is None else there
+    if n == 0 or len(there) <= n:
+        return
+    told = False
+    while len(free := [(name, lock) for name in there if (lock := _lock(name)) is not None]) < n:
+        for _, lock in free:
+            os.close(lock)
+        if not told:
+            print(f"waiting for {n} of {len(there)} GPUs", file=sys.stderr, flush=True)
+            told = True
+        time.sleep(_WAIT_S)
+    for _, lock in free[n:]:
+        os.close(lock)
+    _held.extend(lock for _, lock in free[:n])
+    os.environ[VISIBLE] = ",".join(name for name, _ in free[:n])
+
+
+def _lock(name: str) -> int | None:
+    """Lock a GPU among this user's jobs; None where another job has it."""
+    path = Path(tempfile.gettempdir(), f"testtime-{os.getuid()}-gpu-{name}")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
