@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 PANELS = {
-    "Before a study": (check, plan),
+    "A study to be run": (check, plan),
     "Models and answers": (grade, score, search),
     "A finished study": (advise, solve),
 }
