@@ -15,7 +15,7 @@ from testtime.environment import export_package
 from testtime.errors import UserError
 from testtime.lock import check_run, hold
 from testtime.study import Study
-from testtime.work import ram_gb, training
+from testtime.work import grading, ram_gb, training
 
 export_package()
 
