@@ -15,6 +15,7 @@ from urllib.request import getproxies
 
 from huggingface_hub import HfApi, constants, errors
 from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import validate_repo_id
 
 from testtime.catalog import ModelSpec
 from testtime.errors import UserError
@@ -70,6 +71,12 @@ def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
     Raises:
         UserError: it cannot be had; says why, and what to do.
     """
+    try:
+        validate_repo_id(repo)
+    except errors.HFValidationError as error:
+        raise UserError(
+            f"{repo} cannot be loaded: neither a folder that is there nor an id of the hub"
+        ) from error
     there = cached(repo, revision, kind)
     if there is not None:
         return there
@@ -96,7 +103,7 @@ def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
             f"no {kind} {repo} on the hub, or it is private: check the name, or log in "
             "(hf auth login)"
         ) from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
+    except (errors.HfHubHTTPError, OSError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"the hub does not answer for {what}: {reason}") from error
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testtime.catalog import PolicySpec, PrmSpec
+from testtime.catalog import ModelSpec, PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 
@@ -15,6 +15,7 @@ ENGINES = ("transformers", "vllm")
 def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
     """Load a policy into the engine that its entry names, else into `engine`."""
     module = _module(spec.engine or engine, "policy")
+    _say("policy", spec)
     return module.load_policy(
         spec.location,
         revision=spec.revision,
@@ -30,6 +31,7 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
 def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`."""
     module = _module(spec.engine or engine, "prm")
+    _say("PRM", spec)
     return module.load_prm(
         spec.location,
         format=spec.format,
@@ -39,6 +41,15 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
         gpus=spec.gpus,
         threads=threads,
     )
+
+
+def _say(role: str, spec: ModelSpec) -> None:
+    """Leave in a job's log which commit of a hub's model it ran."""
+    if spec.folder is None:
+        from testtime import hub
+
+        there = hub.find(spec.model, spec.revision)
+        print(f"{role} {spec.name}: {spec.model}, commit {there.commit}", file=sys.stderr)
 
 
 def _module(engine: str, kind: str):
