@@ -27,7 +27,7 @@ def rows():
     """The table: change -> its cells."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return {name: values for name, *values in cells[2:]}
+    return {name: values for name, *values in cells[1:]}
 
 
 def of_policy(**changes):
