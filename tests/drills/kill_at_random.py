@@ -27,12 +27,17 @@ from submitting import ON_SLURM, path_without, submit
 
 KINDS = ("controller", "job", "snakemake")
 MOST_STARTS = 40
-# A part of the smoke study, for machines that have little time.
+# Less than the smoke study, on shipped models, for machines that have little time.
 SMALL = {
-    "policies": ["smoke-small"],
-    "prms": ["smoke-prm-tag"],
+    "results": "results-smoke",
+    "policies": ["micro-xs"],
+    "prms": ["micro-prm-weak"],
     "methods": ["cot", "majority", "best_of_n", "dvts"],
     "budgets": {"pool": [4], "search": [4]},
+    "problems": {"limit": 24},
+    "difficulty": {"samples": 16},
+    "evaluate": {"subsets": 200, "bootstrap": 200},
+    "fit": {"folds": 3, "repeats": 3},
 }
 
 
@@ -134,7 +139,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="only a part of the smoke study")
+    parser.add_argument("--small", action="store_true", help="a smaller study, without training")
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between kills")
     args = parser.parse_args()
     if reason := missing():
@@ -143,7 +148,7 @@ def main() -> None:
     quiet, study = folder / "undisturbed", folder / f"seed-{args.seed}"
     prepare(ROOT, quiet)
     prepare(quiet, study)
-    config = ["--configfile", SMOKE, *(["small.yaml"] if args.small else [])]
+    config = ["--configfile", "small.yaml" if args.small else SMOKE]
     expected = undisturbed(quiet, config)
     with running(folder / f"cluster-{args.seed}") as cluster:
         started = time.monotonic()
