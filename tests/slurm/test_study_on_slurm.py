@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -94,7 +95,8 @@ def exceed_time(cluster: Cluster, job_id: str) -> None:
     command = ["scontrol", "update", f"JobId={job_id}", "TimeLimit=1"]
     subprocess.run(command, check=True)
     for pid in cluster.pids(job_id):
-        os.kill(pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
 
 
 def minutes(limit: str) -> int:
