@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from testtime import work
 from testtime.catalog import load
 from testtime.config import read, validate
+from testtime.forecast import forecast
 from testtime.plan import shard_names
 from testtime.study import Study
 
@@ -41,6 +43,15 @@ def paper(root):
 
 def test_the_published_grid_stays_in_the_low_thousands_of_jobs(jobs):
     assert 1000 < len(jobs) < 5000
+
+
+def test_plan_counts_the_jobs_that_are_submitted(jobs, paper):
+    counted = {stage.name: stage.jobs for stage in forecast(paper)}
+    rules = Counter(job["rule"] for job in jobs)
+    stages = {"sample_pool": "generate", "score_pool": "score", "search_trees": "search"}
+    for rule, stage in (stages | {"fit_lookup": "fit"}).items():
+        assert rules[rule] == counted[stage]
+    assert rules["grade_samples"] + rules["cross_check_grades"] == counted["grade"]
 
 
 def test_every_job_names_gpus_memory_and_time(jobs):
@@ -156,10 +167,10 @@ def test_every_job_of_a_study_is_counted_once(root, study):
     plan = Study(config, validate(config))
     for cell in plan.cells():
         stages = [stage for stage, _ in plan.model_jobs(*cell)]
-        shards = {block: plan.generation_shards(*cell, block) for block in plan.all_blocks()}
+        shards = {block: plan.generation_shards(*cell, block) for block in plan.all_blocks(cell[1])}
         assert stages.count("generate") == sum(map(len, shards.values()))
         assert stages.count("score") == len(config["prms"]) * sum(
-            len(shards[block]) for block in plan.pool_blocks()
+            len(shards[block]) for block in plan.pool_blocks(cell[1])
         )
         assert stages.count("search") == sum(
             len(plan.search_shards(*search)) for search in plan.searches(*cell)

@@ -44,7 +44,7 @@ rule cross_check_grades:
     resources:
         gpu=0,
         mem_mb=get_study_memory,
-        runtime=get_fit_minutes,
+        runtime=get_cross_check_minutes,
     params:
         conventions={name: CATALOG.dataset(name).convention for name in config["datasets"]},
         limits=config["grade"],

@@ -73,13 +73,13 @@ def get_evaluated(wildcards):
 
 def get_scored():
     """All that a PRM has read, in the pools and in the searches."""
-    drawn = STUDY.cells() if STUDY.has_scores() else []
-    cells = [(*cell, STUDY.pool_blocks(cell[1])) for cell in drawn]
-    return {
-        "generations": [path for cell in cells for path in get_generations(*cell)],
-        "scores": [path for d, p, b in cells for path in get_scores(d, p, config["prms"], b)],
-        "searches": [path for cell in STUDY.cells() for path in get_searches(*cell)],
-    }
+    found = {"generations": [], "scores": [], "searches": []}
+    for cell in STUDY.cells():
+        blocks = STUDY.pool_blocks(cell[1]) if STUDY.has_scores() else []
+        found["generations"] += get_generations(*cell, blocks)
+        found["scores"] += get_scores(*cell, config["prms"], blocks)
+        found["searches"] += get_searches(*cell)
+    return found
 
 
 def get_first_scores(dataset, policy, blocks):
@@ -110,12 +110,17 @@ def get_tables():
     names = ["outcomes.parquet", "accuracy.csv", "pass_at_k.csv", "compute_optimal.csv"]
     names += ["choices.csv", "binnings.csv", "transfer.csv", "calibration.csv", "voting.csv"]
     names += ["by_cost.csv"]
-    if any(CATALOG.dataset(dataset).convention != "exact" for dataset in config["datasets"]):
+    if STUDY.has_cross_check():
         names += ["grade_disagreements.csv"]
     if "cot" in config["methods"]:
         names += ["frontier.csv", "overtaking.csv", "flops.csv", "gains.csv"]
     if STUDY.has_scores():
         names += ["prm_quality.csv", "prm_bias.csv", "prm_length.csv"]
-    if STUDY.has_scores() or STUDY.tree_methods():
+    if STUDY.is_scored():
         names += ["unscored.csv"]
     return [f"{RESULTS}/tables/{name}" for name in names] + [f"{RESULTS}/lookup.json"]
+
+
+def get_notebooks():
+    """What the notebooks end with."""
+    return [f"{RESULTS}/notebooks/{name}.csv" for name in STUDY.notebooks()]

@@ -39,6 +39,10 @@ def get_grading_minutes(wildcards, attempt):
     return get_minutes(attempt, STUDY.grading(**wildcards))
 
 
+def get_cross_check_minutes(wildcards, attempt):
+    return get_minutes(attempt, grading(sum(STUDY.tokens(*cell) for cell in STUDY.cells())))
+
+
 def get_evaluation_minutes(wildcards, attempt):
     return get_minutes(attempt, STUDY.evaluation(**wildcards))
 
@@ -49,8 +53,8 @@ def get_fit_minutes(wildcards, attempt):
 
 def get_cell_memory(wildcards, attempt):
     """Megabytes of a job that holds all texts of a policy on a dataset."""
-    tokens = STUDY.texts(**wildcards) * CATALOG.policy(wildcards.policy).typical_tokens
-    return limit_memory(attempt * (LEAST_GB + tokens * BYTES_PER_TOKEN / 2**30))
+    size = STUDY.tokens(**wildcards) * BYTES_PER_TOKEN
+    return limit_memory(attempt * (LEAST_GB + size / 2**30))
 
 
 def get_study_memory(wildcards, attempt):

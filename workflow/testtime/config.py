@@ -209,4 +209,5 @@ def _check_pinned(config: dict, catalog: Catalog) -> None:
 def _is_of_hub(spec: ModelSpec | DatasetSpec) -> bool:
     if isinstance(spec, DatasetSpec):
         return spec.source == "hub"
-    return spec.folder is None and spec.train is None and getattr(spec, "samples", None) is None
+    elsewhere = getattr(spec, "samples", None) or getattr(spec, "in_samples", False)
+    return spec.folder is None and spec.train is None and not elsewhere

@@ -8,8 +8,9 @@ from testtime.study import Study
 from testtime.work import SCRIPT_SECONDS, Work
 
 FIGURE_SECONDS = 3.0
+NOTEBOOK_SECONDS = 5.0
 STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
-STAGES += ("fit", "compare", "figures", "report")
+STAGES += ("fit", "compare", "figures", "notebooks", "report")
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,17 @@ def _jobs(study: Study) -> Iterator[tuple[str, Work]]:
         yield "difficulty", script
         yield "difficulty", work.evaluating(study.texts(*cell) // 2)
         yield "evaluate", study.evaluation(*cell)
-    yield from (("evaluate", script) for _ in range(4))  # the tables
+    if study.has_cross_check():
+        yield "grade", work.grading(sum(study.tokens(*cell) for cell in study.cells()))
+    yield from (("evaluate", script) for _ in range(3))  # the tables
+    if study.is_scored():
+        yield "evaluate", script
     yield "fit", fit
     yield "compare", work.fitting(study.outcome_rows() // 8)
     if study.has_scores():
         yield "compare", work.fitting(study.outcome_rows() // 8)
     figure = Work(start_seconds=FIGURE_SECONDS)
     yield from (("figures", figure) for _ in study.figures())
+    notebook = Work(start_seconds=NOTEBOOK_SECONDS)
+    yield from (("notebooks", notebook) for _ in study.notebooks())
     yield "report", figure

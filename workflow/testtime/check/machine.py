@@ -43,7 +43,8 @@ def check_disk(study: Study, to_fetch: int) -> Line:
 def _jobs(study: Study) -> Iterator[Job]:
     """A job of each kind."""
     catalog, config = study.catalog, study.config
-    prms = [(spec, study.engine(spec)) for spec in map(catalog.prm, config["prms"])]
+    read = [spec for spec in map(catalog.prm, config["prms"]) if not spec.in_samples]
+    prms = [(spec, study.engine(spec)) for spec in read]
     yield from ([prm] for prm in prms)
     for spec in map(catalog.policy, config["policies"]):
         if spec.samples is None:

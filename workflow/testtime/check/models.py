@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
 from testtime import hub, prms
 from testtime.catalog import ModelSpec, PolicySpec, PrmSpec
@@ -55,7 +55,7 @@ def check_policy(spec: PolicySpec, study: Study) -> Line:
 def check_prm(spec: PrmSpec, study: Study) -> Line:
     """A PRM: its files, the tokens of its format and its context."""
     if spec.in_samples:
-        return Line("PRM", spec.name, note="scores made elsewhere")
+        return Line("PRM", spec.name, "scores made elsewhere")
     return _check("PRM", spec, study)
 
 
@@ -87,15 +87,11 @@ def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
     where = source(spec.location, spec.revision)
     with loading(what):
         config = AutoConfig.from_pretrained(**where)
+        tokenizer = load_tokenizer(where)
     check_context(what, config, spec.context)
     if isinstance(spec, PrmSpec):
-        form = prms.get(prms.detect(spec.location, spec.format or None))
-        with loading(what):
-            tokenizer = load_tokenizer(where)
-        form.reader(tokenizer)
+        prms.get(prms.detect(spec.location, spec.format or None)).reader(tokenizer)
         return
-    with loading(what):
-        tokenizer = AutoTokenizer.from_pretrained(**where)
     check_chat(what, tokenizer)
     with loading(what):
         tokenizer.apply_chat_template(messages(spec.prompt, "1 + 1?"), add_generation_prompt=True)

@@ -15,7 +15,9 @@ ENGINES = ("transformers", "vllm")
 def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
     """Load a policy into the engine that its entry names, else into `engine`."""
     engine = spec.engine or engine
-    return _module(engine, "policy").load_policy(
+    module = _module(engine, "policy")
+    _say("policy", spec)
+    return module.load_policy(
         spec.location,
         revision=spec.revision,
         prompt=spec.prompt,
@@ -31,7 +33,9 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
 def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`."""
     engine = spec.engine or engine
-    return _module(engine, "prm").load_prm(
+    module = _module(engine, "prm")
+    _say("PRM", spec)
+    return module.load_prm(
         spec.location,
         format=spec.format,
         revision=spec.revision,
@@ -46,6 +50,15 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
 def _memory(engine: str, spec: ModelSpec) -> dict:
     """What vllm, which takes its memory beforehand, is told of an entry beyond the common part."""
     return {"memory_gb": spec.memory_gb} if engine == "vllm" else {}
+
+
+def _say(role: str, spec: ModelSpec) -> None:
+    """Leave in a job's log which commit of a hub's model it ran."""
+    if spec.folder is None:
+        from testtime import hub
+
+        there = hub.find(spec.model, spec.revision)
+        print(f"{role} {spec.name}: {spec.model}, commit {there.commit}", file=sys.stderr)
 
 
 def _module(engine: str, kind: str):
