@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 SMOKE = "workflow/studies/smoke.yaml"
+DATA = {".parquet", ".csv", ".json", ".png", ".safetensors"}
 COPIED = ("Snakefile", "config.yaml", "workflow", "profiles", "slurm", "notebooks", "envs")
 COPIED += ("pyproject.toml",)
 
@@ -37,6 +38,12 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
         text=True,
         check=False,
     )
+
+
+def outputs(results: Path) -> list[Path]:
+    """The data files of a study that stand in their place."""
+    paths = [path for path in results.rglob("*.*") if path.suffix in DATA]
+    return [p for p in paths if not any(part.startswith(".") for part in p.parts)]
 
 
 def assert_same_tables(one: Path, other: Path) -> None:

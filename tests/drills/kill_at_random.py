@@ -22,17 +22,22 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests"), str(ROOT / "tests/slurm")]
 
 from cluster import Cluster, missing, running
-from studies import SMOKE, assert_same_tables, copy_checkout, snakemake
+from studies import SMOKE, assert_same_tables, copy_checkout, outputs, snakemake
 from submitting import ON_SLURM, path_without, submit
 
 KINDS = ("controller", "job", "snakemake")
 MOST_STARTS = 40
-# A part of the smoke study, for machines that have little time.
+# Less than the smoke study, on shipped models, for machines that have little time.
 SMALL = {
-    "policies": ["smoke-small"],
-    "prms": ["smoke-prm-tag"],
+    "results": "results-smoke",
+    "policies": ["micro-xs"],
+    "prms": ["micro-prm-weak"],
     "methods": ["cot", "majority", "best_of_n", "dvts"],
     "budgets": {"pool": [4], "search": [4]},
+    "problems": {"limit": 24},
+    "difficulty": {"samples": 16},
+    "evaluate": {"subsets": 200, "bootstrap": 200},
+    "fit": {"folds": 3, "repeats": 3},
 }
 
 
@@ -43,7 +48,7 @@ class Drill:
         self.folder, self.config, self.cluster, self.pause = folder, config, cluster, pause
         self.random = random.Random(seed)
         self.kills: Counter[str] = Counter()
-        self.starts = 0
+        self.starts, self.last = 0, time.time()
         # Without a database sacct knows nothing, and the plugin would ask it during an outage.
         self.path = path_without("sacct", folder / "bin")
         self.start()
@@ -57,30 +62,42 @@ class Drill:
         self.run = submit(self.folder, log, *ON_SLURM, *self.config, path=self.path)
 
     def kill(self) -> None:
-        """Kill something after a random time; go on once it could be killed."""
-        self._sleep(self.random.uniform(0.2, 1.8) * self.pause)
-        kind = self.random.choice(KINDS)
+        """Kill the next kind of thing, a random time after the run has got further."""
+        while not self._got_further() and self.run.poll() != 0:
+            self._sleep(0.5)
+        self._sleep(self.random.uniform(0, 2) * self.pause)
+        kind = KINDS[sum(self.kills.values()) % len(KINDS)]
         if kind == "controller":
             self.cluster.end("slurmctld", signal.SIGKILL)
             self._sleep(self.random.uniform(1, 10))
             self.cluster.start_controller()
         elif kind == "job":
-            running = [job for job in self.cluster.jobs() if job["JobState"] == "RUNNING"]
-            if not running:
+            running = [job["JobId"] for job in self.cluster.jobs() if job["JobState"] == "RUNNING"]
+            pids = self.cluster.pids(self.random.choice(running)) if running else []
+            if not pids:
                 return
-            for pid in self.cluster.pids(self.random.choice(running)["JobId"]):
-                _kill(os.kill, pid)
+            # The youngest process is the rule's script; a killed shell would leave it behind.
+            _kill(os.kill, pids[-1])
         else:
             _kill(os.killpg, self.run.pid)
             self.run.wait()
             self.start()
         self.kills[kind] += 1
+        self.last = time.time()
         print(f"{sum(self.kills.values())}: killed {kind}", flush=True)
 
     def finish(self) -> None:
         """Give the command until it succeeds: a job that was killed too often fails its run."""
         while self.run.wait():
             self.start()
+
+    def _got_further(self) -> bool:
+        """Whether an output was finished since the last kill, so that kills spread over the run."""
+        for path in outputs(self.folder / "results-smoke"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime > self.last:
+                    return True
+        return False
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -93,11 +110,11 @@ def _kill(how, pid: int) -> None:
         how(pid, signal.SIGKILL)
 
 
-def prepare(folder: Path) -> None:
-    """Copy the checkout, unless an earlier drill has."""
+def prepare(source: Path, folder: Path) -> None:
+    """Copy a checkout, unless an earlier drill has."""
     if folder.exists():
         return
-    copy_checkout(ROOT, folder)
+    copy_checkout(source, folder)
     (folder / "small.yaml").write_text(json.dumps(SMALL))
     # A cluster without a database has no accounts to guess.
     profile = folder / "profiles/slurm/config.yaml"
@@ -122,17 +139,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="only a part of the smoke study")
+    parser.add_argument("--small", action="store_true", help="a smaller study, without training")
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between kills")
     args = parser.parse_args()
     if reason := missing():
         raise SystemExit(reason)
     folder = args.folder.resolve()
-    study = folder / f"seed-{args.seed}"
-    for checkout in (folder / "undisturbed", study):
-        prepare(checkout)
-    config = ["--configfile", SMOKE, *(["small.yaml"] if args.small else [])]
-    expected = undisturbed(folder / "undisturbed", config)
+    quiet, study = folder / "undisturbed", folder / f"seed-{args.seed}"
+    prepare(ROOT, quiet)
+    prepare(quiet, study)
+    config = ["--configfile", "small.yaml" if args.small else SMOKE]
+    expected = undisturbed(quiet, config)
     with running(folder / f"cluster-{args.seed}") as cluster:
         started = time.monotonic()
         drill = Drill(study, config, cluster, args.seed, args.pause)

@@ -14,14 +14,13 @@ import pytest
 import yaml
 from cluster import Cluster, missing, running
 from needs import require
-from studies import SMOKE, assert_same_tables, copy_checkout, snakemake
+from studies import SMOKE, assert_same_tables, copy_checkout, outputs, snakemake
 from submitting import ON_SLURM, submit
 
 pytestmark = pytest.mark.slurm
 
 # A PRM said to need less memory than a job of it takes: its scoring is killed once, then fits.
 LITTLE = "smoke-prm-tag"
-DATA = {".parquet", ".csv", ".safetensors", ".png"}
 OVERLAY = {"catalog": {"prms": {LITTLE: {"memory_gb": 0.4}}}}
 
 
@@ -65,9 +64,8 @@ def disturbed(cluster, root, tmp_path_factory):
     try:
         while run.poll() is None:
             disturb(cluster, result)
-            for path in (folder / "results-smoke").rglob("*.*"):
-                is_final = not any(part.startswith(".") for part in path.parts)
-                if is_final and path.suffix in DATA and path not in result.first:
+            for path in outputs(folder / "results-smoke"):
+                if path not in result.first:
                     result.first[path] = path.open("rb")
             time.sleep(0.3)
     finally:
