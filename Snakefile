@@ -27,6 +27,7 @@ include: "workflow/rules/compare.smk"
 include: "workflow/rules/figures_common.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/notebooks.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -37,5 +38,20 @@ rule all:
     input:
         get_tables(),
         get_figures(),
+        get_notebooks(),
         f"{RESULTS}/report.html",
     localrule: True
+
+
+onsuccess:
+    from testtime.report.closing import closing_words
+
+    print(closing_words(RESULTS, config), end="")
+
+
+onerror:
+    print(
+        "Finished files are kept: mend what the logs above name, then give the same command again.\n"
+        f"All logs: {RESULTS}/logs",
+        file=sys.stderr,
+    )

@@ -33,6 +33,8 @@ def study(root, tmp_path_factory) -> Path:
     folder = copy_checkout(root, tmp_path_factory.mktemp("smoke") / "study")
     done = snakemake(folder, "--configfile", SMOKE)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    # The last line that a user sees.
+    assert done.stdout.endswith("Report: results-smoke/report.html\n")
     return folder
 
 

@@ -175,7 +175,14 @@ def prm_length() -> pd.DataFrame:
                 chosen = 40 * drift ** np.log2(budget)
                 key = {"dataset": DATASET, "policy": policy, "prm": prm, "scoring": "last"}
                 row = {"budget": budget, "chosen_tokens": chosen, "pool_tokens": 40.0}
-                rows.append(key | row | {"correlation": drift - 1})
+                ratio = {"ratio": chosen / 40.0, "ratio_low": chosen / 40 - 0.03}
+                row |= ratio | {"ratio_high": chosen / 40 + 0.03, "n_problems": 200}
+                rows.append(
+                    key
+                    | row
+                    | {"correlation": drift - 1, "correlation_low": drift - 1.1}
+                    | {"correlation_high": drift - 0.9}
+                )
     return pd.DataFrame(rows)
 
 
@@ -188,7 +195,9 @@ def prm_bias() -> pd.DataFrame:
                     key = {"dataset": DATASET, "policy": policy, "prm": prm, "scoring": "last"}
                     row = {"correct": correct, "length": length, "n_samples": 120}
                     score = 0.35 + 0.4 * correct + slope * i
-                    rows.append(key | row | {"mean_tokens": 30 + 9 * i, "mean_score": score})
+                    ends = {"score_low": score - 0.04, "score_high": score + 0.04}
+                    row |= {"n_problems": 80, "mean_tokens": 30 + 9 * i, "mean_score": score}
+                    rows.append(key | row | ends)
     return pd.DataFrame(rows)
 
 

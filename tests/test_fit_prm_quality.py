@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from testtime.comparisons.log_fit import log_fit, quality_against_accuracy
-from testtime.comparisons.prm_bias import bias_table, length_table
+from testtime.comparisons.prm_bias import Resampling, bias_table, length_table
 from testtime.comparisons.prm_quality import (
     first_wrong,
     label_samples,
@@ -168,6 +169,33 @@ def test_scores_of_wrong_samples_stand_by_thirds_of_length():
     assert table.loc["short", "mean_score"] == pytest.approx(0.9)
     assert table.loc["long", "mean_score"] == pytest.approx(0.1)
     assert table["n_samples"].to_list() == [1, 1, 1]
+
+
+def test_intervals_of_biases_are_the_bootstraps_over_problems():
+    """Every problem has samples of equal score, so only the problems drawn matter."""
+    rng = np.random.default_rng(1)
+    level = rng.random(40)
+    samples = pool([[v] * 6 for v in level], [list(range(10, 16))] * 40, [[0, 0, 0, 0, 0, 0]] * 40)
+    row = bias_table(samples, resampling=Resampling(bootstrap=4000)).iloc[0]
+    half = stats.t.ppf(0.975, 39) * level.std(ddof=1) / np.sqrt(40)
+    assert row["n_problems"] == 40
+    assert row["score_low"] == pytest.approx(level.mean() - half, abs=0.01)
+    assert row["score_high"] == pytest.approx(level.mean() + half, abs=0.01)
+
+
+def test_the_length_ratio_of_one_sample_is_one_without_doubt():
+    rng = np.random.default_rng(2)
+    samples = pool(rng.random((30, 4)), rng.integers(5, 50, (30, 4)), np.zeros((30, 4), dtype=int))
+    table = length_table(samples, [1, 4]).set_index("budget")
+    assert table.loc[1, ["ratio", "ratio_low", "ratio_high"]].to_list() == pytest.approx([1] * 3)
+    assert table.loc[4, "ratio_low"] < table.loc[4, "ratio"] < table.loc[4, "ratio_high"]
+    assert table.loc[4, "correlation_low"] < table.loc[4, "correlation"]
+
+
+def test_one_problem_has_no_interval():
+    samples = pool([[0.9, 0.5, 0.1]], [[10, 20, 60]], [[0, 0, 0]])
+    assert bias_table(samples)[["score_low", "score_high"]].isna().all(axis=None)
+    assert length_table(samples, [2])[["ratio_low", "correlation_high"]].isna().all(axis=None)
 
 
 def test_without_labelled_steps_the_table_keeps_its_columns():

@@ -91,6 +91,24 @@ def test_the_report_stands_alone(results):
     assert not re.search(r"""(src|href)=["']https?://""", text)
 
 
+def test_every_notebook_ran_and_is_kept_with_its_outputs(root, results):
+    for source in sorted((root / "notebooks").glob("*.ipynb")):
+        cells = json.loads((results / "notebooks" / source.name).read_text())["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert all(cell["execution_count"] for cell in code), source.name
+        said = [output for cell in code for output in cell["outputs"]]
+        assert said
+        assert not [o for o in said if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+
+def test_the_choice_derived_again_is_that_of_the_table(results):
+    derived = pd.read_csv(results / "notebooks/compute_optimal.csv")
+    table = pd.read_csv(results / "tables/compute_optimal.csv")
+    assert len(derived) == len(table)
+    assert (derived["cross_fitted"] - derived["cross_fitted_table"]).abs().max() < 2e-6
+    assert sorted(derived["cross_fitted_table"]) == sorted(table["accuracy"])
+
+
 def test_heavy_jobs_leave_a_log_and_a_benchmark(results):
     for stage in ("generate", "score", "search"):
         assert list((results / "logs" / stage).rglob("*.log"))

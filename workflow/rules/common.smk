@@ -69,3 +69,8 @@ def package(*modules):
 def script_file(name):
     """A rule's script as an input, for rules that follow their code."""
     return of_checkout("workflow", "scripts", f"{name}.py")
+
+
+def notebook_file(name):
+    """A rule's notebook as an input, for rules that follow their code."""
+    return of_checkout("notebooks", f"{name}.ipynb")

@@ -4,6 +4,7 @@ from testtime import figures
 # What all figures are told: policies by size, PRMs, and the one scoring and vote that are drawn.
 SIZES = {policy: CATALOG.policy(policy).parameters for policy in config["policies"]}
 SHOWN = config["figures"]
+SMALLEST = min(SIZES, key=SIZES.get)
 HEADLINE = figures.headline_budget(config["budgets"])
 
 

@@ -1,4 +1,4 @@
-from testtime.comparisons.prm_bias import bias_table, length_table
+from testtime.comparisons.prm_bias import Resampling, bias_table, length_table
 from testtime.comparisons.prm_quality import label_samples, quality_table
 from testtime.job import job
 from testtime.microcosm.world import label_steps
@@ -15,14 +15,15 @@ def main(inputs, params, output):
     grades = grades[grades["method"] == "pool"].rename(columns={"path": "sample"})
     graded = samples.merge(grades[[*KEYS, "correct"]], on=KEYS)
     graded["correct"] = graded["correct"].fillna(False).astype(int)
+    evaluate = params.evaluate
+    resampling = Resampling(evaluate["bootstrap"], evaluate["confidence"], params.seed)
     budgets = [2**i for i in range(int(drawn["sample"].max() + 1).bit_length())]
-    write_csv(bias_table(graded, params.scoring), output.bias)
-    write_csv(length_table(graded, budgets, params.scoring), output.length)
+    write_csv(bias_table(graded, params.scoring, resampling), output.bias)
+    write_csv(length_table(graded, budgets, params.scoring, resampling), output.length)
 
     # Only the microcosm knows which steps are right.
     known = samples[samples["dataset"].isin(params.labelled)]
     labelled = label_samples(read_parquet(*inputs.problems), known, label_steps)
-    evaluate = params.evaluate
     table = quality_table(
         labelled,
         bootstrap=evaluate["bootstrap"],

@@ -73,10 +73,10 @@ def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
     """
     try:
         validate_repo_id(repo)
-    except errors.HFValidationError as error:
+    except errors.HFValidationError:
         raise UserError(
-            f"{repo} cannot be loaded: neither a folder that is there nor an id of the hub"
-        ) from error
+            f"no such folder: {repo}; nor is it a hub id such as Qwen/Qwen2.5-0.5B-Instruct"
+        ) from None
     there = cached(repo, revision, kind)
     if there is not None:
         return there

@@ -39,7 +39,7 @@ class _LogProgress:
         share = self.done / max(self.total, 1)
         print(
             f"{self.label}: {self.done}/{self.total} {self.unit} ({share:.0%}), "
-            f"{rate:.1f} {self.unit}/s, {left:.0f} s left",
+            f"{rate:.3g} {self.unit}/s, {tqdm.format_interval(left)} left",
             file=sys.stderr,
             flush=True,
         )

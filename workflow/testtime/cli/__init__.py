@@ -16,10 +16,17 @@ from testtime.errors import UserError
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (check, plan, grade, score, search, advise, solve):
-    app.command()(command)
+PANELS = {
+    "A study to be run": (check, plan),
+    "Models and answers": (grade, score, search),
+    "A finished study": (advise, solve),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

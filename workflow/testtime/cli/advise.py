@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from testtime.cli.complete import policies, prm_names
 from testtime.errors import UserError
-from testtime.fit.advice import cheaper, words
-from testtime.fit.find import find, level_of, load
 
 
 def advise(
     *,
-    policy: Annotated[str, typer.Option(help="Name of the policy.")],
+    policy: Annotated[str, typer.Option(help="Name of the policy.", autocompletion=policies)],
     budget: Annotated[int, typer.Option(help="N: samples, or candidates of a search.")],
     prm: Annotated[
-        str, typer.Option(help="PRM at hand; none without one, any to be told which.")
+        str,
+        typer.Option(
+            help="PRM at hand; none without one, any to be told which.", autocompletion=prm_names
+        ),
     ] = "any",
     difficulty: Annotated[
         str | None, typer.Option(help="easy, medium, hard, q1 (easiest) .. q5, or all.")
@@ -36,6 +38,9 @@ def advise(
 
     Example: testtime advise --policy micro-s --prm micro-prm-good --budget 16 --pass-at-1 0.3
     """
+    from testtime.fit.advice import cheaper, words
+    from testtime.fit.find import find, level_of, load
+
     if difficulty is not None and pass_at_1 is not None:
         raise UserError("give --difficulty or --pass-at-1, not both")
     table = load(lookup)

@@ -41,6 +41,8 @@ def grade(
 
     Adds to each line: extracted (the answer found, or null), correct (true, false, or null where
     it could not be decided) and reason.
+
+    Example: testtime grade answers.jsonl --convention math,percent=number --output graded.jsonl
     """
     settings = convention_named(convention)
     counts: Counter = Counter()

@@ -9,6 +9,7 @@ import typer
 
 from testtime import catalog, prms
 from testtime.catalog import PrmSpec
+from testtime.cli.complete import engines, formats, prm_names
 from testtime.engines import ENGINES, load_prm
 from testtime.errors import UserError
 from testtime.progress import progress
@@ -18,12 +19,18 @@ from testtime.score import check_file, score_file
 def score(
     file: Annotated[Path, typer.Argument(help='Lines {"problem": ..., "steps": [...]}.')],
     *,
-    prm: Annotated[str, typer.Option(help="A catalog name or a local model folder.")],
+    prm: Annotated[
+        str,
+        typer.Option(help="A catalog name or a local model folder.", autocompletion=prm_names),
+    ],
     output: Annotated[Path, typer.Option(help='The same lines with "scores".')],
     format: Annotated[
-        str | None, typer.Option(help=f"How the PRM reads: {', '.join(prms.FORMATS)}.")
+        str | None,
+        typer.Option(help=f"How the PRM reads: {', '.join(prms.FORMATS)}.", autocompletion=formats),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help=f"{' or '.join(ENGINES)}.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Score every step of every solution in a file: one probability per step.

@@ -10,6 +10,7 @@ import typer
 
 from testtime import catalog
 from testtime.catalog import PolicySpec
+from testtime.cli.complete import engines, formats, methods, policies, prm_names
 from testtime.engines import ENGINES, load_policy, load_prm
 from testtime.errors import UserError
 from testtime.grade.pool import Pool
@@ -26,11 +27,19 @@ SCORINGS = ("min", "last", "avg")
 def search(
     file: Annotated[Path, typer.Argument(help='Lines {"problem_id": ..., "problem": ...}.')],
     *,
-    policy: Annotated[str, typer.Option(help="A catalog name or a local model folder.")],
+    policy: Annotated[
+        str,
+        typer.Option(help="A catalog name or a local model folder.", autocompletion=policies),
+    ],
     output: Annotated[Path, typer.Option(help="The same lines with answer, paths and tokens.")],
-    method: Annotated[str, typer.Option(help=f"{', '.join(WHOLE | METHODS)}.")],
+    method: Annotated[
+        str, typer.Option(help=f"{', '.join(WHOLE | METHODS)}.", autocompletion=methods)
+    ],
     budget: Annotated[int, typer.Option(help="N: samples, or candidates of a step.")] = 16,
-    prm: Annotated[str | None, typer.Option(help="A catalog name or a local model folder.")] = None,
+    prm: Annotated[
+        str | None,
+        typer.Option(help="A catalog name or a local model folder.", autocompletion=prm_names),
+    ] = None,
     beam_width: Annotated[int, typer.Option(help="M: children of each expanded path.")] = 4,
     scoring: Annotated[str, typer.Option(help="A path's score: min, last or avg.")] = "last",
     vote: Annotated[
@@ -41,9 +50,14 @@ def search(
         str, typer.Option(help="How answers are compared: math, integer or exact.")
     ] = "math",
     format: Annotated[
-        str | None, typer.Option(help="How a PRM from a folder reads, see `testtime score`.")
+        str | None,
+        typer.Option(
+            help="How a PRM from a folder reads, see `testtime score`.", autocompletion=formats
+        ),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help=f"{' or '.join(ENGINES)}.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Solve every problem of a file by one method: sample, search, vote.

@@ -9,9 +9,9 @@ import typer
 
 from testtime import catalog
 from testtime.catalog import ModelSpec
+from testtime.cli.complete import engines, policies, prm_names
 from testtime.engines import ENGINES, load_policy, load_prm
 from testtime.errors import UserError
-from testtime.fit.find import load, plan_for
 from testtime.tables import write_jsonl
 from testtime.types import Problem
 
@@ -19,10 +19,12 @@ from testtime.types import Problem
 def solve(
     file: Annotated[Path, typer.Argument(help='Lines {"problem_id": ..., "problem": ...}.')],
     *,
-    policy: Annotated[str, typer.Option(help="A policy of the lookup.")],
+    policy: Annotated[str, typer.Option(help="A policy of the lookup.", autocompletion=policies)],
     budget: Annotated[int, typer.Option(help="N: most samples or candidates per problem.")],
     output: Annotated[Path, typer.Option(help="The same lines with answer and costs.")],
-    prm: Annotated[str, typer.Option(help="A PRM of the lookup, or none.")] = "none",
+    prm: Annotated[
+        str, typer.Option(help="A PRM of the lookup, or none.", autocompletion=prm_names)
+    ] = "none",
     probe: Annotated[
         bool | None,
         typer.Option(help="Draw samples to predict difficulty; by default if it promises more."),
@@ -32,7 +34,9 @@ def solve(
     ] = None,
     lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = Path("results/lookup.json"),
     seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 0,
-    engine: Annotated[str | None, typer.Option(help=f"{' or '.join(ENGINES)}.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Answer new problems as the lookup advises, and say what was spent.
@@ -41,6 +45,7 @@ def solve(
     --output solved.jsonl
     """
     from testtime.cli.search import read_problems
+    from testtime.fit.find import load, plan_for
     from testtime.solve import Models, summary
     from testtime.solve import solve as answer
 

@@ -6,12 +6,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testtime.figures.data import by_size, group_color, in_order, unique
-from testtime.figures.style import budget_axis, name_panel, nothing, panels, place_legend, styled
+from testtime.figures.style import (
+    budget_axis,
+    error_bars,
+    name_panel,
+    nothing,
+    panels,
+    place_legend,
+    styled,
+)
 
 THIRDS = ["short", "middle", "long"]
 CHOSEN, SCORE = "chosen length", "score"
 FEWEST = 10  # samples behind a mean score that is drawn
-COLUMNS = ["dataset", "policy", "prm", "kind", "correct", "x", "value", "n_samples"]
+COLUMNS = ["dataset", "policy", "prm", "kind", "correct", "x", "value", "ci_low", "ci_high"]
+COLUMNS += ["n_samples"]
+ASIDE = 0.05  # thirds: how far right samples' points stand from wrong ones', to show both intervals
 
 
 def prm_biases_data(
@@ -30,16 +40,25 @@ def prm_biases_data(
         prms: of the study.
 
     Returns:
-        dataset, policy, prm, kind, correct, x, value, n_samples. Kind "chosen length": x is N,
-        value the length of the best-of-N sample over the pool's mean length. Kind "score": x is
-        the third of the problem's lengths, value the mean score of its right or wrong samples.
+        dataset, policy, prm, kind, correct, x, value, ci_low, ci_high, n_samples. Kind "chosen
+        length": x is N, value the length of the best-of-N sample over the pool's mean length. Kind
+        "score": x is the third of the problem's lengths, value the mean score of its right or wrong
+        samples.
     """
     lengths = prm_length.assign(
         kind=CHOSEN,
         x=prm_length["budget"].astype(str),
-        value=prm_length["chosen_tokens"] / prm_length["pool_tokens"],
+        value=prm_length["ratio"],
+        ci_low=prm_length["ratio_low"],
+        ci_high=prm_length["ratio_high"],
     )
-    scores = prm_bias.assign(kind=SCORE, x=prm_bias["length"], value=prm_bias["mean_score"])
+    scores = prm_bias.assign(
+        kind=SCORE,
+        x=prm_bias["length"],
+        value=prm_bias["mean_score"],
+        ci_low=prm_bias["score_low"],
+        ci_high=prm_bias["score_high"],
+    )
     scores = in_order(scores, "x", THIRDS)
     data = pd.concat(
         [part.reindex(columns=COLUMNS) for part in (lengths, scores)], ignore_index=True
@@ -92,12 +111,15 @@ def _label(top: Axes, bottom: Axes, here: pd.DataFrame, data: pd.DataFrame, pref
 
 
 def _lengths(ax: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
-    ax.plot(rows["x"].astype(int), rows["value"], color=color, marker=marker)
+    x = rows["x"].astype(int)
+    ax.plot(x, rows["value"], color=color, marker=marker)
+    ax.fill_between(x, rows["ci_low"], rows["ci_high"], color=color, alpha=0.11, linewidth=0)
 
 
 def _scores(ax: Axes, rows: pd.DataFrame, color: str, marker: str) -> None:
     rows = rows[rows["n_samples"] >= FEWEST]
     for correct, dashes in ((0, "-"), (1, "--")):
         chosen = rows[rows["correct"] == correct]
-        places = [THIRDS.index(third) for third in chosen["x"]]
+        places = [THIRDS.index(third) + correct * ASIDE for third in chosen["x"]]
         ax.plot(places, chosen["value"], dashes, color=color, marker=marker)
+        error_bars(ax, places, chosen, "value", color=color)

@@ -9,6 +9,7 @@ from testtime.catalog import PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
 from testtime.generate import sample_pool
 from testtime.grade import equivalence_classes, extract_answer
+from testtime.progress import progress
 from testtime.score import score_pool
 from testtime.types import Problem, Sampling
 
@@ -52,17 +53,20 @@ def draw(
     greedy: bool = False,
 ) -> Drawn:
     """Samples `start` to `stop` of every problem, read by the PRM where `scored`."""
-    rows = sample_pool(
-        models.policy,
-        problems,
-        start=start,
-        stop=stop,
-        sampling=GREEDY if greedy else models.spec.sampling,
-        max_tokens=models.spec.max_tokens,
-        separator=models.spec.separator,
-        seed_parts=models.seed_parts,
-        method_label="cot" if greedy else "pool",
-    )
+    label = f"samples of {models.spec.name}"
+    with progress(len(problems) * (stop - start), label, "samples") as bar:
+        rows = sample_pool(
+            models.policy,
+            problems,
+            start=start,
+            stop=stop,
+            sampling=GREEDY if greedy else models.spec.sampling,
+            max_tokens=models.spec.max_tokens,
+            separator=models.spec.separator,
+            seed_parts=models.seed_parts,
+            method_label="cot" if greedy else "pool",
+            progress=bar,
+        )
     tokens = rows.groupby("problem_id")["tokens"].sum()
     if not scored:
         return Drawn(rows, tokens, tokens * 0)
@@ -88,7 +92,8 @@ def read_by_prm(
     texts = pd.DataFrame(
         {"problem_id": [p.problem_id for p in problems], "problem": [p.problem for p in problems]}
     )
-    found = score_pool(models.prm, texts, rows)
+    with progress(len(rows), f"scores by {models.prm_spec.name}", "samples") as bar:
+        found = score_pool(models.prm, texts, rows, bar)
     distinct = ~pd.DataFrame(
         {"problem": rows["problem_id"].to_numpy(), "steps": rows["steps"].map(tuple).to_numpy()}
     ).duplicated()

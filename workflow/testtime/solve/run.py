@@ -8,6 +8,7 @@ from testtime.evaluate.confidence import confidence
 from testtime.evaluate.flops import inference_flops
 from testtime.fit.cells import COT
 from testtime.fit.plans import FROM_POOL
+from testtime.progress import progress
 from testtime.search import search_problems
 from testtime.search.vote import choose_answer
 from testtime.solve.draw import Drawn, Models, draw, read_by_prm
@@ -79,22 +80,25 @@ def run_strategy(
 def _search(
     models: Models, problems: Sequence[Problem], method: str, budget: int, spent: dict[str, dict]
 ) -> dict[str, list[Path]]:
-    results = search_problems(
-        models.policy,
-        models.prm,
-        problems,
-        method=method,
-        budget=budget,
-        beam_width=models.beam_width,
-        sampling=models.spec.sampling,
-        step_tokens=models.spec.step_tokens,
-        max_steps=models.spec.max_steps,
-        max_tokens=models.spec.max_tokens,
-        separator=models.spec.separator,
-        seed_parts=(*models.seed_parts, models.prm_spec.name),
-    )
+    with progress(len(problems), f"{method} of {models.spec.name}") as bar:
+        results = search_problems(
+            models.policy,
+            models.prm,
+            problems,
+            method=method,
+            budget=budget,
+            beam_width=models.beam_width,
+            sampling=models.spec.sampling,
+            step_tokens=models.spec.step_tokens,
+            max_steps=models.spec.max_steps,
+            max_tokens=models.spec.max_tokens,
+            separator=models.spec.separator,
+            seed_parts=(*models.seed_parts, models.prm_spec.name),
+            progress=bar,
+        )
+        results = sorted(results, key=lambda result: (result.problem_id, result.subtree))
     paths: dict[str, list[Path]] = {}
-    for result in sorted(results, key=lambda result: (result.problem_id, result.subtree)):
+    for result in results:
         paths.setdefault(result.problem_id, []).extend(result.paths)
         spent[result.problem_id]["policy_tokens"] += result.policy_tokens
         spent[result.problem_id]["prm_tokens"] += result.prm_tokens

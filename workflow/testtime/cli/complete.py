@@ -1,0 +1,21 @@
+"""What the shell offers behind an option, on Tab."""
+
+from collections.abc import Callable, Iterable
+
+from testtime import catalog, prms
+from testtime.engines import ENGINES
+from testtime.search.methods import METHODS, WHOLE
+
+
+def _offer(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return complete
+
+
+policies = _offer(lambda: catalog.load().policies)
+prm_names = _offer(lambda: catalog.load().prms)
+methods = _offer(lambda: WHOLE | METHODS)
+engines = _offer(lambda: ENGINES)
+formats = _offer(lambda: prms.FORMATS)
