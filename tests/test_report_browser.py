@@ -3,6 +3,7 @@
 import chromium
 import pytest
 import report_study
+from needs import require
 from testtime.report import write_report
 
 pytestmark = pytest.mark.browser
@@ -19,8 +20,7 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page():
-    if chromium.find() is None:
-        pytest.skip("no Chromium on this machine")
+    require("browser", None if chromium.find() else "no Chromium on this machine")
     with chromium.Page() as page:
         yield page
 

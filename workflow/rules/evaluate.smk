@@ -17,7 +17,7 @@ rule evaluate_policy:
         mem_mb=get_cell_memory,
         runtime=get_evaluation_minutes,
     params:
-        budgets=lambda wildcards: config["budgets"] | {"pool": STUDY.pool_budgets(wildcards.policy)},
+        budgets=lambda wildcards: STUDY.budgets(wildcards.policy),
         methods=config["methods"],
         scorings=config["scorings"],
         votes=config["votes"],

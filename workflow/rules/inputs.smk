@@ -73,13 +73,13 @@ def get_evaluated(wildcards):
 
 def get_scored():
     """All that a PRM has read, in the pools and in the searches."""
-    drawn = STUDY.cells() if STUDY.has_scores() else []
-    cells = [(*cell, STUDY.pool_blocks(cell[1])) for cell in drawn]
-    return {
-        "generations": [path for cell in cells for path in get_generations(*cell)],
-        "scores": [path for d, p, b in cells for path in get_scores(d, p, config["prms"], b)],
-        "searches": [path for cell in STUDY.cells() for path in get_searches(*cell)],
-    }
+    found = {"generations": [], "scores": [], "searches": []}
+    for cell in STUDY.cells():
+        blocks = STUDY.pool_blocks(cell[1]) if STUDY.has_scores() else []
+        found["generations"] += get_generations(*cell, blocks)
+        found["scores"] += get_scores(*cell, config["prms"], blocks)
+        found["searches"] += get_searches(*cell)
+    return found
 
 
 def get_first_scores(dataset, policy, blocks):

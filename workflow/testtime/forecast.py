@@ -7,9 +7,10 @@ from testtime import work
 from testtime.study import Study
 from testtime.work import SCRIPT_SECONDS, Work
 
-FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 8.0
+FIGURE_SECONDS = 3.0
+NOTEBOOK_SECONDS = 5.0
 STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
-STAGES += ("fit", "compare", "figures", "report", "notebooks")
+STAGES += ("fit", "compare", "figures", "notebooks", "report")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def _jobs(study: Study) -> Iterator[tuple[str, Work]]:
     yield "compare", work.fitting(study.outcome_rows() // 8)
     if study.has_scores():
         yield "compare", work.fitting(study.outcome_rows() // 8)
-    figure, notebook = Work(start_seconds=FIGURE_SECONDS), Work(start_seconds=NOTEBOOK_SECONDS)
+    figure = Work(start_seconds=FIGURE_SECONDS)
     yield from (("figures", figure) for _ in study.figures())
-    yield "report", figure
+    notebook = Work(start_seconds=NOTEBOOK_SECONDS)
     yield from (("notebooks", notebook) for _ in study.notebooks())
+    yield "report", figure

@@ -26,10 +26,13 @@ class Study:
         return min(size, self.config["problems"]["limit"] or size)
 
     def pool_budgets(self, policy: str) -> list[int]:
-        """The pool's budgets; a policy whose samples come from a short file lacks the largest."""
-        held_out = self.config["difficulty"]["samples"]
-        budgets = self.config["budgets"]["pool"]
-        return plan.pool_budgets(self.catalog.policy(policy), budgets, held_out)
+        """Budgets that the policy's pool can have."""
+        spec, held_out = self.catalog.policy(policy), self.config["difficulty"]["samples"]
+        return plan.pool_budgets(spec, self.config["budgets"]["pool"], held_out)
+
+    def budgets(self, policy: str) -> dict[str, list[int]]:
+        """The study's budgets, as far as the policy's pool can have them."""
+        return self.config["budgets"] | {"pool": self.pool_budgets(policy)}
 
     def pool_blocks(self, policy: str) -> list[str]:
         """Blocks of the nested pool."""
@@ -65,10 +68,6 @@ class Study:
     def has_scores(self) -> bool:
         """Whether PRMs score the pool."""
         return "best_of_n" in self.config["methods"] and bool(self.config["prms"])
-
-    def scoring_prms(self) -> list[str]:
-        """PRMs that an engine runs; the scores of others stand in files."""
-        return [prm for prm in self.config["prms"] if not self.catalog.prm(prm).in_samples]
 
     def has_quality(self) -> bool:
         """Whether PRMs can be measured: there are scores, and a dataset with labelled steps."""
@@ -138,12 +137,13 @@ class Study:
     def model_jobs(self, dataset: str, policy: str) -> Iterator[tuple[str, Work]]:
         """The jobs of a cell that run a model, as (stage, what it does)."""
         own = not self.is_imported(policy)
+        scoring = [name for name in self.config["prms"] if not self.catalog.prm(name).in_samples]
         for block in self.all_blocks(policy):
             scored = self.has_scores() and block in self.pool_blocks(policy)
             for shard in self.generation_shards(dataset, policy, block):
                 if own:
                     yield "generate", self.generation(dataset, policy, block, shard)
-                for prm in self.scoring_prms() if scored else []:
+                for prm in scoring if scored else []:
                     yield "score", self.scores(dataset, policy, prm, block, shard)
         for cell in self.searches(dataset, policy):
             for shard in self.search_shards(*cell):

@@ -55,7 +55,7 @@ def check_policy(spec: PolicySpec, study: Study) -> Line:
 def check_prm(spec: PrmSpec, study: Study) -> Line:
     """A PRM: its files, the tokens of its format and its context."""
     if spec.in_samples:
-        return Line("PRM", spec.name, note="scores made elsewhere")
+        return Line("PRM", spec.name, "scores made elsewhere")
     return _check("PRM", spec, study)
 
 

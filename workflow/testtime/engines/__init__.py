@@ -14,7 +14,8 @@ ENGINES = ("transformers", "vllm")
 
 def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
     """Load a policy into the engine that its entry names, else into `engine`."""
-    module = _module(spec.engine or engine, "policy")
+    engine = spec.engine or engine
+    module = _module(engine, "policy")
     _say("policy", spec)
     return module.load_policy(
         spec.location,
@@ -25,12 +26,14 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
+        **_memory(engine, spec),
     )
 
 
 def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`."""
-    module = _module(spec.engine or engine, "prm")
+    engine = spec.engine or engine
+    module = _module(engine, "prm")
     _say("PRM", spec)
     return module.load_prm(
         spec.location,
@@ -40,7 +43,13 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
+        **_memory(engine, spec),
     )
+
+
+def _memory(engine: str, spec: ModelSpec) -> dict:
+    """What vllm, which takes its memory beforehand, is told of an entry beyond the common part."""
+    return {"memory_gb": spec.memory_gb} if engine == "vllm" else {}
 
 
 def _say(role: str, spec: ModelSpec) -> None:
