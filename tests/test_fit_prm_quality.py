@@ -200,3 +200,16 @@ def test_one_problem_has_no_interval():
 
 def test_without_labelled_steps_the_table_keeps_its_columns():
     assert list(quality_table(labelled().iloc[:0])) == list(quality_table(labelled()))
+
+
+def test_samples_of_unknown_length_say_nothing_of_length():
+    samples = pool([[0.9, 0.5, 0.1]], [[10, 20, 60]], [[0, 0, 0]]).assign(tokens=np.nan)
+    assert bias_table(samples).empty
+    assert length_table(samples, [2]).empty
+
+
+def test_without_wrong_samples_there_is_no_correlation_with_length():
+    samples = pool([[0.9, 0.5, 0.1]] * 3, [[10, 20, 60]] * 3, [[1, 1, 1]] * 3)
+    found = length_table(samples, [2]).iloc[0]
+    assert found[["correlation", "correlation_low", "correlation_high"]].isna().all()
+    assert found["ratio_low"] <= found["ratio"] + 1e-9 <= found["ratio_high"] + 2e-9

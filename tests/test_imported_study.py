@@ -22,7 +22,7 @@ def rows_of(policy, n_samples, rng):
                 "problem_id": f"p{problem:02d}",
                 "sample": sample,
                 "completion": f"First.\n\nSo \\boxed{{{answer}}}.",
-                "token_count": 20 + sample,
+                "token_count": 20 + sample if policy == "long" else None,
                 "scores": {"elsewhere": [0.5, 0.9 if right else 0.1]},
             }
 
@@ -103,9 +103,9 @@ def test_imported_scores_choose_the_answer(accuracy):
 
 
 def test_tokens_are_those_of_the_file_and_unknown_ones_stay_empty(accuracy):
-    majority = accuracy[(accuracy["method"] == "majority") & (accuracy["policy"] == "short")]
-    spent = majority.set_index("budget")["policy_tokens"]
-    assert spent[2] == pytest.approx(2 * (20 + 3.5))
+    majority = accuracy[accuracy["method"] == "majority"].set_index(["policy", "budget"])
+    assert majority["policy_tokens"]["long", 2] == pytest.approx(2 * (20 + 7.5))
+    assert majority["policy_tokens"]["short"].isna().all()
     assert accuracy.loc[accuracy["method"] == "best_of_n", "prm_tokens"].isna().all()
 
 

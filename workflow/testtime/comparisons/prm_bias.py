@@ -51,7 +51,6 @@ def bias_table(
     Args:
         samples: dataset, policy, prm, problem_id, tokens, correct (0 or 1), scores (per step).
         scoring: how step scores become one.
-
         resampling: of the problems, for the intervals.
 
     Returns:
@@ -108,7 +107,9 @@ def length_table(
         score = ordered["score"].to_numpy(dtype=float).reshape(-1, n)
         wrong = 1 - ordered["correct"].to_numpy(dtype=float).reshape(-1, n)
         rho = _correlations(score, tokens, wrong > 0.5)
-        rho_ends = bootstrap_interval(rho, resampling.weights(len(rho)), resampling.confidence)
+        rho_ends = np.nan, np.nan
+        if len(rho):
+            rho_ends = bootstrap_interval(rho, resampling.weights(len(rho)), resampling.confidence)
         weights, pool = resampling.weights(len(tokens)), tokens.mean(axis=1)
         for budget in [budget for budget in budgets if budget <= n]:
             chosen = best_of_k(tokens, score, budget)
@@ -144,8 +145,8 @@ def _interval(resamples: np.ndarray, n: int, level: float) -> tuple[float, float
 
 
 def _read(samples: pd.DataFrame, scoring: str) -> pd.DataFrame:
-    """Samples that have a scored step, with their one score."""
-    scored = samples[samples["scores"].map(len) > 0]
+    """Samples that have a scored step and whose length is known, with their one score."""
+    scored = samples[(samples["scores"].map(len) > 0) & samples["tokens"].notna()]
     return scored.assign(score=path_scores(scored["scores"].to_numpy(), [scoring])[:, 0])
 
 

@@ -6,10 +6,8 @@ CPU build, in this process, which starts several times faster.
 
 import gc
 import os
-import sys
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +24,7 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 
 from testtime.engines.devices import least_used
+from testtime.engines.vllm_place import check_gpus, gpu_share, surroundings
 from testtime.errors import UserError
 from testtime.types import Sampling
 
@@ -35,8 +34,6 @@ CPU_SEQUENCES, GPU_SEQUENCES = 256, 512
 CPU_TOKENS = 4096  # read in one step
 CPU_BLOCK = 32  # tokens of a cached block: vLLM's 128 would hardly ever be full
 CPU_KV_SHARE = 0.5  # of an entry's memory_gb, for keys and values
-GPU_SHARE = 0.95  # most of a GPU's memory that an engine may take
-UNKNOWN_SHARE = 0.45  # of a GPU's memory where no entry says how much: two models fit side by side
 
 
 @dataclass(frozen=True)
@@ -158,10 +155,10 @@ def start(
     Raises:
         UserError: the machine does not have what the model needs, or vLLM refuses the model.
     """
-    on_cpu = current_platform.is_cpu()
-    gpus = _gpus(what, gpus, on_cpu)
-    in_process = on_cpu if in_process is None else in_process
-    if on_cpu:
+    visible = None if current_platform.is_cpu() else current_platform.device_count()
+    gpus = check_gpus(what, gpus, visible)
+    in_process = gpus == 0 if in_process is None else in_process
+    if gpus == 0:
         sequences = CPU_SEQUENCES
         place = {
             "block_size": CPU_BLOCK,
@@ -175,16 +172,18 @@ def start(
         sequences = GPU_SEQUENCES
         place = {
             "tensor_parallel_size": gpus,
-            "device_ids": least_used(gpus, current_platform.device_count()),
-            "gpu_memory_utilization": _gpu_share(what, gpus, memory_gb),
+            "device_ids": least_used(gpus, visible),
+            "gpu_memory_utilization": gpu_share(
+                what, gpus, memory_gb, current_platform.get_device_total_memory() / GB
+            ),
         }
     if step_tag is not None:
         pooler = PoolerConfig(tok_pooling_type="STEP", step_tag_id=step_tag)
         place |= {"runner": "pooling", "pooler_config": pooler}
-    if threads and on_cpu:
+    if threads and gpus == 0:
         torch.set_num_threads(threads)
     try:
-        with _surroundings(in_process):
+        with surroundings(in_process):
             llm = LLM(
                 _folder_or_id(where),
                 revision=where["revision"],
@@ -230,61 +229,6 @@ def _folder_or_id(where: dict) -> str:
     if not where["local_files_only"] or os.path.isdir(model):
         return model
     return snapshot_download(model, revision=where["revision"], local_files_only=True)
-
-
-def _gpus(what: str, gpus: int | None, on_cpu: bool) -> int:
-    if gpus is None:
-        return 0 if on_cpu else 1
-    if on_cpu and gpus:
-        raise UserError(
-            f"{what} needs {gpus} GPUs and this vllm is built for the CPU; allowed: gpus: 0, or "
-            "pip install vllm where there are GPUs"
-        )
-    if not on_cpu and not gpus:
-        raise UserError(
-            f"{what} has gpus: 0 and this vllm is built for GPUs; allowed: gpus: 1, or engine: "
-            "transformers"
-        )
-    there = 0 if on_cpu else current_platform.device_count()
-    if gpus > there:
-        raise UserError(f"{what} needs {gpus} GPUs and {there} are visible")
-    return gpus
-
-
-def _gpu_share(what: str, gpus: int, memory_gb: float | None) -> float:
-    """Part of each GPU's memory that the engine may use."""
-    if memory_gb is None:
-        return UNKNOWN_SHARE
-    total = current_platform.get_device_total_memory() / GB
-    share = memory_gb / gpus / total
-    if share > GPU_SHARE:
-        raise UserError(
-            f"{what} needs {memory_gb / gpus:.0f} GB on each of {gpus} GPUs, which have "
-            f"{total:.0f} GB; raise gpus in its catalog entry, or lower memory_gb if that is enough"
-        )
-    return share
-
-
-@contextmanager
-def _surroundings(in_process: bool) -> Iterator[None]:
-    """What vLLM finds while it starts; what it changes in this process is undone.
-
-    Its child processes must not run the main module again, as spawned ones otherwise do: scripts
-    of a workflow have no guard against that.
-    """
-    environment, set_threads = dict(os.environ), torch.set_num_threads
-    main = vars(sys.modules["__main__"])
-    file = main.pop("__file__", None)
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(not in_process))
-    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
-        torch.set_num_threads = set_threads  # vLLM's CPU build makes it do nothing
-        if file is not None:
-            main["__file__"] = file
 
 
 def _drawn(output: RequestOutput) -> Drawn:

@@ -1,0 +1,93 @@
+"""Where an engine of vLLM runs: its GPUs, its part of their memory, its process's surroundings."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from testtime.errors import UserError
+
+MOST = 0.95  # of a GPU's memory that an engine may take
+UNKNOWN = 0.45  # of it where no entry says how much: so a policy and a PRM fit side by side
+
+
+def check_gpus(what: str, gpus: int | None, visible: int | None) -> int:
+    """The number of GPUs of an engine, 0 for the CPU.
+
+    Args:
+        what: the model, for messages.
+        gpus: that it asks for; None takes what this vLLM is built for.
+        visible: GPUs that there are; None for a vLLM that is built for the CPU.
+
+    Raises:
+        UserError: vLLM is built for something else, or there are fewer GPUs.
+    """
+    on_cpu = visible is None
+    if gpus is None:
+        gpus = 0 if on_cpu else 1
+    if on_cpu and gpus:
+        raise UserError(
+            f"{what} needs {gpus} GPUs and this vllm is built for the CPU; allowed: gpus: 0, or "
+            "pip install vllm where there are GPUs"
+        )
+    if not on_cpu and not gpus:
+        raise UserError(
+            f"{what} has gpus: 0 and this vllm is built for GPUs; allowed: gpus: 1, or engine: "
+            "transformers"
+        )
+    if gpus > (visible or 0):
+        raise UserError(f"{what} needs {gpus} GPUs and {visible} are visible")
+    return gpus
+
+
+def gpu_share(what: str, gpus: int, memory_gb: float | None, total_gb: float) -> float:
+    """Part of each GPU's memory that an engine takes, weights included.
+
+    It is what the catalog entry says and not all there is, so that a PRM fits beside a policy.
+
+    Args:
+        what: the model, for messages.
+        gpus: over which its weights are spread.
+        memory_gb: that it needs on all of them together; None where nobody said.
+        total_gb: memory of one GPU.
+
+    Raises:
+        UserError: a GPU has less.
+    """
+    if memory_gb is None:
+        return UNKNOWN
+    share = memory_gb / gpus / total_gb
+    if share > MOST:
+        raise UserError(
+            f"{what} needs {memory_gb / gpus:.0f} GB on each of {gpus} GPUs, which have "
+            f"{total_gb:.0f} GB; raise gpus in its catalog entry, or lower memory_gb if that is "
+            "enough"
+        )
+    return share
+
+
+@contextmanager
+def surroundings(in_process: bool) -> Iterator[None]:
+    """What vLLM finds while it starts; what it changes in this process is undone.
+
+    Its child processes must not run the main module again, as spawned ones otherwise do: the
+    workflow's scripts have no guard against that.
+
+    Args:
+        in_process: the engine runs within this process, not in ones of its own.
+    """
+    environment, set_threads = dict(os.environ), torch.set_num_threads
+    main = vars(sys.modules["__main__"])
+    file = main.pop("__file__", None)
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(not in_process))
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        torch.set_num_threads = set_threads  # vLLM's CPU build makes it do nothing
+        if file is not None:
+            main["__file__"] = file
