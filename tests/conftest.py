@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from studies import SMOKE, copy_checkout, snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,3 +36,12 @@ def study(root, tmp_path_factory) -> Path:
     # The last line that a user sees.
     assert done.stdout.endswith("Report: results-smoke/report.html\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def smoke(study) -> dict:
+    """The smoke study's config, merged as Snakemake merges it."""
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    for key, value in yaml.safe_load((study / SMOKE).read_text()).items():
+        config[key] = {**config[key], **value} if isinstance(value, dict) else value
+    return config

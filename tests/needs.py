@@ -10,4 +10,4 @@ def require(what: str, reason: str | None) -> None:
     if reason and what in os.environ.get("TESTTIME_REQUIRE", "").split():
         pytest.fail(f"{what} is required here: {reason}")
     if reason:
-        pytest.skip(reason)
+        pytest.skip(reason, allow_module_level=True)

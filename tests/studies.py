@@ -1,9 +1,13 @@
 """Whole studies run in a copy of the checkout, as a user runs them."""
 
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+
+import yaml
 
 SMOKE = "workflow/studies/smoke.yaml"
 COPIED = ("Snakefile", "config.yaml", "workflow", "profiles", "slurm", "notebooks", "envs")
@@ -41,3 +45,15 @@ def assert_same_tables(one: Path, other: Path) -> None:
     assert len(names) > 5
     for name in [*names, Path("lookup.json")]:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def planned(folder: Path, *overlays: dict, arguments: tuple[str, ...] = ()) -> Counter:
+    """Jobs per rule that the smoke study with these changes would run."""
+    files = [SMOKE]
+    for number, overlay in enumerate(overlays):
+        files.append(f"overlay-{number}.yaml")
+        (folder / files[-1]).write_text(yaml.safe_dump(overlay))
+    done = snakemake(folder, "-n", "--quiet", "reason", *arguments, "--configfile", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+    return Counter({rule: int(count) for rule, count in jobs if rule not in {"total", "all"}})

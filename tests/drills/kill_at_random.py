@@ -93,22 +93,23 @@ def _kill(how, pid: int) -> None:
         how(pid, signal.SIGKILL)
 
 
-def prepare(folder: Path, small: bool) -> list[str]:
-    """Copy the checkout; returns the options that choose the study."""
+def prepare(folder: Path) -> None:
+    """Copy the checkout, unless an earlier drill has."""
+    if folder.exists():
+        return
     copy_checkout(ROOT, folder)
     (folder / "small.yaml").write_text(json.dumps(SMALL))
     # A cluster without a database has no accounts to guess.
     profile = folder / "profiles/slurm/config.yaml"
     line = "# slurm_account: my-project"
     profile.write_text(profile.read_text().replace(line, "slurm_account: none"))
-    return ["--configfile", SMOKE, *(["small.yaml"] if small else [])]
 
 
-def undisturbed(folder: Path, small: bool) -> Path:
+def undisturbed(folder: Path, config: list[str]) -> Path:
     """Results of a run on this machine, from an earlier drill where there are some."""
     if not (folder / "results-smoke/report.html").exists():
         started = time.monotonic()
-        done = snakemake(folder, *prepare(folder, small))
+        done = snakemake(folder, *config)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
         print(f"undisturbed, on this machine: {time.monotonic() - started:.0f} s", flush=True)
@@ -127,9 +128,11 @@ def main() -> None:
     if reason := missing():
         raise SystemExit(reason)
     folder = args.folder.resolve()
-    expected = undisturbed(folder / "undisturbed", args.small)
     study = folder / f"seed-{args.seed}"
-    config = prepare(study, args.small)
+    for checkout in (folder / "undisturbed", study):
+        prepare(checkout)
+    config = ["--configfile", SMOKE, *(["small.yaml"] if args.small else [])]
+    expected = undisturbed(folder / "undisturbed", config)
     with running(folder / f"cluster-{args.seed}") as cluster:
         started = time.monotonic()
         drill = Drill(study, config, cluster, args.seed, args.pause)

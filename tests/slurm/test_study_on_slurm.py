@@ -5,9 +5,10 @@ import re
 import signal
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 import yaml
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.slurm
 
 # A PRM said to need less memory than a job of it takes: its scoring is killed once, then fits.
 LITTLE = "smoke-prm-tag"
-OVERLAY = {"catalog": {"prms": {LITTLE: {"memory_gb": 0.45}}}}
+DATA = {".parquet", ".csv", ".safetensors", ".png"}
+OVERLAY = {"catalog": {"prms": {LITTLE: {"memory_gb": 0.4}}}}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,8 @@ class Disturbed:
     cancelled: str = ""
     out_of_time: str = ""
     second_run: str = ""
-    # Output file -> the (inode, time) under which it was seen; two of them mean it was redone.
-    seen: dict[Path, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
+    # Outputs as they were first seen, held open so that no other file can get their inode.
+    first: dict[Path, IO[bytes]] = field(default_factory=dict)
 
     @property
     def log(self) -> str:
@@ -63,10 +65,10 @@ def disturbed(cluster, root, tmp_path_factory):
     try:
         while run.poll() is None:
             disturb(cluster, result)
-            for path in (folder / "results-smoke").rglob("[!.]*.*"):
-                if path.suffix in {".parquet", ".csv", ".safetensors", ".png"}:
-                    stat = path.stat()
-                    result.seen[path].add((stat.st_ino, stat.st_mtime_ns))
+            for path in (folder / "results-smoke").rglob("*.*"):
+                is_final = not any(part.startswith(".") for part in path.parts)
+                if is_final and path.suffix in DATA and path not in result.first:
+                    result.first[path] = path.open("rb")
             time.sleep(0.3)
     finally:
         if run.poll() is None:
@@ -141,8 +143,9 @@ def test_a_job_out_of_memory_is_run_again_with_more(disturbed):
 
 
 def test_nothing_that_had_finished_is_done_again(disturbed):
-    assert len(disturbed.seen) > 60
-    assert not [path for path, stats in disturbed.seen.items() if len(stats) > 1]
+    assert len(disturbed.first) > 60
+    for path, file in disturbed.first.items():
+        assert os.path.samestat(os.fstat(file.fileno()), path.stat()), path
     completed = Counter(j["Comment"] for j in disturbed.jobs if j["JobState"] == "COMPLETED")
     assert set(completed.values()) == {1}
 

@@ -46,9 +46,19 @@ wildcard_constraints:
     shard=r"\d+-of-\d+",
 
 
+def of_checkout(*parts):
+    """A file of the checkout, named from the working directory where that is the checkout.
+
+    A checkout that is moved as a whole then reruns nothing.
+    """
+    path = Path(workflow.basedir, *parts)
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def package(*modules):
     """Source files of package modules: analysis rules rerun when these change."""
-    root = Path(workflow.basedir) / "workflow" / "testtime"
+    root = Path(of_checkout("workflow", "testtime"))
     files = []
     for module in modules:
         path = root / module
@@ -58,9 +68,9 @@ def package(*modules):
 
 def script_file(name):
     """A rule's script as an input, for rules that follow their code."""
-    return f"{workflow.basedir}/workflow/scripts/{name}.py"
+    return of_checkout("workflow", "scripts", f"{name}.py")
 
 
 def notebook_file(name):
     """A rule's notebook as an input, for rules that follow their code."""
-    return f"{workflow.basedir}/notebooks/{name}.ipynb"
+    return of_checkout("notebooks", f"{name}.ipynb")

@@ -5,8 +5,10 @@ rule write_report:
         figures=get_figures(),
         grades=for_cells("grades"),
         answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
-        captions=[f"{workflow.basedir}/workflow/report/{n}.rst" for n in STUDY.figures()],
-        page=[f"{workflow.basedir}/workflow/report/report.{e}" for e in ("html.j2", "css", "js")],
+        captions=[of_checkout("workflow", "report", f"{name}.rst") for name in STUDY.figures()],
+        page=[
+            of_checkout("workflow", "report", f"report.{end}") for end in ("html.j2", "css", "js")
+        ],
         code=package(
             "report",
             "figures/__init__.py",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testtime.catalog import PolicySpec, PrmSpec
+from testtime.catalog import ModelSpec, PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 
@@ -14,7 +14,9 @@ ENGINES = ("transformers", "vllm")
 
 def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
     """Load a policy into the engine that its entry names, else into `engine`."""
-    module = _module(spec.engine or engine, "policy")
+    engine = spec.engine or engine
+    module = _module(engine, "policy")
+    _say("policy", spec)
     return module.load_policy(
         spec.location,
         revision=spec.revision,
@@ -24,12 +26,15 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
+        **_memory(engine, spec),
     )
 
 
 def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`."""
-    module = _module(spec.engine or engine, "prm")
+    engine = spec.engine or engine
+    module = _module(engine, "prm")
+    _say("PRM", spec)
     return module.load_prm(
         spec.location,
         format=spec.format,
@@ -38,7 +43,22 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
+        **_memory(engine, spec),
     )
+
+
+def _memory(engine: str, spec: ModelSpec) -> dict:
+    """What vllm, which takes its memory beforehand, is told of an entry beyond the common part."""
+    return {"memory_gb": spec.memory_gb} if engine == "vllm" else {}
+
+
+def _say(role: str, spec: ModelSpec) -> None:
+    """Leave in a job's log which commit of a hub's model it ran."""
+    if spec.folder is None:
+        from testtime import hub
+
+        there = hub.find(spec.model, spec.revision)
+        print(f"{role} {spec.name}: {spec.model}, commit {there.commit}", file=sys.stderr)
 
 
 def _module(engine: str, kind: str):

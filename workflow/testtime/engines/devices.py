@@ -1,8 +1,12 @@
 """Which device a model runs on, and how to tell that its memory is used up."""
 
+from collections import Counter
+
 import torch
 
 from testtime.errors import UserError
+
+_models: Counter[int] = Counter()  # of this process, by the visible GPU they are on
 
 
 def pick_device(what: str, gpus: int | None) -> torch.device:
@@ -15,7 +19,24 @@ def pick_device(what: str, gpus: int | None) -> torch.device:
     there = torch.cuda.is_available()
     if gpus == 1 and not there:
         raise UserError(f"{what} needs a GPU and none is visible; gpus: 0 runs it on the CPU")
-    return torch.device("cuda" if gpus == 1 or (gpus is None and there) else "cpu")
+    if gpus == 0 or not there:
+        return torch.device("cpu")
+    return torch.device("cuda", *least_used(1, torch.cuda.device_count()))
+
+
+def least_used(gpus: int, visible: int) -> list[int]:
+    """Choose GPUs for a model: those with the fewest of this process's models, in their order.
+
+    So a policy and its PRM lie side by side where there are GPUs for both, and share one where
+    there is only one.
+
+    Args:
+        gpus: how many are wanted.
+        visible: how many this process sees.
+    """
+    chosen = sorted(sorted(range(visible), key=lambda gpu: _models[gpu])[:gpus])
+    _models.update(chosen)
+    return chosen
 
 
 def check_gpus(what: str, gpus: int | None) -> None:

@@ -60,13 +60,3 @@ def kv_token(model: PreTrainedModel) -> torch.Tensor:
 def kv_bytes(model: PreTrainedModel) -> int:
     """Bytes that the keys and values of one token take."""
     return math.prod(kv_token(model).shape) * model.dtype.itemsize
-
-
-def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Ids of all tokens that end a text, by the generation config, the config and the tokenizer."""
-    stops: set[int] = set()
-    for told in (model.generation_config, model.config, tokenizer):
-        ids = getattr(told, "eos_token_id", None)
-        if ids is not None:
-            stops |= set(ids) if isinstance(ids, list | tuple) else {ids}
-    return stops

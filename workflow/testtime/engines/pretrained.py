@@ -15,6 +15,8 @@ from transformers.utils import cached_file
 from testtime import hub
 from testtime.errors import UserError
 
+DTYPES = ("float32", "bfloat16", "float16", "auto")
+
 
 def source(model: str, revision: str | None) -> dict:
     """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched.
@@ -68,6 +70,16 @@ def loading(what: str) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what} cannot be loaded: {reason}") from error
+
+
+def check_dtype(what: str, dtype: str) -> None:
+    """Refuse a precision that no engine knows.
+
+    Raises:
+        UserError: names it and what is allowed.
+    """
+    if dtype not in DTYPES:
+        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
 
 
 def check_context(what: str, config: PreTrainedConfig, context: int) -> None:

@@ -2,23 +2,21 @@
 
 import os
 from collections import deque
-from collections.abc import Sequence
 
-import jinja2
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from testtime.engines.batch import Batch
 from testtime.engines.devices import is_out_of_memory, pick_device
-from testtime.engines.policy_model import kv_bytes, kv_token, load, stop_ids
+from testtime.engines.policy_model import kv_bytes, kv_token, load
+from testtime.engines.policy_text import PolicyText, check_options, stop_ids
 from testtime.engines.prefix_kv import PrefixKv
+from testtime.engines.pretrained import check_dtype
 from testtime.engines.rows import Job
-from testtime.engines.step_ends import StepEnds, token_texts
+from testtime.engines.step_ends import StepEnds
 from testtime.errors import UserError
-from testtime.prompts import PROMPTS, messages
 from testtime.types import Continuation, Request
 
-DTYPES = ("float32", "bfloat16", "float16", "auto")
 # Memory for keys and values; a third of it is for prefixes, the rest bounds the number of rows.
 CPU_BYTES, GPU_SHARE = 3 * 2**29, 0.6
 MAX_ROWS = 1024
@@ -35,48 +33,20 @@ class TransformersPolicy:
     def __init__(
         self,
         *,
-        name: str,
+        text: PolicyText,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        prompt: str,
-        separator: str,
-        context: int,
         max_rows: int,
         pool_bytes: int,
     ):
-        self.name, self.context, self.max_rows = name, context, max_rows
-        self._model, self._tokenizer = model, tokenizer
-        self._prompt, self._separator = prompt, separator
-        self._pool_bytes = pool_bytes
-        self._stops = stop_ids(model, tokenizer)
+        self.text, self.max_rows = text, max_rows
+        self.encode, self.decode = text.encode, text.decode
+        self._model, self._pool_bytes = model, pool_bytes
+        self._stops = stop_ids(model.generation_config, model.config, text.tokenizer)
         self._step_ends: StepEnds | None = None
         self._waiting: deque[Job] = deque()
         self._done: list[tuple[int, list[Continuation]]] = []
         self._tickets = 0
         self._batch = self._new_batch()
-
-    def encode(self, problem: str) -> tuple[int, ...]:
-        """The token ids of the whole prompt for this problem.
-
-        Raises:
-            UserError: the tokenizer's chat template refuses the prompt's turns.
-        """
-        turns = messages(self._prompt, problem)
-        try:
-            ids = self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        except jinja2.TemplateError as error:
-            raise UserError(
-                f"policy {self.name}: its chat template refuses prompt {self._prompt!r}: {error}"
-            ) from error
-        return tuple(ids)
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of generated tokens, end-of-text and other special tokens left out."""
-        return self._tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
 
     def submit(self, request: Request) -> int:
         """Queue a request; returns its ticket.
@@ -86,18 +56,11 @@ class TransformersPolicy:
         Raises:
             UserError: the prompt is empty or does not fit into the context.
         """
-        length = len(request.token_ids)
-        if length == 0 or (length >= self.context and request.first_position == 0):
-            raise UserError(
-                f"policy {self.name}: a prompt of {length} tokens; allowed: 1 to "
-                f"{self.context - 1}, which leaves room for one more in its context"
-            )
+        limit, n = self.text.room(request), len(request.seeds)
         if request.stop == "step" and self._step_ends is None:
-            texts = token_texts(self._tokenizer, self._model.get_input_embeddings().num_embeddings)
-            self._step_ends = self._batch.step_ends = StepEnds(texts, self._separator)
+            self._step_ends = self._batch.step_ends = self.text.step_ends
         self._tickets += 1
-        n, limit = len(request.seeds), min(request.max_tokens, self.context - length)
-        if n and limit > 0:
+        if n and limit:
             self._waiting.append(Job(self._tickets, request, limit, [None] * n, n))
         else:
             self._done.append((self._tickets, [Continuation((), (), "length")] * n))
@@ -139,7 +102,7 @@ class TransformersPolicy:
     def _shrink(self) -> None:
         """Begin again with half the rows; a child comes out the same, as its seed is its own."""
         if self.max_rows == 1:
-            raise UserError(f"policy {self.name}: no memory to generate in a single row")
+            raise UserError(f"policy {self.text.name}: no memory to generate in a single row")
         self.max_rows //= 2
         self._pool_bytes //= 2
         jobs = {job.ticket: job for job in (*self._batch.jobs.values(), *self._waiting)}
@@ -154,13 +117,13 @@ class TransformersPolicy:
 
     def _new_batch(self) -> Batch:
         # The longest prompt must fit, whatever else is asked for.
-        least = self.context * kv_bytes(self._model)
+        least = self.text.context * kv_bytes(self._model)
         pool = PrefixKv(max(self._pool_bytes, least), kv_token(self._model))
         return Batch(
             self._model,
             pool,
             size=self.max_rows,
-            context=self.context,
+            context=self.text.context,
             stops=self._stops,
             step_ends=self._step_ends,
         )
@@ -198,12 +161,8 @@ def load_policy(
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
     what = f"policy {model}"
-    if dtype not in DTYPES:
-        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
-    if prompt not in PROMPTS:
-        raise UserError(f"{what}: prompt {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
-    if not separator:
-        raise UserError(f"{what}: separator is empty; give the text that ends a step")
+    check_dtype(what, dtype)
+    check_options(what, prompt=prompt, separator=separator)
     place = torch.device(device) if device else pick_device(what, gpus)
     if threads:
         torch.set_num_threads(threads)
@@ -216,12 +175,15 @@ def load_policy(
         row = kv_bytes(loaded) * max(1, context // TYPICAL)
         max_rows = max(1, min(MAX_ROWS, room * 2 // 3 // row))
     return TransformersPolicy(
-        name=model,
+        text=PolicyText(
+            model,
+            tokenizer,
+            prompt=prompt,
+            separator=separator,
+            context=context,
+            vocabulary=loaded.get_input_embeddings().num_embeddings,
+        ),
         model=loaded,
-        tokenizer=tokenizer,
-        prompt=prompt,
-        separator=separator,
-        context=context,
         max_rows=max_rows,
         pool_bytes=room // 3,
     )

@@ -7,7 +7,6 @@ from its newest step on, by the keys and values kept of its earlier ones.
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,18 +16,18 @@ from testtime import prms
 from testtime.engines.devices import pick_device
 from testtime.engines.pretrained import (
     check_context,
+    check_dtype,
     check_loaded,
     load_tokenizer,
     loading,
     source,
 )
 from testtime.engines.prm_model import PrmModel
+from testtime.engines.prm_requests import report, to_read
 from testtime.engines.prm_rows import Row, share
-from testtime.errors import UserError
 from testtime.prms.base import Encoded, Reader
 from testtime.types import ScoreRequest, StepScores
 
-DTYPES = ("float32", "bfloat16", "float16", "auto")
 # Tokens of one batch: on the CPU what its caches like, on a GPU what keeps it busy.
 CPU_TOKENS, GPU_TOKENS = 2048, 16384
 CPU_CACHE_BYTES, GPU_CACHE_SHARE = 2**30, 0.5
@@ -58,14 +57,7 @@ class TransformersPrm:
         Raises:
             UserError: a step is blank.
         """
-        asked = [r for r in dict.fromkeys(requests) if r.known < len(r.steps)]
-        read = self.reader.read([(request.problem, request.steps) for request in asked])
-        fitting = [prms.fit(text, self.context) for text in read]
-        pairs = [
-            (request, text)
-            for request, text in zip(asked, fitting, strict=True)
-            if request.known < len(text.positions)
-        ]
+        pairs = to_read(self.reader, requests, self.context)
         held: list[np.ndarray] = []
         try:
             rows = [self._row(*pair, held) for pair in pairs]
@@ -74,11 +66,11 @@ class TransformersPrm:
         finally:
             for slots in held:
                 self.model.pool.release(slots)
-        results = {request: StepScores((), 0) for request in requests}
-        for (request, text), row, count in zip(pairs, rows, tokens, strict=True):
-            scores = [row.score_at(position) for position in text.positions[request.known :]]
-            results[request] = StepScores(tuple(scores), count)
-        return [_told(results, request) for request in requests]
+        found = [
+            StepScores(tuple(row.score_at(p) for p in text.positions[request.known :]), count)
+            for (request, text), row, count in zip(pairs, rows, tokens, strict=True)
+        ]
+        return report(requests, pairs, found)
 
     def forget(self) -> None:
         """Drop the keys and values that were kept."""
@@ -157,8 +149,7 @@ def load_prm(
     """
     what = f"PRM {model}"
     format = prms.detect(model, format or None)
-    if dtype not in DTYPES:
-        raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
+    check_dtype(what, dtype)
     place = torch.device(device) if device else pick_device(what, gpus)
     if threads:
         torch.set_num_threads(threads)
@@ -195,10 +186,3 @@ def load_prm(
         reader,
         context,
     )
-
-
-def _told(results: dict[ScoreRequest, StepScores], request: ScoreRequest) -> StepScores:
-    """The result of a request, whose tokens are reported only once."""
-    result = results[request]
-    results[request] = replace(result, tokens=0)
-    return result
