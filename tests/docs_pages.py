@@ -3,8 +3,9 @@
 How a block is tested is said behind its language, where Markdown shows nothing:
 
     ```bash              run, in the order of the page
+    ```bash study        runs a whole study: here Snakemake only plans it
     ```bash install      run by .ci/run, which installs the project
-    ```bash gpu          needs a GPU or a cluster: only checked for its syntax and its options
+    ```bash gpu          needs a GPU or a cluster: checked for its syntax
     ```console           run line by line ("$ "), the output compared; "..." stands for any lines
     ```console example   run, the output differs from study to study
     ```python            run
@@ -19,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # The order in which a reader meets them; pages that Snakemake or a card needs are not prose.
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN = {"bash", "console", "console example", "python", "diff"}
+RUN = {"bash", "bash study", "console", "console example", "python", "diff"}
 NOT_RUN = {"bash install", "bash gpu"}
 SHOWN = {"", "text", "yaml"}  # not commands
 

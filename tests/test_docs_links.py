@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 import yaml
@@ -41,3 +42,12 @@ def test_every_block_says_how_it_is_tested(page):
                 ["bash", "-n"], input=block.text, text=True, capture_output=True, check=False
             )
             assert checked.returncode == 0, f"{block.place}: {checked.stderr}"
+
+
+def test_what_pages_install_exists_and_is_what_the_gate_installs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = "".join(block.text for page in PAGES for block in blocks(page))
+    wanted = {e for found in re.findall(r"'\.\[([\w,]+)\]'", text) for e in found.split(",")}
+    assert "test" in wanted
+    assert wanted <= set(project["optional-dependencies"])
+    assert "pip install --quiet -e '.[test]'" in (ROOT / ".ci/run").read_text()
