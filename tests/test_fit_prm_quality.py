@@ -200,3 +200,10 @@ def test_one_problem_has_no_interval():
 
 def test_without_labelled_steps_the_table_keeps_its_columns():
     assert list(quality_table(labelled().iloc[:0])) == list(quality_table(labelled()))
+
+
+def test_without_wrong_samples_length_has_no_correlation():
+    samples = pool([[0.9, 0.5, 0.1]] * 3, [[10, 20, 60]] * 3, [[1, 1, 1]] * 3)
+    row = length_table(samples, [3]).iloc[0]
+    assert row["chosen_tokens"] == 10
+    assert row[["correlation", "correlation_low", "correlation_high"]].isna().all()
