@@ -107,7 +107,7 @@ def length_table(
         score = ordered["score"].to_numpy(dtype=float).reshape(-1, n)
         wrong = 1 - ordered["correct"].to_numpy(dtype=float).reshape(-1, n)
         rho = _correlations(score, tokens, wrong > 0.5)
-        rho_ends = np.nan, np.nan
+        rho_ends = np.nan, np.nan  # no problem has wrong samples that differ
         if len(rho):
             rho_ends = bootstrap_interval(rho, resampling.weights(len(rho)), resampling.confidence)
         weights, pool = resampling.weights(len(tokens)), tokens.mean(axis=1)
