@@ -43,6 +43,14 @@ rule all:
     localrule: True
 
 
+onstart:
+    # Snakemake's own lock would outlive a killed run, see profiles/default.
+    try:
+        hold(RESULTS)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 onsuccess:
     from testtime.report.closing import closing_words
 

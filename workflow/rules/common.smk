@@ -21,11 +21,9 @@ export_package()
 
 try:
     CATALOG = validate(config)
-    # Snakemake's own lock would outlive a killed run, see profiles/default.
+    # A run holds its results folder from onstart on, which a dry run does not reach.
     if not workflow.is_main_process:
         check_run(config["results"])
-    elif not workflow.dryrun:
-        LOCK = hold(config["results"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
