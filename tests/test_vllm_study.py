@@ -24,8 +24,8 @@ def test_every_model_job_ran_on_vllm(results):
     logs = [path for stage in ("generate", "score", "search") for path in _logs(results, stage)]
     assert logs
     for path in logs:
-        shards = path.read_text().count("Loading safetensors checkpoint shards: 100%")
-        assert shards == (2 if "search" in path.parts else 1), path
+        started = path.read_text().count("Loading safetensors checkpoint shards: 100%")
+        assert started >= (2 if "search" in path.parts else 1), path
 
 
 def _logs(results, stage):
