@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from studies import SMOKE, copy_checkout, snakemake
 from testtime.errors import UserError
-from testtime.tables import atomic_folder, write_parquet
+from testtime.tables import atomic_folder, read_parquet, write_parquet
 
 END_IN_ONE_LINE = """
 import sys
@@ -80,4 +80,7 @@ def test_a_study_on_a_full_disk_says_so(root, tmp_path, small_disk):
     done = snakemake(folder, "--configfile", SMOKE, *changed)
     assert done.returncode != 0
     assert "No space left on device" in done.stdout + done.stderr
-    assert not list(results.glob("problems/*"))
+    # A file of the job that fitted stays and is whole; of the other one there is nothing.
+    assert all(len(read_parquet(path)) == 24 for path in results.glob("*/*.parquet"))
+    assert not (results / "answers/microcosm.parquet").exists()
+    assert not list(results.rglob(".*.parquet"))
