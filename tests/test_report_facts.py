@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from testtime import hub
 from testtime.catalog import PolicySpec
 from testtime.report import facts
 
@@ -14,23 +15,23 @@ def spec(**changes) -> PolicySpec:
 
 
 def test_a_pinned_hub_model_is_named_by_its_revision():
-    assert facts.revision(spec(revision="abc123")) == "abc123"
+    assert hub.revision(spec(revision="abc123")) == "abc123"
 
 
 def test_an_unpinned_hub_model_is_not_passed_off_as_pinned():
-    assert facts.revision(spec()) == "newest on the hub at the time (not pinned)"
+    assert hub.revision(spec()) == "newest on the hub at the time (not pinned)"
 
 
 def test_a_model_trained_by_the_study_says_so():
-    assert facts.revision(spec(train={"steps": 3})) == "trained by this study"
+    assert hub.revision(spec(train={"steps": 3})) == "trained by this study"
 
 
 def test_local_weights_are_named_by_their_digest(tmp_path):
-    assert facts.revision(spec(model=str(tmp_path))) == "local folder"
+    assert hub.revision(spec(model=str(tmp_path))) == "local folder"
     (tmp_path / "a.safetensors").write_bytes(b"first")
     (tmp_path / "b.safetensors").write_bytes(b"second")
     digest = hashlib.sha256(b"firstsecond").hexdigest()
-    assert facts.revision(spec(model=str(tmp_path))) == f"sha256 {digest[:16]}"
+    assert hub.revision(spec(model=str(tmp_path))) == f"sha256 {digest[:16]}"
 
 
 def git(folder, *command: str) -> str:

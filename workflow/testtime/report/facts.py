@@ -9,7 +9,6 @@ from pathlib import Path
 
 from testtime.catalog import ROOT, Catalog
 from testtime.figures.looks import count
-from testtime.hub import revision
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
 PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")
@@ -48,6 +47,8 @@ def commit(folder: Path = ROOT) -> str:
 
 def models(catalog: Catalog, policies: list[str], prms: list[str]) -> list[dict[str, str]]:
     """One row per model: role, name, model, revision, parameters, precision."""
+    from testtime.hub import revision  # its client is slow to import and warns in notebooks
+
     specs = [("policy", catalog.policy(name)) for name in policies]
     specs += [("PRM", catalog.prm(name)) for name in prms]
     return [
