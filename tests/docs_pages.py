@@ -5,7 +5,7 @@ How a block is tested is said behind its language, where Markdown shows nothing:
     ```bash              run, in the order of the page
     ```bash study        runs a whole study: here Snakemake only plans it
     ```bash install      run by .ci/run, which installs the project
-    ```bash gpu          needs a GPU or a cluster: checked for its syntax
+    ```bash gpu          needs a GPU, a cluster or another checkout: checked for its syntax
     ```console           run line by line ("$ "), the output compared; "..." stands for any lines
     ```console example   run, the output differs from study to study
     ```python            run

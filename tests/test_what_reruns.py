@@ -163,21 +163,6 @@ def test_another_checkout_goes_on_in_the_folder_of_the_first(root, study, tmp_pa
     assert_as_told(jobs, rows()["another checkout of the same code"])
 
 
-def test_a_missing_file_is_made_again_with_what_follows_from_it(study, smoke):
-    """Dry: what would run if a file of samples were lost."""
-    folder = study / smoke["results"] / "generations/microcosm" / smoke["policies"][0] / "0-4"
-    lost = next(folder.glob("*.parquet"))
-    aside = lost.with_name("aside")
-    lost.rename(aside)
-    try:
-        jobs = planned(study)
-    finally:
-        aside.rename(lost)
-    assert jobs["sample_pool"] == 1
-    assert jobs["score_pool"] == len(smoke["prms"])
-    assert jobs["search_trees"] == 0
-
-
 def test_the_same_command_has_nothing_to_do(study):
     done = snakemake(study, "-n", "--configfile", SMOKE)
     assert "Nothing to be done" in done.stdout + done.stderr
