@@ -80,7 +80,8 @@ CONFIG: dict[str, Callable] = {
     "more held-out samples": lambda smoke, study: {"difficulty": {"samples": 20}},
     "a scoring less": lambda smoke, study: {"scorings": ["min", "last"]},
     "other bootstrap settings": lambda smoke, study: {"evaluate": {"bootstrap": 300}},
-    "threads, rates, memory or job lengths": lambda smoke, study: {
+    "another rate (tokens per second) of a model": of_policy(rate=1234),
+    "threads, memory or job lengths": lambda smoke, study: {
         "threads": 2,
         "jobs": {"hours": 2, "max_hours": 48},
         "catalog": {"policies": {smoke["policies"][0]: {"memory_gb": 3, "typical_tokens": 40}}},
