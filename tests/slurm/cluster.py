@@ -60,8 +60,8 @@ class Cluster:
         key.chmod(0o600)
         self._configure()
         _call("munged", "--force", f"--key-file={key}", "--num-threads=2", *self._munge_files())
-        self.start_controller()
-        _call("slurmd", "-N", self.host)
+        self.start_daemon("slurmctld")
+        self.start_daemon("slurmd")
         self._wait_for("the node", lambda: _ask("sinfo", "-h", "-o", "%t") == "idle")
 
     def stop(self) -> None:
@@ -85,10 +85,13 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
 
-    def start_controller(self) -> None:
-        """Start slurmctld; it goes on from its saved state."""
-        _call("slurmctld")
-        self._wait_for("slurmctld", lambda: "UP" in _ask("scontrol", "ping"))
+    def start_daemon(self, daemon: str) -> None:
+        """Start slurmctld, which goes on from its saved state, or slurmd, which finds its jobs."""
+        if daemon == "slurmctld":
+            _call(daemon)
+            self._wait_for(daemon, lambda: "UP" in _ask("scontrol", "ping"))
+        else:
+            _call(daemon, "-N", self.host)
 
     def jobs(self) -> list[dict[str, str]]:
         """Every job since the start, ended ones included, as `scontrol show job` tells them."""
