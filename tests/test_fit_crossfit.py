@@ -18,10 +18,20 @@ def plain_crossfit(correct, bins, fold_of, n_bins, min_support):
         for i in range(len(correct)):
             training = [j for j in range(len(correct)) if folds[j] != folds[i]]
             same_bin = [j for j in training if bins[j] == bins[i]]
-            chosen_on = same_bin if len(same_bin) >= min_support else training
+            enough = np.count_nonzero(bins == bins[i]) >= min_support
+            chosen_on = same_bin if enough and same_bin else training
             means = [np.mean([correct[j, s] for j in chosen_on]) for s in range(correct.shape[1])]
             answers[i] += correct[i, int(np.argmax(np.round(means, 9)))]
     return (answers / len(fold_of)).mean()
+
+
+@pytest.mark.parametrize("size", [10, 11, 12, 13])
+def test_a_bin_with_just_enough_problems_is_judged_by_the_strategy_it_chooses(size):
+    bins = (np.arange(60) >= size).astype(int)
+    correct = np.stack([bins == 0, bins == 1], axis=1).astype(float)
+    result = fit(correct, bins, n_bins=2, min_support=10)
+    assert result.chosen.tolist() == [0, 1]
+    assert result.bin_accuracy[0] == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize("seed", range(8))

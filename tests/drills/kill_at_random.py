@@ -5,7 +5,8 @@
 After every kill of Snakemake the same command is given again, and nothing is cleaned up by hand;
 jobs of the killed run live on. The controller saves what was submitted every few seconds: jobs that
 it forgets because it was killed before are waited for in vain, and then the drill does what
-docs/slurm.md says, Ctrl-C and the same command again. In the end the tables must equal, byte for
+docs/slurm.md says, Ctrl-C and the same command again. It also resumes the node, which
+such a controller drains when it gives out a number anew. In the end the tables must equal, byte for
 byte, those of a run on this machine that nobody disturbed. Needs root and Slurm's packages, see
 tests/slurm/cluster.py.
 """
@@ -31,14 +32,15 @@ from studies import SMOKE, assert_same_tables, copy_checkout, outputs, snakemake
 from submitting import ON_SLURM, path_without, submit
 
 KINDS = ("controller", "job", "snakemake", "node")
-MOST_STARTS = 40
+MOST_STARTS = 60
+HELD = "launch_failed_requeued_held"
 # Less than the smoke study, on shipped models, for machines that have little time.
 SMALL = {
     "results": "results-smoke",
-    "policies": ["micro-xs"],
-    "prms": ["micro-prm-weak"],
+    "policies": ["micro-xs", "micro-s"],
+    "prms": ["micro-prm-weak", "micro-prm-good"],
     "methods": ["cot", "majority", "best_of_n", "dvts"],
-    "budgets": {"pool": [4], "search": [4]},
+    "budgets": {"pool": [4, 16], "search": [4, 8]},
     "problems": {"limit": 24},
     "difficulty": {"samples": 16},
     "evaluate": {"subsets": 200, "bootstrap": 200},
@@ -108,7 +110,8 @@ class Drill:
     def _sleep(self, seconds: float) -> None:
         """Let the run go on; do what a user does for one that ended or that waits in vain."""
         time.sleep(seconds)
-        if self.run.poll() is None and self._forgotten():
+        self.cluster.resume_node()
+        if self.run.poll() is None and self._waited_for_in_vain():
             self.interrupts += 1
             self.run.send_signal(signal.SIGINT)
             try:
@@ -119,11 +122,12 @@ class Drill:
         if self.run.poll() not in {None, 0}:
             self.start()
 
-    def _forgotten(self) -> set[str]:
-        """Jobs that the run has submitted and the controller does not know."""
+    def _waited_for_in_vain(self) -> bool:
+        """Whether the run waits for a job that the controller has forgotten, or holds for ever."""
         submitted = re.findall(r"SLURM jobid (\d+)", (self.folder / self.log).read_text())
-        known = {job["JobId"] for job in self.cluster.jobs()}
-        return set(submitted) - known if known else set()
+        known = {job["JobId"]: job["Reason"] for job in self.cluster.jobs()}
+        held = {job for job, reason in known.items() if reason == HELD}
+        return bool(known) and bool(set(submitted) - set(known) | set(submitted) & held)
 
 
 def _kill(how, pid: int) -> None:
@@ -165,6 +169,8 @@ def main() -> None:
     args = parser.parse_args()
     if reason := missing():
         raise SystemExit(reason)
+    # A drill that a shell started in the background would pass on that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = args.folder.resolve()
     quiet, study = folder / "undisturbed", folder / f"seed-{args.seed}"
     prepare(ROOT, quiet)
@@ -179,8 +185,10 @@ def main() -> None:
         drill.finish()
         states = Counter(job["JobState"] for job in cluster.jobs())
     assert_same_tables(expected, study / "results-smoke")
+    if sum(drill.kills.values()) < args.kills:
+        raise SystemExit(f"the run ended after {sum(drill.kills.values())} kills: shorten --pause")
     print(f"killed: {dict(drill.kills)}; Snakemake started {drill.starts} times")
-    print(f"of these after Ctrl-C, for jobs that the controller forgot: {drill.interrupts}")
+    print(f"of these after Ctrl-C, for jobs that the controller forgot or held: {drill.interrupts}")
     print(f"Slurm jobs: {dict(states)}; {time.monotonic() - started:.0f} s")
     print("the tables are those of the undisturbed run, byte for byte")
 

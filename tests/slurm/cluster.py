@@ -93,6 +93,13 @@ class Cluster:
         else:
             _call(daemon, "-N", self.host)
 
+    def resume_node(self) -> None:
+        """Put a drained node back into service, as an administrator does."""
+        if "drain" in _ask("sinfo", "-h", "-o", "%T"):
+            subprocess.run(
+                ["scontrol", "update", f"NodeName={self.host}", "State=RESUME"], check=False
+            )
+
     def jobs(self) -> list[dict[str, str]]:
         """Every job since the start, ended ones included, as `scontrol show job` tells them."""
         lines = _ask("scontrol", "show", "job", "--oneliner").splitlines()

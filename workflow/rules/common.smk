@@ -23,7 +23,7 @@ try:
     CATALOG = validate(config)
     # A run holds its results folder from onstart on, which a dry run does not reach.
     if not workflow.is_main_process:
-        check_run(config["results"])
+        check_run()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -32,6 +32,9 @@ RESULTS = config["results"]
 
 # Raise a stage's number when its output changes meaning; edits of code alone rerun no heavy job.
 FORMATS = {"train": 1, "problems": 1, "generate": 1, "score": 1, "search": 1}
+
+# Modules that nearly every analysis uses: what a file of the study is and holds.
+SHARED = ("plan.py", "samples.py", "seeds.py", "statistics.py", "tables.py")
 
 
 wildcard_constraints:
@@ -55,10 +58,10 @@ def of_checkout(*parts):
 
 
 def package(*modules):
-    """Source files of package modules: analysis rules rerun when these change."""
+    """Source files of package modules: analysis rules rerun when these change, or the shared ones."""
     root = Path(of_checkout("workflow", "testtime"))
     files = []
-    for module in modules:
+    for module in dict.fromkeys((*modules, *SHARED)):
         path = root / module
         files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return [str(path) for path in files]

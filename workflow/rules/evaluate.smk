@@ -52,7 +52,7 @@ rule tabulate_accuracy:
     input:
         outcomes=rules.collect_outcomes.output[0],
         difficulty=for_cells("difficulty"),
-        code=package("evaluate", "statistics.py") + [script_file("tabulate_accuracy")],
+        code=package("evaluate") + [script_file("tabulate_accuracy")],
     output:
         f"{RESULTS}/tables/accuracy.csv",
     log:
@@ -72,7 +72,7 @@ rule tabulate_accuracy:
 rule tabulate_pass_at_k:
     input:
         grades=for_cells("grades"),
-        code=package("evaluate", "statistics.py") + [script_file("tabulate_pass_at_k")],
+        code=package("evaluate") + [script_file("tabulate_pass_at_k")],
     output:
         f"{RESULTS}/tables/pass_at_k.csv",
     log:

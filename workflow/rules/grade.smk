@@ -15,7 +15,7 @@ rule grade_samples:
     threads: config["grade"]["workers"]
     resources:
         gpu=0,
-        mem_mb=get_cell_memory,
+        mem_mb=get_grading_memory,
         runtime=get_grading_minutes,
     params:
         convention=lambda wildcards: CATALOG.dataset(wildcards.dataset).convention,

@@ -4,6 +4,12 @@ def for_cells(stage):
     return [f"{RESULTS}/{stage}/{dataset}/{policy}.parquet" for dataset, policy in STUDY.cells()]
 
 
+def get_problem_file(wildcards):
+    """The file that a dataset's problems come from; none where they are generated or the hub's."""
+    spec = CATALOG.dataset(wildcards.dataset)
+    return spec.path if spec.source == "file" else []
+
+
 def get_imported():
     """A pattern of the policies whose samples come from files; matches nothing where none do."""
     names = [re.escape(policy) for policy in config["policies"] if STUDY.is_imported(policy)]

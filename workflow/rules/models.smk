@@ -1,5 +1,7 @@
 # Models: their files, and the settings that decide what they put out.
 SAMPLED_AS = ("prompt", "separator", "context", "dtype", "max_tokens")
+# Weights, and what a tokenizer, a chat template and defaults of sampling are in.
+MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
 DRAWN_AS = ("temperature", "top_p", "top_k")
 
 
@@ -15,13 +17,13 @@ def get_model_folder(name):
 
 
 def get_model_files(kind, name):
-    """What a model's jobs depend on: its weights, where they are a local folder or trained here."""
+    """What a model's jobs depend on: its files, where they are a local folder or trained here."""
     spec = CATALOG.policy(name) if kind == "policy" else CATALOG.prm(name)
     if spec.train is not None:
         return [f"{RESULTS}/models/{name}"]
     if spec.folder is None:
         return []
-    return sorted(str(path) for path in spec.folder.glob("*.safetensors"))
+    return sorted(str(path) for path in spec.folder.glob("*") if path.suffix in MODEL_FILES)
 
 
 def get_policy_engine(policy):

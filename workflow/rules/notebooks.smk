@@ -33,7 +33,7 @@ rule derive_compute_optimal:
         outcomes=f"{RESULTS}/tables/outcomes.parquet",
         difficulty=for_cells("difficulty"),
         table=f"{RESULTS}/tables/compute_optimal.csv",
-        code=package("fit/crossfit.py", "seeds.py") + [notebook_file("compute_optimal")],
+        code=package("fit/crossfit.py") + [notebook_file("compute_optimal")],
     output:
         f"{RESULTS}/notebooks/compute_optimal.csv",
     log:

@@ -1,5 +1,7 @@
 # Problems and, in a file that only `grade` reads, their answers.
 rule make_problems:
+    input:
+        source=get_problem_file,
     output:
         problems=f"{RESULTS}/problems/{{dataset}}.parquet",
         answers=f"{RESULTS}/answers/{{dataset}}.parquet",

@@ -51,10 +51,19 @@ def get_fit_minutes(wildcards, attempt):
     return get_minutes(attempt, STUDY.fit())
 
 
+def get_cell_gb(wildcards):
+    return LEAST_GB + STUDY.tokens(**wildcards) * BYTES_PER_TOKEN / 2**30
+
+
 def get_cell_memory(wildcards, attempt):
     """Megabytes of a job that holds all texts of a policy on a dataset."""
-    size = STUDY.tokens(**wildcards) * BYTES_PER_TOKEN
-    return limit_memory(attempt * (LEAST_GB + size / 2**30))
+    return limit_memory(attempt * get_cell_gb(wildcards))
+
+
+def get_grading_memory(wildcards, attempt):
+    """The same, and what its workers may take before they are ended."""
+    workers_gb = config["grade"]["workers"] * config["grade"]["memory_limit_mb"] / 1024
+    return limit_memory(attempt * (get_cell_gb(wildcards) + workers_gb))
 
 
 def get_study_memory(wildcards, attempt):

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from testtime.errors import UserError
 from testtime.gpus import take
+from testtime.lock import RunOverError
 from testtime.tables import DISK_FULL
 
 
@@ -30,19 +31,22 @@ def job(log: str | Path, gpus: int = 0) -> Iterator[None]:
             os.dup2(out.fileno(), sys.stderr.fileno())
             take(gpus)
             yield
+    except RunOverError as error:
+        # Not as a failure: Snakemake would delete the output, which is the other run's by now.
+        _end(str(error), console, 0)
     except UserError as error:
-        _end(str(error), console)
+        _end(str(error), console, 1)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        _end(str(error), console)
+        _end(str(error), console, 1)
 
 
-def _end(message: str, console: int) -> NoReturn:
+def _end(message: str, console: int, status: int) -> NoReturn:
     """End the job with one line, which goes to the console where the log's disk is full."""
     line = f"error: {message}"
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
         os.write(console, f"{line}\n".encode())
-    raise SystemExit(1) from None
+    raise SystemExit(status) from None

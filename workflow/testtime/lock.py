@@ -1,5 +1,10 @@
-"""One run per results folder; the lock of a killed run is gone with it."""
+"""One run per results folder, and its jobs alone write there.
 
+The lock of a killed run is gone with it; jobs of it that live on, on a cluster, find that another
+run has begun and write nothing more.
+"""
+
+import errno
 import fcntl
 import os
 import sys
@@ -9,7 +14,13 @@ from pathlib import Path
 from testtime.errors import UserError
 
 NAME = ".lock"
-RUN = "TESTTIME_RUN"  # environment variable: the run that a job was started by
+# Environment variables by which a job knows its run, and where the newest run has put its name.
+RUN, LOCK = "TESTTIME_RUN", "TESTTIME_LOCK"
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class RunOverError(UserError):
+    """Another run has begun on the results of the one that started this job."""
 
 
 def hold(results: str | Path) -> int:
@@ -21,11 +32,24 @@ def hold(results: str | Path) -> int:
         The open file descriptor that carries the lock.
 
     Raises:
-        UserError: another run holds it.
+        UserError: another run holds it, or this user may not write there.
     """
     folder = Path(results)
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    path = (folder / NAME).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        _lock(descriptor, folder)
+    except OSError as error:
+        raise UserError(f"cannot take {path}: {error.strerror}") from error
+    os.environ[RUN], os.environ[LOCK] = uuid.uuid4().hex, str(path)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, os.environ[RUN].encode())
+    os.fsync(descriptor)  # a node that reads it over a network must not find the last run's
+    return descriptor
+
+
+def _lock(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -34,23 +58,26 @@ def hold(results: str | Path) -> int:
             f"another run is writing to {folder}: wait for it, end it, or set another `results:`"
         ) from None
     except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
         # Some cluster file systems are mounted without locks; they still hold results.
         print(f"no lock on {folder} ({error.strerror}): start one run at a time", file=sys.stderr)
-    os.environ[RUN] = uuid.uuid4().hex
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, os.environ[RUN].encode())
-    return descriptor
 
 
-def check_run(results: str | Path) -> None:
+def check_run() -> None:
     """Refuse a job whose run is over and was followed by another one.
 
     Jobs on a cluster outlive the run that submitted them, when that is killed. One that starts only
-    after the next run has taken the folder would first delete what that run has made since.
+    after the next run has begun would first delete what that run has made since; one that ends then
+    would put results of other settings in the place of that run's.
 
     Raises:
-        UserError: the folder belongs to another run now.
+        RunOverError: the folder belongs to another run now, or is gone.
     """
-    run = os.environ.get(RUN)
-    if run is not None and (Path(results) / NAME).read_text() != run:
-        raise UserError(f"this job's run is over, and another one is writing to {results} since")
+    if (run := os.environ.get(RUN)) is None:
+        return
+    lock = Path(os.environ[LOCK])
+    if not lock.exists() or lock.read_text() != run:
+        raise RunOverError(
+            f"this job's run is over, and another one is writing to {lock.parent} since"
+        )

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from testtime.errors import UserError
+from testtime.lock import check_run
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -29,6 +30,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     Raises:
         UserError: the file cannot be written, because the disk is full for example.
+        RunOverError: this is a job of an earlier run, see `lock.check_run`.
     """
     path = Path(path)
     temporary = None
@@ -44,6 +46,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.chmod(0o644)
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())  # where a network file system tells of a full quota
+            check_run()
             temporary.replace(path)
         finally:
             if temporary is not None:
@@ -56,6 +59,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
     Raises:
         UserError: the folder cannot be written.
+        RunOverError: this is a job of an earlier run, see `lock.check_run`.
     """
     path = Path(path)
     with _writing(path):
@@ -64,6 +68,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             new, old = Path(scratch, "new"), Path(scratch, "old")
             new.mkdir()
             yield new
+            check_run()
             if path.exists():
                 path.rename(old)
             new.rename(path)
@@ -114,9 +119,12 @@ def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
         return pq.ParquetFile(path, page_checksum_verification=True).read(columns=columns)
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
-    except PermissionError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except MemoryError:  # Arrow's own is one of its exceptions too
+        raise
     except (pa.ArrowException, OSError) as error:
+        # With a number, the system could not read it, which says nothing of what the file holds.
+        if reason := getattr(error, "errno", None) and error.strerror:
+            raise UserError(f"cannot read {path}: {reason}") from error
         raise UserError(
             f"{path} is not a whole Parquet file ({error}); delete it and run again, which makes "
             "it anew"

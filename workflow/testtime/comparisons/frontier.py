@@ -11,7 +11,7 @@ from testtime.fit.cells import ANY, COT, Cell, read_cells
 from testtime.fit.intervals import percentiles
 from testtime.fit.selection import Fit, Settings, cell_weights
 from testtime.published import beside_published
-from testtime.statistics import accuracy_interval, holm, sign_flip_p_value
+from testtime.statistics import SIGN_FLIPS, accuracy_interval, holm, sign_flip_p_value
 
 CHAIN, TTS = "CoT", "compute-optimal TTS"
 OVERTAKING = ["dataset", "small", "large", "size_ratio", "budget", "n_problems", "small_accuracy"]
@@ -121,7 +121,7 @@ def _compare(fit: Fit, cell: Cell, column: int, settings: Settings) -> dict:
         "difference": float(differences.mean()),
         "ci_low": low,
         "ci_high": high,
-        "p_value": sign_flip_p_value(differences, settings.bootstrap, settings.seed),
+        "p_value": sign_flip_p_value(differences, SIGN_FLIPS, settings.seed),
     }
 
 

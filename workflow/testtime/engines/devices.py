@@ -6,6 +6,8 @@ import torch
 
 from testtime.errors import UserError
 
+# How the allocators of the CPU, of CUDA's libraries and of its driver say that memory is used up.
+FULL = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 _models: Counter[int] = Counter()  # of this process, by the visible GPU they are on
 
 
@@ -50,5 +52,5 @@ def check_gpus(what: str, gpus: int | None) -> None:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the CPU's allocator, which has no exception of its own, is full."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """Whether a device is full, or the CPU; not every allocator has an exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in FULL)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
     PreTrainedConfig,
@@ -67,7 +68,7 @@ def loading(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what} cannot be loaded: {reason}") from error
 

@@ -76,11 +76,8 @@ class TransformersPolicy:
             UserError: not even one row fits into memory.
         """
         while not self._done and (self._waiting or self._batch.jobs):
-            try:
-                self._advance()
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
+            # Outside the handler, whose error would hold on to the memory that is to be given back.
+            if not self._advance():
                 self._shrink()
         done, self._done = self._done, []
         return done
@@ -89,7 +86,17 @@ class TransformersPolicy:
         """Drop the keys and values kept of earlier requests."""
         self._batch.pool.drop_all()
 
-    def _advance(self) -> None:
+    def _advance(self) -> bool:
+        """Generate one token in every row; False where memory does not suffice."""
+        try:
+            self._step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _step(self) -> None:
         """Fill free rows and generate one token in every row."""
         batch = self._batch
         while self._waiting and batch.free and batch.start(self._waiting[0]):

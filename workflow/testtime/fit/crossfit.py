@@ -89,7 +89,7 @@ def crossfit(
         weights: of `statistics.resample_weights`, (n_resamples, n_problems); may have no rows.
         n_bins: number of bins; some may hold no problem.
         allowed: strategies that may be chosen in each bin, (n_bins, n_strategies); all by default.
-        min_support: problems to choose on below which a bin takes the choice over all bins.
+        min_support: problems below which a bin takes the choice over all bins, in each fold too.
     """
     n_problems, n_strategies = correct.shape
     own = np.full((1, n_problems), 1 / n_problems)
@@ -113,7 +113,10 @@ def crossfit(
             inside = np.flatnonzero(fold_of == fold)
             here = grouped_sums(correct[inside], bins[inside], n_bins, weights[:, inside])
             seen = size - weights[:, inside] @ by_bin[inside]
-            picks = _choose(total - here, seen, penalty, support)
+            # Whether a bin has enough to choose on is decided once, for the choice and its folds:
+            # a bin just above the least would else be judged by another strategy than its own.
+            enough = np.where(seen > ROUNDING, size, 0)
+            picks = _choose(total - here, enough, penalty, support)
             gained += np.take_along_axis(here, picks[..., None], axis=2)[..., 0]
             use[inside, picks[0][bins[inside]]] += 1
             agreement += picks[0] == chosen
