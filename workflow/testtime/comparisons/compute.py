@@ -21,7 +21,7 @@ def flops_table(
     """Compute behind each policy's CoT and behind its compute-optimal TTS at the largest budget.
 
     Inference is that of the whole dataset, as in the paper; unlike there, tokens that the PRM reads
-    are counted (2·P·tokens with the PRM's P).
+    are counted (2·P·tokens with the PRM's P). Pretraining is the policy's; the PRM's is not known.
 
     Returns:
         Columns dataset, policy, parameters, setting, budget, accuracy, pretraining_flops (NaN where

@@ -11,7 +11,8 @@ def beam_search(tree: Tree) -> Program:
     """Keep the best N/M of N candidates a step, by the score of the newest step.
 
     The root is expanded N ways, every kept beam M ways. A beam that has ended leaves with its
-    place, so the width shrinks and N/M different paths go to the vote; nothing is copied.
+    place, so the width shrinks and N/M paths go to the vote; nothing is copied, but samples that
+    happen to be equal count each.
     """
     done, beams, counts = [], [tree.root], [tree.budget]
     for _ in range(tree.max_steps):
