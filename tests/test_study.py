@@ -145,10 +145,10 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(study, r
         assert run.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline, "too few files within the time"
         time.sleep(0.2)
-        for path, written in models_and_samples(again).items():
-            seen.setdefault(path, (time.monotonic(), written))
+        now, there = time.monotonic(), models_and_samples(again)
+        since = {path: seen.setdefault(path, now) for path in there}
         # A job's end is noticed some seconds after its file is in place, more on a busy machine.
-        finished = {p: at for p, (since, at) in seen.items() if time.monotonic() - since > 15}
+        finished = {path: at for path, at in there.items() if now - since[path] > 15}
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     done = snakemake(study, *command[5:])
