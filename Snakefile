@@ -52,7 +52,7 @@ onstart:
 
 
 onsuccess:
-    from testtime.report.closing import closing_words
+    from testtime.present.report.closing import closing_words
 
     print(closing_words(RESULTS, config), end="")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from testtime.seeds import derive
-from testtime.types import Continuation, Request, ScoreRequest, StepScores
+from testtime.study.seeds import derive
+from testtime.study.types import Continuation, Request, ScoreRequest, StepScores
 
 END, SEPARATOR = 0, 1
 WORDS = range(2, 6)

@@ -5,8 +5,8 @@ from pathlib import Path
 import synthetic
 import synthetic_results
 from test_figures_drawn import FIGURES
-from testtime.figures import style
-from testtime.figures.data import render
+from testtime.present.figures import style
+from testtime.present.figures.data import render
 
 
 def config(results: Path) -> dict:

@@ -17,7 +17,7 @@ from synthetic import (
     lookup,
     strategies,
 )
-from testtime.tables import write_csv, write_json, write_parquet
+from testtime.data.store import write_csv, write_json, write_parquet
 
 N_PROBLEMS = 12
 

@@ -3,11 +3,11 @@ from collections import Counter
 import numpy as np
 import pytest
 from fakes import END, PIECES, FakePolicy, FakePrm, random_tree
-from testtime.catalog import PolicySpec, PrmSpec
-from testtime.generate import sample_pool
+from testtime.sample import sample_pool
 from testtime.solve import Models, solve, summary
 from testtime.solve.draw import with_classes
-from testtime.types import Problem
+from testtime.study.catalog import PolicySpec, PrmSpec
+from testtime.study.types import Problem
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(6)]
 SPEC = PolicySpec(name="fake", parameters=1e3, max_tokens=12, step_tokens=6, max_steps=4)

@@ -12,11 +12,11 @@ import pytest
 import tiny_prms
 import yaml
 from huggingface_hub import constants
-from testtime import hub
-from testtime.catalog import DatasetSpec, PolicySpec
 from testtime.cli import app
+from testtime.data.problems import load_problems
 from testtime.errors import UserError
-from testtime.problems import load_problems
+from testtime.runtime import hub
+from testtime.study.catalog import DatasetSpec, PolicySpec
 from typer.testing import CliRunner
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -2,8 +2,8 @@ import copy
 
 import pytest
 import yaml
-from testtime.config import validate
 from testtime.errors import UserError
+from testtime.study.config import validate
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from testtime.difficulty import estimate, levels, quantile_bins
 from testtime.errors import UserError
+from testtime.evaluate.difficulty import estimate, levels, quantile_bins
 
 
 def grades(method, verdicts):

@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
-from testtime.config import POOL_METHODS
-from testtime.reference import BEGIN, PARTS, config_table, method_table, renewed
+from testtime.cli.reference import BEGIN, PARTS, config_table, method_table, renewed
 from testtime.search.methods import METHODS
+from testtime.study.config import POOL_METHODS
 
 
 def leaves(value: dict, prefix: str = ""):
@@ -18,7 +18,7 @@ def leaves(value: dict, prefix: str = ""):
 def test_generated_parts_are_up_to_date(root):
     for page in sorted((root / "docs").glob("*.md")):
         text = page.read_text()
-        assert renewed(text) == text, f"{page.name} is outdated: python -m testtime.reference"
+        assert renewed(text) == text, f"{page.name} is outdated: python -m testtime.cli.reference"
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from testtime.engines.drawing import draw
-from testtime.seeds import uniforms
-from testtime.types import Sampling
+from testtime.engines.transformers.drawing import draw
+from testtime.study.seeds import uniforms
+from testtime.study.types import Sampling
 
 LOGITS = torch.tensor([2.0, -1.0, 0.5, 1.9, -3.0, 0.0, 1.0])
 

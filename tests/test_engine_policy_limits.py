@@ -8,7 +8,7 @@ import torch
 from test_engine_policy_sampling import prompts, requests, run, tokens
 from testtime.engines.base import sample
 from testtime.errors import UserError
-from testtime.types import Request, Sampling
+from testtime.study.types import Request, Sampling
 from tiny_policies import WORDS, ids, load, random_policy, scripted_policy
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 from testtime.engines.base import sample
-from testtime.seeds import uniforms
-from testtime.types import Request, Sampling
+from testtime.study.seeds import uniforms
+from testtime.study.types import Request, Sampling
 from tiny_policies import CONFIGS, WORDS, ids, load, random_policy, scripted_policy
 from transformers import AutoModelForCausalLM
 

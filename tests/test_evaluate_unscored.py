@@ -1,9 +1,9 @@
 """Steps beyond a PRM's context are counted in a table."""
 
 import pandas as pd
+from testtime.data.store import write_parquet
 from testtime.evaluate.scoring import path_scores
 from testtime.evaluate.unscored import unscored_table
-from testtime.tables import write_parquet
 
 
 def write(folder, name, **columns):

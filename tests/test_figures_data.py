@@ -4,20 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
-from testtime import figures
+from testtime.data.store import write_csv
 from testtime.errors import UserError
-from testtime.figures.accuracy_by_budget import accuracy_by_budget_data
-from testtime.figures.accuracy_by_difficulty import accuracy_by_difficulty_data
-from testtime.figures.accuracy_by_flops import accuracy_by_flops_data
-from testtime.figures.compute_optimal_curve import compute_optimal_curve_data
-from testtime.figures.data import best_prm, by_size, in_order, one_line_per_method, read_csv
-from testtime.figures.looks import LOOKS, count, look
-from testtime.figures.lookup_heatmap import lookup_heatmap_data
-from testtime.figures.methods_diagram import methods_diagram_data
-from testtime.figures.pass_at_1_distribution import pass_at_1_distribution_data
-from testtime.figures.prm_quality import prm_quality_data
-from testtime.figures.small_vs_large import PUBLISHED, published_points, small_vs_large_data
-from testtime.tables import write_csv
+from testtime.present import figures
+from testtime.present.figures.accuracy_by_budget import accuracy_by_budget_data
+from testtime.present.figures.accuracy_by_difficulty import accuracy_by_difficulty_data
+from testtime.present.figures.accuracy_by_flops import accuracy_by_flops_data
+from testtime.present.figures.compute_optimal_curve import compute_optimal_curve_data
+from testtime.present.figures.data import best_prm, by_size, in_order, one_line_per_method, read_csv
+from testtime.present.figures.looks import LOOKS, count, look
+from testtime.present.figures.lookup_heatmap import lookup_heatmap_data
+from testtime.present.figures.methods_diagram import methods_diagram_data
+from testtime.present.figures.pass_at_1_distribution import pass_at_1_distribution_data
+from testtime.present.figures.prm_quality import prm_quality_data
+from testtime.present.figures.small_vs_large import PUBLISHED, published_points, small_vs_large_data
 
 SHOWN = {"scoring": "last", "vote": "weighted"}
 

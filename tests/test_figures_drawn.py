@@ -3,33 +3,39 @@
 import pandas as pd
 import pytest
 import synthetic
-from testtime.catalog import WORKFLOW
-from testtime.figures import TITLES, style
-from testtime.figures.accuracy_by_budget import accuracy_by_budget_data, draw_accuracy_by_budget
-from testtime.figures.accuracy_by_difficulty import (
+from testtime.present.figures import TITLES, style
+from testtime.present.figures.accuracy_by_budget import (
+    accuracy_by_budget_data,
+    draw_accuracy_by_budget,
+)
+from testtime.present.figures.accuracy_by_difficulty import (
     accuracy_by_difficulty_data,
     draw_accuracy_by_difficulty,
 )
-from testtime.figures.accuracy_by_flops import accuracy_by_flops_data, draw_accuracy_by_flops
-from testtime.figures.accuracy_by_policy_size import (
+from testtime.present.figures.accuracy_by_flops import (
+    accuracy_by_flops_data,
+    draw_accuracy_by_flops,
+)
+from testtime.present.figures.accuracy_by_policy_size import (
     accuracy_by_policy_size_data,
     draw_accuracy_by_policy_size,
 )
-from testtime.figures.compute_optimal_curve import (
+from testtime.present.figures.compute_optimal_curve import (
     compute_optimal_curve_data,
     draw_compute_optimal_curve,
 )
-from testtime.figures.data import read_csv, render
-from testtime.figures.lookup_heatmap import draw_lookup_heatmap, lookup_heatmap_data
-from testtime.figures.methods_diagram import draw_methods_diagram, methods_diagram_data
-from testtime.figures.pass_at_1_distribution import (
+from testtime.present.figures.data import read_csv, render
+from testtime.present.figures.lookup_heatmap import draw_lookup_heatmap, lookup_heatmap_data
+from testtime.present.figures.methods_diagram import draw_methods_diagram, methods_diagram_data
+from testtime.present.figures.pass_at_1_distribution import (
     draw_pass_at_1_distribution,
     pass_at_1_distribution_data,
 )
-from testtime.figures.prm_biases import draw_prm_biases, prm_biases_data
-from testtime.figures.prm_quality import draw_prm_quality, prm_quality_data
-from testtime.figures.small_vs_large import draw_small_vs_large, small_vs_large_data
-from testtime.figures.voting_ablation import draw_voting_ablation, voting_ablation_data
+from testtime.present.figures.prm_biases import draw_prm_biases, prm_biases_data
+from testtime.present.figures.prm_quality import draw_prm_quality, prm_quality_data
+from testtime.present.figures.small_vs_large import draw_small_vs_large, small_vs_large_data
+from testtime.present.figures.voting_ablation import draw_voting_ablation, voting_ablation_data
+from testtime.study.catalog import WORKFLOW
 
 SIZES = {"policies": synthetic.POLICIES}
 STUDY = SIZES | {"prms": synthetic.PRMS}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from testtime.evaluate.statistics import resample_weights
 from testtime.fit.crossfit import crossfit, draw_folds
-from testtime.statistics import resample_weights
 
 
 def fit(correct, bins, *, n_bins, folds=5, repeats=4, seed=0, weights=None, **kwargs):

@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
-from testtime.catalog import PolicySpec
-from testtime.comparisons.compute import flops_table
-from testtime.comparisons.frontier import frontier_table, overtaking_table
-from testtime.comparisons.gains import efficiency_gain, gains_table, performance_gain
-from testtime.comparisons.voting import voting_ablation
+from testtime.compare.compute import flops_table
+from testtime.compare.frontier import frontier_table, overtaking_table
+from testtime.compare.gains import efficiency_gain, gains_table, performance_gain
+from testtime.compare.voting import voting_ablation
 from testtime.fit.selection import Settings, fit_study
 from testtime.fit.transfer import transfer_table
+from testtime.study.catalog import PolicySpec
 
 SETTINGS = Settings(seed=1, folds=4, repeats=2, bootstrap=200)
 POLICIES = {

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from testtime.evaluate.statistics import resample_weights
 from testtime.fit.crossfit import crossfit, draw_folds
 from testtime.fit.intervals import interval
-from testtime.statistics import resample_weights
 
 
 def cover(n, worlds, *, better):

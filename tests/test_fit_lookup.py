@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 import worlds
-from testtime.catalog import PolicySpec, PrmSpec
+from testtime.data.store import write_json
 from testtime.errors import UserError
 from testtime.fit.advice import cheaper, words
 from testtime.fit.find import find, level_of, load
 from testtime.fit.lookup import lookup
 from testtime.fit.selection import Settings, fit_study
-from testtime.tables import write_json
+from testtime.study.catalog import PolicySpec, PrmSpec
 
 SETTINGS = Settings(seed=1, folds=4, repeats=3, bootstrap=100)
 DIFFICULTY = {"samples": 64, "easy": 0.5, "hard": 0.1, "quantiles": 5}

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from testtime.comparisons.log_fit import log_fit, quality_against_accuracy
-from testtime.comparisons.prm_bias import Resampling, bias_table, length_table
-from testtime.comparisons.prm_quality import (
+from testtime.compare.log_fit import log_fit, quality_against_accuracy
+from testtime.compare.prm_bias import Resampling, bias_table, length_table
+from testtime.compare.prm_quality import (
     first_wrong,
     label_samples,
     process_f1,

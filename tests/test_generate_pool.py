@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 from fakes import END, SEPARATOR, FakePolicy, random_tree
-from testtime.generate import sample_pool
-from testtime.seeds import derive
-from testtime.steps import StepReader
-from testtime.types import Problem, Sampling
+from testtime.engines.steps import StepReader
+from testtime.sample import sample_pool
+from testtime.study.seeds import derive
+from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(5)]
 

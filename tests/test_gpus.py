@@ -3,11 +3,11 @@ import subprocess
 import sys
 
 import pytest
-from testtime.gpus import VISIBLE, take, visible
+from testtime.runtime.gpus import VISIBLE, take, visible
 
 TAKE = """
 import os, sys
-from testtime.gpus import take
+from testtime.runtime.gpus import take
 take(int(sys.argv[1]), sys.argv[2].split(","))
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from testtime.data.imports import import_samples, import_scores, select_block
+from testtime.data.store import read_parquet, write_parquet
 from testtime.errors import UserError
-from testtime.generate import COLUMNS
-from testtime.imports import import_samples, import_scores, select_block
-from testtime.tables import read_parquet, write_parquet
+from testtime.sample import COLUMNS
 
 IDS = ["p/0", "p/1"]
 ROWS = [

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from studies import SMOKE, copy_checkout, snakemake
+from testtime.data.store import atomic_folder, read_parquet, write_parquet
 from testtime.errors import UserError
-from testtime.tables import atomic_folder, read_parquet, write_parquet
 
 END_IN_ONE_LINE = """
 import sys
 from testtime.errors import UserError
-from testtime.job import job
+from testtime.runtime.job import job
 with job(sys.argv[1]):
     raise UserError("budget 3 is odd; allowed: even numbers")
 """

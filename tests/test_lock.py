@@ -7,17 +7,25 @@ import pytest
 import yaml
 from fake_slurm import install
 from studies import copy_checkout, snakemake
+from testtime.data.store import atomic_folder, write_parquet
 from testtime.errors import UserError
-from testtime.lock import LOCK, RUN, RunOverError, check_run, hold
-from testtime.tables import atomic_folder, write_parquet
+from testtime.runtime.lock import LOCK, RUN, RunOverError, check_run, hold
 
-HOLDER = "import sys, time; from testtime.lock import hold; hold(sys.argv[1]); print(1, flush=True)"
+HOLDER = """
+import sys
+import time
+
+from testtime.runtime.lock import hold
+
+hold(sys.argv[1])
+print(1, flush=True)
+"""
 
 WRITER = """
 import sys
 import pandas as pd
-from testtime.job import job
-from testtime.tables import write_parquet
+from testtime.runtime.job import job
+from testtime.data.store import write_parquet
 with job(f"{sys.argv[1]}/log"):
     write_parquet(pd.DataFrame({"score": [0.1]}), f"{sys.argv[1]}/scores.parquet")
 """

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from microcosm.sampler import sample
+from microcosm.tokenizer import POLICY_TOKENS, PRM_TOKENS
 from safetensors import safe_open
-from testtime.microcosm.sampler import sample
-from testtime.microcosm.tokenizer import POLICY_TOKENS, PRM_TOKENS
-from testtime.microcosm.world import generate_problems, solution
+from testtime.data.microcosm import generate_problems, solution
 from testtime.prms import get
 from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from testtime.microcosm.prms import TAGS
-from testtime.microcosm.tokenizer import (
+from microcosm.prms import TAGS
+from microcosm.tokenizer import (
     POLICY_TOKENS,
     PRM_TOKENS,
     SHEPHERD_TAG,
@@ -14,7 +14,7 @@ from testtime.microcosm.tokenizer import (
     prm_tokenizer,
     prompt,
 )
-from testtime.microcosm.world import SEPARATOR, generate_problems, solution
+from testtime.data.microcosm import SEPARATOR, generate_problems, solution
 from transformers import AutoTokenizer, LlamaConfig, Qwen2Config
 
 ROWS = generate_problems("fresh", 60, 0)

@@ -4,9 +4,7 @@ import random
 
 import pytest
 import torch
-from safetensors import safe_open
-from testtime.errors import UserError
-from testtime.microcosm.checks import (
+from microcosm.checks import (
     LATE_WEIGHT,
     PAST_ERROR,
     faulty_solutions,
@@ -14,20 +12,21 @@ from testtime.microcosm.checks import (
     tagged,
     token_labels,
 )
-from testtime.microcosm.data import IGNORED, memory, solutions
-from testtime.microcosm.export import count, save_policy, save_prm
-from testtime.microcosm.faults import faulty
-from testtime.microcosm.policies import train_policy
-from testtime.microcosm.prms import TAGS, grow, train_prm
-from testtime.microcosm.quality import policy_quality
-from testtime.microcosm.sampler import sample
-from testtime.microcosm.tokenizer import (
+from microcosm.data import IGNORED, memory, solutions
+from microcosm.export import count, save_policy, save_prm
+from microcosm.faults import faulty
+from microcosm.policies import train_policy
+from microcosm.prms import TAGS, grow, train_prm
+from microcosm.quality import policy_quality
+from microcosm.sampler import sample
+from microcosm.tokenizer import (
     POLICY_TOKENS,
     PRM_TOKENS,
     policy_tokenizer,
     prompt,
 )
-from testtime.microcosm.world import (
+from safetensors import safe_open
+from testtime.data.microcosm import (
     SEPARATOR,
     compute,
     generate_problems,
@@ -35,6 +34,7 @@ from testtime.microcosm.world import (
     solution,
     split_of,
 )
+from testtime.errors import UserError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 TINY = {"hidden": 32, "heads": 1, "kv_heads": 1, "layers": 1, "steps": 25, "seed": 0}

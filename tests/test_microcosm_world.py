@@ -4,8 +4,7 @@ import random
 from itertools import islice
 
 import pytest
-from testtime.errors import UserError
-from testtime.microcosm.world import (
+from testtime.data.microcosm import (
     SPLITS,
     answer,
     generate_problems,
@@ -16,6 +15,7 @@ from testtime.microcosm.world import (
     split_of,
     write,
 )
+from testtime.errors import UserError
 
 
 def run(problem):

@@ -7,12 +7,12 @@ from contextlib import suppress
 import pandas as pd
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
+from testtime.data.partial import resume
 from testtime.errors import UserError
-from testtime.generate import sample_pool
-from testtime.partial import resume
+from testtime.sample import sample_pool
 from testtime.score import score_pool
 from testtime.search import METHODS, search_problems, to_rows
-from testtime.types import Problem, Sampling
+from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"What is {i} + {i}?") for i in range(12)]
 PARAMS = {"settings": {"temperature": 1.0}, "seed": 7}

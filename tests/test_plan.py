@@ -1,14 +1,14 @@
 import pytest
-from testtime.plan import block_range, blocks, select_shard, shard_names
+from testtime.study.blocks import block_range, nested_blocks, select_shard, shard_names
 
 
 def test_blocks_cover_the_largest_budget_once():
-    assert blocks([4, 16, 64]) == ["0-4", "4-16", "16-64"]
-    assert [i for b in blocks([4, 16, 64]) for i in block_range(b)] == list(range(64))
+    assert nested_blocks([4, 16, 64]) == ["0-4", "4-16", "16-64"]
+    assert [i for b in nested_blocks([4, 16, 64]) for i in block_range(b)] == list(range(64))
 
 
 def test_raising_the_largest_budget_adds_one_block():
-    assert set(blocks([4, 16, 64, 256])) - set(blocks([4, 16, 64])) == {"64-256"}
+    assert set(nested_blocks([4, 16, 64, 256])) - set(nested_blocks([4, 16, 64])) == {"64-256"}
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])

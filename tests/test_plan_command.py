@@ -3,9 +3,9 @@
 import pytest
 import yaml
 from testtime.cli import app
-from testtime.config import read, validate
-from testtime.forecast import forecast
-from testtime.study import Study
+from testtime.cli.forecast import forecast
+from testtime.study.config import read, validate
+from testtime.study.study import Study
 from typer.testing import CliRunner
 
 # Seconds of all jobs of a stage in the default study, by its benchmark files: one thread per job,

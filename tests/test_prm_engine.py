@@ -7,9 +7,9 @@ import prm_references
 import pytest
 import tiny_prms
 import torch
-from testtime.engines.transformers_prm import load_prm
+from testtime.engines.transformers.prm import load_prm
 from testtime.errors import UserError
-from testtime.types import ScoreRequest
+from testtime.study.types import ScoreRequest
 from transformers import MistralConfig, MistralForCausalLM
 
 CONTEXT = 512

@@ -6,9 +6,9 @@ import random
 import prm_references
 import pytest
 import tiny_prms
+from microcosm.tokenizer import POLICY_TOKENS, SEPARATOR, prm_tokenizer
 from testtime import prms
 from testtime.errors import UserError
-from testtime.microcosm.tokenizer import POLICY_TOKENS, SEPARATOR, prm_tokenizer
 from transformers import AutoTokenizer
 
 

@@ -3,10 +3,10 @@
 import pytest
 import tiny_prms
 from safetensors.torch import load_file, save_file
-from testtime.engines.transformers_prm import load_prm
+from testtime.engines.transformers.prm import load_prm
 from testtime.errors import UserError
 from testtime.prms.qwen25_math_prm import Qwen2ForProcessRewardModel
-from testtime.types import ScoreRequest
+from testtime.study.types import ScoreRequest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 import torch
-from testtime.engines.kv_pool import KvPool
-from testtime.engines.prm_rows import Row, batches, share
+from testtime.engines.transformers.kv_pool import KvPool
+from testtime.engines.transformers.prm_rows import Row, batches, share
 from transformers import DynamicCache
 
 

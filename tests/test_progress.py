@@ -1,8 +1,8 @@
 """Progress in a log: now and then a line with share, rate and time left."""
 
 import pytest
-from testtime import progress as module
-from testtime.progress import LOG_EVERY_S, progress
+from testtime.runtime import progress as module
+from testtime.runtime.progress import LOG_EVERY_S, progress
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
-from testtime import catalog
-from testtime.comparisons.gains import performance_gain
+from testtime.compare.gains import performance_gain
+from testtime.compare.published import TABLES, beside_published, published_accuracy, read_published
 from testtime.errors import UserError
 from testtime.evaluate.flops import pretraining_flops
-from testtime.published import TABLES, beside_published, published_accuracy, read_published
+from testtime.study import catalog
 
 
 def test_performance_gains_of_table_5_follow_from_its_accuracies():

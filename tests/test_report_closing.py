@@ -5,9 +5,9 @@ import os
 import pandas as pd
 import pytest
 import report_study
-from testtime.report import write_report
-from testtime.report.closing import closing_words
-from testtime.tables import write_csv
+from testtime.data.store import write_csv
+from testtime.present.report import write_report
+from testtime.present.report.closing import closing_words
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from testtime import hub
-from testtime.catalog import PolicySpec
-from testtime.report import facts
+from testtime.present.report import facts
+from testtime.runtime import hub
+from testtime.study.catalog import PolicySpec
 
 
 def spec(**changes) -> PolicySpec:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import synthetic
-from testtime.report.finding import find, points
+from testtime.present.report.finding import find, points
 
 
 def tables(gain: float = 0.0, half: float = 0.05) -> dict[str, pd.DataFrame]:

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import report_study
 import synthetic
+from testtime.data.store import write_csv
 from testtime.errors import UserError
-from testtime.report import write_report
-from testtime.report.costs import stage_costs
-from testtime.report.embed import MOST_ROWS, embed
-from testtime.report.examples import interesting
-from testtime.report.paths import Solution, vote
-from testtime.report.trees import fold
-from testtime.report.undecided import undecided
-from testtime.tables import write_csv
+from testtime.present.report import write_report
+from testtime.present.report.costs import stage_costs
+from testtime.present.report.embed import MOST_ROWS, embed
+from testtime.present.report.examples import interesting
+from testtime.present.report.paths import Solution, vote
+from testtime.present.report.trees import fold
+from testtime.present.report.undecided import undecided
 
 
 @pytest.fixture(scope="module")

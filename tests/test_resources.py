@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from testtime import work
-from testtime.catalog import load
-from testtime.config import read, validate
-from testtime.forecast import forecast
-from testtime.plan import shard_names
-from testtime.study import Study
+from testtime.cli.forecast import forecast
+from testtime.study import work
+from testtime.study.blocks import shard_names
+from testtime.study.catalog import load
+from testtime.study.config import read, validate
+from testtime.study.study import Study
 
 MODELS = {"sample_pool", "score_pool", "search_trees"}
 

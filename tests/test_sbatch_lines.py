@@ -8,7 +8,7 @@ import pytest
 import yaml
 from fake_slurm import install, submitted
 from studies import copy_checkout
-from testtime import catalog
+from testtime.study import catalog
 
 PAPER = "workflow/studies/paper.yaml"
 SMALL, LARGE, PRM = "qwen2.5-0.5b-instruct", "qwen2.5-72b-instruct", "qwen2.5-math-prm-72b"

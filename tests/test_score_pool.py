@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from testtime.errors import UserError
 from testtime.score import describe_unscored, score_pool
-from testtime.types import StepScores
+from testtime.study.types import StepScores
 
 PROBLEMS = pd.DataFrame({"problem_id": ["p", "q"], "problem": ["What?", "Why?"]})
 

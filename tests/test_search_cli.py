@@ -8,7 +8,7 @@ from fakes import FakePolicy, FakePrm, random_tree
 from testtime.cli.search import policy_spec, search
 from testtime.errors import UserError
 from testtime.search.vote import choose_answer
-from testtime.types import Path
+from testtime.study.types import Path
 
 command = sys.modules["testtime.cli.search"]  # the package's attribute is the function
 PROBLEMS = [

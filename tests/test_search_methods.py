@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from scipy.stats import beta
-from testtime.generate import sample_pool
+from testtime.sample import sample_pool
 from testtime.search import search_problems
 from testtime.search.adaptive_best_of_n import is_decided
 from testtime.search.particle_filtering import resample
 from testtime.search.rebase import share_out
 from testtime.search.tree import select_best
-from testtime.types import Path, Problem, Sampling
+from testtime.study.types import Path, Problem, Sampling
 
 
 def scored(*values):

@@ -1,9 +1,9 @@
 """Search on the microcosm's real models."""
 
 import pytest
-from testtime.catalog import WORKFLOW
 from testtime.search import search_problems
-from testtime.types import Problem, Sampling, ScoreRequest
+from testtime.study.catalog import WORKFLOW
+from testtime.study.types import Problem, Sampling, ScoreRequest
 
 MODELS = WORKFLOW / "resources/microcosm"
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def engines():
-    from testtime.engines.transformers_policy import load_policy
-    from testtime.engines.transformers_prm import load_prm
+    from testtime.engines.transformers.policy import load_policy
+    from testtime.engines.transformers.prm import load_prm
 
     policy = load_policy(
         str(MODELS / "micro-xs"), prompt="plain", separator="\n\n", context=256, gpus=0, threads=1
@@ -25,7 +25,7 @@ def engines():
 
 @pytest.fixture(scope="module")
 def problems():
-    from testtime.microcosm.world import generate_problems
+    from testtime.data.microcosm import generate_problems
 
     return [Problem(row["problem_id"], row["problem"]) for row in generate_problems("fresh", 12, 3)]
 

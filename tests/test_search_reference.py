@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from testtime.search import search_problems
-from testtime.seeds import derive, uniforms
-from testtime.types import Problem, Sampling, ScoreRequest
+from testtime.study.seeds import derive, uniforms
+from testtime.study.types import Problem, Sampling, ScoreRequest
 
 WORLDS = 200
 STEP_TOKENS, MAX_STEPS, M = 4, 5, 2

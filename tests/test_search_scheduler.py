@@ -8,7 +8,7 @@ from fakes import END, PROMPT, SEPARATOR, FakePolicy, FakePrm, random_tree
 from testtime.errors import UserError
 from testtime.search import METHODS, Seconds, search_problems, to_rows
 from testtime.search.methods import WHOLE
-from testtime.types import Problem, Sampling, StepScores
+from testtime.study.types import Problem, Sampling, StepScores
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(12)]
 TREES = [name for name, method in METHODS.items() if method.tree]

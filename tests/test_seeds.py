@@ -1,6 +1,6 @@
 import numpy as np
 from scipy import stats
-from testtime.seeds import derive, uniforms
+from testtime.study.seeds import derive, uniforms
 
 
 def test_same_parts_give_the_same_seed_and_other_parts_another():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from testtime.statistics import (
+from testtime.evaluate.statistics import (
     accuracy_interval,
     bootstrap_interval,
     effective_n,

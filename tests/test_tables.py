@@ -1,7 +1,6 @@
 import pandas as pd
 import pytest
-from testtime.errors import UserError
-from testtime.tables import (
+from testtime.data.store import (
     atomic,
     atomic_folder,
     read_jsonl,
@@ -9,6 +8,7 @@ from testtime.tables import (
     write_csv,
     write_parquet,
 )
+from testtime.errors import UserError
 
 
 def fail_halfway(path):

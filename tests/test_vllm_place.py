@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from testtime.engines import devices
 from testtime.engines.devices import least_used
-from testtime.engines.vllm_place import check_gpus, gpu_share, surroundings
+from testtime.engines.vllm.place import check_gpus, gpu_share, surroundings
 from testtime.errors import UserError
 
 

@@ -6,11 +6,11 @@ import torch
 from scipy.stats import chisquare
 from test_engine_policy_sampling import requests, run
 from test_engine_policy_steps import ends_after
+from testtime.data.microcosm import generate_problems
 from testtime.errors import UserError
-from testtime.generate import sample_pool
-from testtime.microcosm.world import generate_problems
-from testtime.statistics import accuracy_interval, resample_weights
-from testtime.types import Problem, Request, Sampling
+from testtime.evaluate.statistics import accuracy_interval, resample_weights
+from testtime.sample import sample_pool
+from testtime.study.types import Problem, Request, Sampling
 from tiny_policies import WORDS, ids, random_policy, scripted_policy
 from transformers import AutoModelForCausalLM
 from vllm_engines import policy, shipped_policy

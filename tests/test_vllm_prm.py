@@ -5,9 +5,9 @@ from itertools import pairwise
 import prm_references
 import pytest
 import tiny_prms
-from testtime.engines.transformers_prm import TransformersPrm
-from testtime.microcosm.world import generate_problems, solution
-from testtime.types import ScoreRequest
+from testtime.data.microcosm import generate_problems, solution
+from testtime.engines.transformers.prm import TransformersPrm
+from testtime.study.types import ScoreRequest
 from vllm_engines import prm, shipped_prm
 
 pytestmark = pytest.mark.vllm

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from testtime.errors import UserError
-from testtime.types import Request, Sampling
+from testtime.study.types import Request, Sampling
 from tiny_policies import WORDS, ids, random_policy, scripted_policy
 from vllm_engines import policy, prm, shipped_prm
 
@@ -111,7 +111,7 @@ def test_wrong_options_are_told(folder, options, message):
 
 
 def test_gpus_that_this_build_cannot_use_are_told(folder):
-    from testtime.engines.vllm_policy import load_policy
+    from testtime.engines.vllm.policy import load_policy
 
     with pytest.raises(UserError, match="needs 2 GPUs and this vllm is built for the CPU"):
         load_policy(str(folder), gpus=2, prompt="plain", separator="\n\n", context=128)

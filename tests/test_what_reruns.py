@@ -89,15 +89,15 @@ CONFIG: dict[str, Callable] = {
 }
 EDITS = {
     "an edit of the code that samples, scores or searches": [
-        "workflow/testtime/generate.py",
+        "workflow/testtime/sample.py",
         "workflow/testtime/score.py",
         "workflow/testtime/search/beam_search.py",
-        "workflow/testtime/engines/batch.py",
+        "workflow/testtime/engines/transformers/batch.py",
         "workflow/scripts/sample_pool.py",
     ],
     "an edit of the code that grades": ["workflow/testtime/grade/grading.py"],
     "an edit of the code that evaluates": ["workflow/testtime/evaluate/votes.py"],
-    "an edit of the figures' style": ["workflow/testtime/figures/style.py"],
+    "an edit of the figures' style": ["workflow/testtime/present/figures/style.py"],
     "an edit of a caption": ["workflow/report/lookup_heatmap.rst"],
     "the format number of a stage (generate)": ["workflow/rules/common.smk"],
 }

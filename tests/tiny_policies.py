@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import torch
-from testtime.engines.transformers_policy import TransformersPolicy, load_policy
-from testtime.microcosm.tokenizer import END, PAD, UNKNOWN, build
+from microcosm.tokenizer import END, PAD, UNKNOWN, build
+from testtime.engines.transformers.policy import TransformersPolicy, load_policy
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,

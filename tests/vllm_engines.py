@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from needs import require
-from testtime.catalog import load as load_catalog
+from testtime.study.catalog import load as load_catalog
 
 require("vllm", None if find_spec("vllm") else "vllm is not installed here")
 

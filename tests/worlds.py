@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from testtime.difficulty import levels, quantile_bins
+from testtime.evaluate.difficulty import levels, quantile_bins
 
 SAMPLE_TOKENS = 50
 

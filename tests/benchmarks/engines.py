@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from testtime.catalog import load
+from testtime.data.microcosm import generate_problems
 from testtime.engines import ENGINES, load_policy, load_prm
-from testtime.generate import sample_pool
-from testtime.microcosm.world import generate_problems
-from testtime.types import Problem, ScoreRequest
+from testtime.sample import sample_pool
+from testtime.study.catalog import load
+from testtime.study.types import Problem, ScoreRequest
 
 PRMS = ("micro-prm-good", "micro-prm-weak")
 

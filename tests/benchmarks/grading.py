@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from testtime.evaluate.statistics import accuracy_interval, resample_weights
 from testtime.grade import convention_named, grade_policy
 from testtime.grade.decide import ASK, decide, gold_answer
 from testtime.grade.normal import normalise
 from testtime.grade.pool import Pool, Task
 from testtime.grade.read import read as read_value
-from testtime.statistics import accuracy_interval, resample_weights
 
 KNOWN = Path(__file__).parents[1] / "grade_pool_differences.csv"
 

@@ -21,9 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from testtime.cli.score import prm_spec
+from testtime.data.microcosm import compute, generate_problems, write
 from testtime.engines import load_prm, prm_rows
-from testtime.microcosm.world import compute, generate_problems, write
-from testtime.types import ScoreRequest
+from testtime.study.types import ScoreRequest
 
 SEED = 7
 

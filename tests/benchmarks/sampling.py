@@ -23,12 +23,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from testtime import catalog
+from microcosm.tokenizer import policy_tokenizer
+from testtime.data.microcosm import generate_problems
 from testtime.engines.base import sample
-from testtime.engines.transformers_policy import TransformersPolicy, load_policy
-from testtime.microcosm.tokenizer import policy_tokenizer
-from testtime.microcosm.world import generate_problems
-from testtime.types import Request, Sampling
+from testtime.engines.transformers.policy import TransformersPolicy, load_policy
+from testtime.study import catalog
+from testtime.study.types import Request, Sampling
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,

@@ -19,10 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
+from testtime.data.microcosm import generate_problems
 from testtime.engines import load_policy, load_prm
-from testtime.microcosm.world import generate_problems
 from testtime.search import METHODS, Seconds, search_problems
-from testtime.types import Problem, ScoreRequest
+from testtime.study.types import Problem, ScoreRequest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 SEED = 7

@@ -22,9 +22,9 @@ from search import SEED, microcosm_problems
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
 from testtime.engines import load_policy, load_prm
-from testtime.generate import sample_pool
+from testtime.sample import sample_pool
 from testtime.search import search_problems
-from testtime.types import Sampling
+from testtime.study.types import Sampling
 
 POOL, SEARCH, WIDTH = (4, 16, 64), (4, 16, 64), 4
 

@@ -8,14 +8,15 @@ from snakemake.exceptions import WorkflowError
 # Also without an installation: a clone is enough.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from testtime import plan
-from testtime.catalog import as_params
-from testtime.config import validate
-from testtime.environment import export_package
+from testtime.study.blocks import COT
+from testtime.study.catalog import as_params
+from testtime.study.closure import import_closure
+from testtime.study.config import validate
+from testtime.runtime.environment import export_package
 from testtime.errors import UserError
-from testtime.lock import check_run, hold
-from testtime.study import Study
-from testtime.work import grading, ram_gb, training
+from testtime.runtime.lock import check_run, hold
+from testtime.study.study import Study
+from testtime.study.work import grading, ram_gb, training
 
 export_package()
 
@@ -33,9 +34,6 @@ RESULTS = config["results"]
 # Raise a stage's number when its output changes meaning; edits of code alone rerun no heavy job.
 FORMATS = {"train": 1, "problems": 1, "generate": 1, "score": 1, "search": 1}
 
-# Modules that nearly every analysis uses: what a file of the study is and holds.
-SHARED = ("plan.py", "samples.py", "seeds.py", "statistics.py", "tables.py")
-
 
 wildcard_constraints:
     dataset=r"[^/]+",
@@ -52,26 +50,19 @@ def of_checkout(*parts):
 
     A checkout that is moved as a whole then reruns nothing.
     """
-    path = Path(workflow.basedir, *parts)
-    here = Path.cwd()
+    path = Path(workflow.basedir).resolve().joinpath(*parts)
+    here = Path.cwd().resolve()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def package(*modules):
-    """Source files of package modules: analysis rules rerun when these change, or the shared ones."""
-    root = Path(of_checkout("workflow", "testtime"))
-    files = []
-    for module in dict.fromkeys((*modules, *SHARED)):
-        path = root / module
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return [str(path) for path in files]
-
-
-def script_file(name):
-    """A rule's script as an input, for rules that follow their code."""
-    return of_checkout("workflow", "scripts", f"{name}.py")
-
-
-def notebook_file(name):
-    """A rule's notebook as an input, for rules that follow their code."""
-    return of_checkout("notebooks", f"{name}.ipynb")
+def get_code(name):
+    """A rule's script or notebook and all that it imports, for rules that follow their code."""
+    programs = [
+        path
+        for path in (
+            Path(workflow.basedir, "workflow", "scripts", f"{name}.py"),
+            Path(workflow.basedir, "notebooks", f"{name}.ipynb"),
+        )
+        if path.exists()
+    ]
+    return [of_checkout(path) for path in import_closure(*programs)]

@@ -5,8 +5,7 @@ rule measure_prms:
         generations=get_first_block(get_generations),
         scores=get_first_block(get_first_scores),
         grades=for_cells("grades"),
-        code=package("comparisons", "evaluate", "microcosm/world.py")
-        + [script_file("measure_prms")],
+        code=get_code("measure_prms"),
     output:
         quality=f"{RESULTS}/tables/prm_quality.csv",
         bias=f"{RESULTS}/tables/prm_bias.csv",
@@ -36,7 +35,7 @@ rule compare_strategies:
     input:
         outcomes=rules.collect_outcomes.output[0],
         difficulty=for_cells("difficulty"),
-        code=package("comparisons", "fit") + [script_file("compare_strategies")],
+        code=get_code("compare_strategies"),
     output:
         frontier=f"{RESULTS}/tables/frontier.csv",
         overtaking=f"{RESULTS}/tables/overtaking.csv",

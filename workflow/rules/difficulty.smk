@@ -2,7 +2,7 @@
 rule estimate_difficulty:
     input:
         grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
-        code=package("difficulty.py") + [script_file("estimate_difficulty")],
+        code=get_code("estimate_difficulty"),
     output:
         f"{RESULTS}/difficulty/{{dataset}}/{{policy}}.parquet",
     log:
@@ -24,7 +24,7 @@ rule predict_difficulty:
         unpack(get_probed),
         grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
         difficulty=f"{RESULTS}/difficulty/{{dataset}}/{{policy}}.parquet",
-        code=package("fit", "evaluate", "difficulty.py") + [script_file("predict_difficulty")],
+        code=get_code("predict_difficulty"),
     output:
         predictions=f"{RESULTS}/predicted/{{dataset}}/{{policy}}.parquet",
         predictors=f"{RESULTS}/predicted/{{dataset}}/{{policy}}.json",

@@ -3,7 +3,7 @@ rule evaluate_policy:
     input:
         unpack(get_evaluated),
         grades=f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
-        code=package("evaluate") + [script_file("evaluate_policy")],
+        code=get_code("evaluate_policy"),
     output:
         f"{RESULTS}/outcomes/{{dataset}}/{{policy}}.parquet",
     log:
@@ -34,7 +34,7 @@ rule evaluate_policy:
 rule collect_outcomes:
     input:
         outcomes=for_cells("outcomes"),
-        code=[script_file("collect_outcomes")],
+        code=get_code("collect_outcomes"),
     output:
         f"{RESULTS}/tables/outcomes.parquet",
     log:
@@ -52,7 +52,7 @@ rule tabulate_accuracy:
     input:
         outcomes=rules.collect_outcomes.output[0],
         difficulty=for_cells("difficulty"),
-        code=package("evaluate") + [script_file("tabulate_accuracy")],
+        code=get_code("tabulate_accuracy"),
     output:
         f"{RESULTS}/tables/accuracy.csv",
     log:
@@ -72,7 +72,7 @@ rule tabulate_accuracy:
 rule tabulate_pass_at_k:
     input:
         grades=for_cells("grades"),
-        code=package("evaluate") + [script_file("tabulate_pass_at_k")],
+        code=get_code("tabulate_pass_at_k"),
     output:
         f"{RESULTS}/tables/pass_at_k.csv",
     log:
@@ -94,7 +94,7 @@ rule tabulate_pass_at_k:
 rule count_unscored:
     input:
         **get_scored(),
-        code=package("evaluate/unscored.py") + [script_file("count_unscored")],
+        code=get_code("count_unscored"),
     output:
         f"{RESULTS}/tables/unscored.csv",
     log:

@@ -3,7 +3,7 @@
 rule plot_small_vs_large:
     input:
         frontier=f"{RESULTS}/tables/frontier.csv",
-        code=figure_code("small_vs_large", "published.py"),
+        code=get_code("plot_small_vs_large"),
     output:
         **figure("small_vs_large"),
     log:
@@ -22,7 +22,7 @@ rule plot_small_vs_large:
 # The TTS methods as a diagram.
 rule plot_methods_diagram:
     input:
-        code=figure_code("methods_diagram"),
+        code=get_code("plot_methods_diagram"),
     output:
         **figure("methods_diagram"),
     log:
@@ -40,7 +40,7 @@ rule plot_methods_diagram:
 rule plot_pass_at_1_distribution:
     input:
         difficulty=for_cells("difficulty"),
-        code=figure_code("pass_at_1_distribution"),
+        code=get_code("plot_pass_at_1_distribution"),
     output:
         **figure("pass_at_1_distribution"),
     log:
@@ -63,7 +63,7 @@ rule plot_accuracy_by_budget:
     input:
         accuracy=f"{RESULTS}/tables/accuracy.csv",
         pass_at_k=f"{RESULTS}/tables/pass_at_k.csv",
-        code=figure_code("accuracy_by_budget"),
+        code=get_code("plot_accuracy_by_budget"),
     output:
         **figure("accuracy_by_budget"),
     log:
@@ -86,7 +86,7 @@ rule plot_prm_quality:
     input:
         compute_optimal=f"{RESULTS}/tables/compute_optimal.csv",
         quality=f"{RESULTS}/tables/prm_quality.csv",
-        code=figure_code("prm_quality", "figures/accuracy_by_budget.py", "comparisons/log_fit.py"),
+        code=get_code("plot_prm_quality"),
     output:
         **figure("prm_quality"),
     log:
@@ -108,7 +108,7 @@ rule plot_prm_quality:
 rule plot_accuracy_by_policy_size:
     input:
         accuracy=f"{RESULTS}/tables/accuracy.csv",
-        code=figure_code("accuracy_by_policy_size", "figures/accuracy_by_budget.py"),
+        code=get_code("plot_accuracy_by_policy_size"),
     output:
         **figure("accuracy_by_policy_size"),
     log:
@@ -132,7 +132,7 @@ rule plot_accuracy_by_difficulty:
     input:
         **get_prm_quality(),
         accuracy=f"{RESULTS}/tables/accuracy.csv",
-        code=figure_code("accuracy_by_difficulty", "figures/accuracy_by_budget.py"),
+        code=get_code("plot_accuracy_by_difficulty"),
     output:
         **figure("accuracy_by_difficulty"),
     log:
@@ -154,7 +154,7 @@ rule plot_accuracy_by_difficulty:
 rule plot_voting_ablation:
     input:
         voting=f"{RESULTS}/tables/voting.csv",
-        code=figure_code("voting_ablation"),
+        code=get_code("plot_voting_ablation"),
     output:
         **figure("voting_ablation"),
     log:
@@ -177,7 +177,7 @@ rule plot_prm_biases:
     input:
         length=f"{RESULTS}/tables/prm_length.csv",
         bias=f"{RESULTS}/tables/prm_bias.csv",
-        code=figure_code("prm_biases"),
+        code=get_code("plot_prm_biases"),
     output:
         **figure("prm_biases"),
     log:
@@ -200,7 +200,7 @@ rule plot_compute_optimal_curve:
         **get_prm_quality(),
         accuracy=f"{RESULTS}/tables/accuracy.csv",
         compute_optimal=f"{RESULTS}/tables/compute_optimal.csv",
-        code=figure_code("compute_optimal_curve", "figures/accuracy_by_budget.py"),
+        code=get_code("plot_compute_optimal_curve"),
     output:
         **figure("compute_optimal_curve"),
     log:
@@ -223,11 +223,7 @@ rule plot_accuracy_by_flops:
     input:
         by_cost=f"{RESULTS}/tables/by_cost.csv",
         accuracy=f"{RESULTS}/tables/accuracy.csv",
-        code=figure_code(
-            "accuracy_by_flops",
-            "figures/accuracy_by_budget.py",
-            "figures/compute_optimal_curve.py",
-        ),
+        code=get_code("plot_accuracy_by_flops"),
     output:
         **figure("accuracy_by_flops"),
     log:
@@ -247,7 +243,7 @@ rule plot_accuracy_by_flops:
 rule plot_lookup_heatmap:
     input:
         lookup=f"{RESULTS}/lookup.json",
-        code=figure_code("lookup_heatmap"),
+        code=get_code("plot_lookup_heatmap"),
     output:
         **figure("lookup_heatmap"),
     log:

@@ -1,5 +1,5 @@
 # What the figures share: which there are, their files, what they are told of the study.
-from testtime import figures
+from testtime.present import figures
 
 # What all figures are told: policies by size, PRMs, and the one scoring and vote that are drawn.
 SIZES = {policy: CATALOG.policy(policy).parameters for policy in config["policies"]}
@@ -27,12 +27,6 @@ def figure(name):
     labels = {"figure": figures.TITLES[name]}
     caption = f"../report/{name}.rst"
     return files | {"png": report(files["png"], caption=caption, category="Figures", labels=labels)}
-
-
-def figure_code(name, *more):
-    """What a figure is drawn with: a change of style redraws figures and nothing else."""
-    modules = [f"figures/{module}.py" for module in ("style", "looks", "data", name)]
-    return package(*modules, *more) + [script_file(f"plot_{name}")]
 
 
 def get_prm_quality():

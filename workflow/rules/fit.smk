@@ -6,7 +6,7 @@ rule fit_lookup:
         predictions=for_cells("predicted"),
         predictors=[path.replace(".parquet", ".json") for path in for_cells("predicted")],
         quality=f"{RESULTS}/tables/prm_quality.csv" if STUDY.has_quality() else [],
-        code=package("fit") + [script_file("fit_lookup")],
+        code=get_code("fit_lookup"),
     output:
         table=f"{RESULTS}/tables/compute_optimal.csv",
         choices=f"{RESULTS}/tables/choices.csv",

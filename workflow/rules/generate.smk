@@ -36,7 +36,7 @@ rule import_samples:
     input:
         problems=f"{RESULTS}/problems/{{dataset}}.parquet",
         samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
-        code=package("imports.py", "sample_files.py") + [script_file("import_samples")],
+        code=get_code("import_samples"),
     output:
         f"{RESULTS}/generations/{{dataset}}/{{policy}}/{{block}}/{{shard}}.parquet",
     log:

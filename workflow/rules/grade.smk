@@ -3,7 +3,7 @@ rule grade_samples:
     input:
         unpack(get_samples),
         answers=f"{RESULTS}/answers/{{dataset}}.parquet",
-        code=package("grade") + [script_file("grade_samples")],
+        code=get_code("grade_samples"),
     output:
         f"{RESULTS}/grades/{{dataset}}/{{policy}}.parquet",
     log:
@@ -31,7 +31,7 @@ rule cross_check_grades:
     input:
         grades=for_cells("grades"),
         answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
-        code=package("grade") + [script_file("cross_check_grades")],
+        code=get_code("cross_check_grades"),
     output:
         f"{RESULTS}/tables/grade_disagreements.csv",
     log:

@@ -68,7 +68,7 @@ def get_samples(wildcards):
 
 def get_evaluated(wildcards):
     cell = (wildcards.dataset, wildcards.policy)
-    cot = [plan.COT] if "cot" in config["methods"] else []
+    cot = [COT] if "cot" in config["methods"] else []
     blocks = STUDY.pool_blocks(wildcards.policy)
     return {
         "generations": get_generations(*cell, cot + blocks),

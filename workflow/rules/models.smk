@@ -62,7 +62,7 @@ def get_rates():
 def get_generation_settings(wildcards):
     """The part of the catalog that decides what is sampled; greedy CoT ignores the temperature."""
     spec = CATALOG.policy(wildcards.policy)
-    names = SAMPLED_AS if wildcards.block == plan.COT else SAMPLED_AS + DRAWN_AS
+    names = SAMPLED_AS if wildcards.block == COT else SAMPLED_AS + DRAWN_AS
     return as_params(spec, "model", "revision", *names)
 
 

@@ -8,8 +8,7 @@ rule walk_through_problem:
         grades=f"{RESULTS}/grades/{config['datasets'][0]}/{SMALLEST}.parquet",
         difficulty=f"{RESULTS}/difficulty/{config['datasets'][0]}/{SMALLEST}.parquet",
         quality=f"{RESULTS}/tables/prm_quality.csv" if STUDY.has_quality() else [],
-        code=package("report", "figures/data.py", "figures/looks.py")
-        + [notebook_file("one_problem")],
+        code=get_code("one_problem"),
     output:
         f"{RESULTS}/notebooks/one_problem.csv",
     log:
@@ -33,7 +32,7 @@ rule derive_compute_optimal:
         outcomes=f"{RESULTS}/tables/outcomes.parquet",
         difficulty=for_cells("difficulty"),
         table=f"{RESULTS}/tables/compute_optimal.csv",
-        code=package("fit/crossfit.py") + [notebook_file("compute_optimal")],
+        code=get_code("compute_optimal"),
     output:
         f"{RESULTS}/notebooks/compute_optimal.csv",
     log:
@@ -57,7 +56,7 @@ rule compare_with_paper:
             f"{RESULTS}/tables/{table}.csv"
             for table in ("frontier", "overtaking", "gains", "compute_optimal")
         ],
-        code=package("published.py") + [notebook_file("published")],
+        code=get_code("published"),
     output:
         f"{RESULTS}/notebooks/published.csv",
     log:

@@ -9,14 +9,7 @@ rule write_report:
         page=[
             of_checkout("workflow", "report", f"report.{end}") for end in ("html.j2", "css", "js")
         ],
-        code=package(
-            "report",
-            "figures/__init__.py",
-            "figures/style.py",
-            "figures/looks.py",
-            "figures/data.py",
-        )
-        + [script_file("write_report")],
+        code=get_code("write_report"),
     output:
         f"{RESULTS}/report.html",
     log:

@@ -34,7 +34,7 @@ rule import_scores:
     input:
         problems=f"{RESULTS}/problems/{{dataset}}.parquet",
         samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
-        code=package("imports.py", "sample_files.py") + [script_file("import_scores")],
+        code=get_code("import_scores"),
     output:
         f"{RESULTS}/scores/{{dataset}}/{{policy}}/{{prm}}/{{block}}/{{shard}}.parquet",
     log:

@@ -1,5 +1,5 @@
-from testtime.job import job
-from testtime.tables import read_parquet, write_parquet
+from testtime.data.store import read_parquet, write_parquet
+from testtime.runtime.job import job
 
 
 def main(outcomes, output):

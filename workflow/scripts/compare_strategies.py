@@ -1,12 +1,12 @@
-from testtime import catalog
-from testtime.comparisons.compute import flops_table
-from testtime.comparisons.frontier import frontier_table, overtaking_table
-from testtime.comparisons.gains import gains_table
-from testtime.comparisons.voting import voting_ablation
+from testtime.compare.compute import flops_table
+from testtime.compare.frontier import frontier_table, overtaking_table
+from testtime.compare.gains import gains_table
+from testtime.compare.voting import voting_ablation
+from testtime.data.samples import read_cells
+from testtime.data.store import read_parquet, write_csv
 from testtime.fit.selection import Settings, fit_study
-from testtime.job import job
-from testtime.samples import read_cells
-from testtime.tables import read_parquet, write_csv
+from testtime.runtime.job import job
+from testtime.study import catalog
 
 
 def main(config, inputs, output):

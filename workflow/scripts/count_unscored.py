@@ -1,6 +1,6 @@
+from testtime.data.store import write_csv
 from testtime.evaluate.unscored import unscored_table
-from testtime.job import job
-from testtime.tables import write_csv
+from testtime.runtime.job import job
 
 
 def main(inputs, output):

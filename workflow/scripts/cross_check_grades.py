@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pandas as pd
+from testtime.data.samples import read_cells
+from testtime.data.store import read_parquet, write_csv
 from testtime.grade import disagreements
-from testtime.job import job
-from testtime.samples import read_cells
-from testtime.tables import read_parquet, write_csv
+from testtime.runtime.job import job
 
 
 def main(grades, answers, conventions, limits, output):

@@ -1,6 +1,6 @@
-from testtime.difficulty import estimate
-from testtime.job import job
-from testtime.tables import read_parquet, write_parquet
+from testtime.data.store import read_parquet, write_parquet
+from testtime.evaluate.difficulty import estimate
+from testtime.runtime.job import job
 
 
 def main(grades, difficulty, output):

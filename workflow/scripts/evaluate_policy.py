@@ -1,7 +1,7 @@
+from testtime.data.samples import read_generations, read_scores, read_searches
+from testtime.data.store import read_parquet, write_parquet
 from testtime.evaluate import evaluate_policy
-from testtime.job import job
-from testtime.samples import read_generations, read_scores, read_searches
-from testtime.tables import read_parquet, write_parquet
+from testtime.runtime.job import job
 
 
 def main(inputs, wildcards, params, output):

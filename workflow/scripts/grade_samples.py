@@ -1,7 +1,7 @@
+from testtime.data.samples import read_texts
+from testtime.data.store import read_parquet, write_parquet
 from testtime.grade import grade_policy
-from testtime.job import job
-from testtime.samples import read_texts
-from testtime.tables import read_parquet, write_parquet
+from testtime.runtime.job import job
 
 
 def main(generations, searches, answers, convention, limits, output):

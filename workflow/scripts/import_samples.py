@@ -1,6 +1,6 @@
-from testtime.imports import import_samples, select_block
-from testtime.job import job
-from testtime.tables import read_parquet, write_parquet
+from testtime.data.imports import import_samples, select_block
+from testtime.data.store import read_parquet, write_parquet
+from testtime.runtime.job import job
 
 
 def main(inputs, block, params, output):

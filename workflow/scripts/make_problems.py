@@ -1,7 +1,7 @@
-from testtime.catalog import DatasetSpec
-from testtime.job import job
-from testtime.problems import load_problems
-from testtime.tables import write_parquet
+from testtime.data.problems import load_problems
+from testtime.data.store import write_parquet
+from testtime.runtime.job import job
+from testtime.study.catalog import DatasetSpec
 
 
 def make_problems(dataset, seed, limit, problems, answers):

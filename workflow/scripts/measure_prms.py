@@ -1,9 +1,9 @@
-from testtime.comparisons.prm_bias import Resampling, bias_table, length_table
-from testtime.comparisons.prm_quality import label_samples, quality_table
-from testtime.job import job
-from testtime.microcosm.world import label_steps
-from testtime.samples import read_cells, read_generations, read_scores
-from testtime.tables import read_parquet, write_csv
+from testtime.compare.prm_bias import Resampling, bias_table, length_table
+from testtime.compare.prm_quality import label_samples, quality_table
+from testtime.data.microcosm import label_steps
+from testtime.data.samples import read_cells, read_generations, read_scores
+from testtime.data.store import read_parquet, write_csv
+from testtime.runtime.job import job
 
 KEYS = ["dataset", "policy", "problem_id", "sample"]
 

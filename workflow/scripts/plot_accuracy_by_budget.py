@@ -1,6 +1,9 @@
-from testtime.figures.accuracy_by_budget import accuracy_by_budget_data, draw_accuracy_by_budget
-from testtime.figures.data import read_csv, render
-from testtime.job import job
+from testtime.present.figures.accuracy_by_budget import (
+    accuracy_by_budget_data,
+    draw_accuracy_by_budget,
+)
+from testtime.present.figures.data import read_csv, render
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

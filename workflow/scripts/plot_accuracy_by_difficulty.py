@@ -1,9 +1,9 @@
-from testtime.figures.accuracy_by_difficulty import (
+from testtime.present.figures.accuracy_by_difficulty import (
     accuracy_by_difficulty_data,
     draw_accuracy_by_difficulty,
 )
-from testtime.figures.data import best_prm, read_csv, render
-from testtime.job import job
+from testtime.present.figures.data import best_prm, read_csv, render
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

@@ -1,6 +1,9 @@
-from testtime.figures.accuracy_by_flops import accuracy_by_flops_data, draw_accuracy_by_flops
-from testtime.figures.data import read_csv, render
-from testtime.job import job
+from testtime.present.figures.accuracy_by_flops import (
+    accuracy_by_flops_data,
+    draw_accuracy_by_flops,
+)
+from testtime.present.figures.data import read_csv, render
+from testtime.runtime.job import job
 
 
 def main(inputs, policies, output):

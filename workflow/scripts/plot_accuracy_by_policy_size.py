@@ -1,9 +1,9 @@
-from testtime.figures.accuracy_by_policy_size import (
+from testtime.present.figures.accuracy_by_policy_size import (
     accuracy_by_policy_size_data,
     draw_accuracy_by_policy_size,
 )
-from testtime.figures.data import read_csv, render
-from testtime.job import job
+from testtime.present.figures.data import read_csv, render
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

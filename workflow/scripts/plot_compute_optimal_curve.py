@@ -1,9 +1,9 @@
-from testtime.figures.compute_optimal_curve import (
+from testtime.present.figures.compute_optimal_curve import (
     compute_optimal_curve_data,
     draw_compute_optimal_curve,
 )
-from testtime.figures.data import best_prm, read_csv, render
-from testtime.job import job
+from testtime.present.figures.data import best_prm, read_csv, render
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

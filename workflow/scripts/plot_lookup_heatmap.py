@@ -1,9 +1,9 @@
 import json
 from pathlib import Path
 
-from testtime.figures.data import render
-from testtime.figures.lookup_heatmap import draw_lookup_heatmap, lookup_heatmap_data
-from testtime.job import job
+from testtime.present.figures.data import render
+from testtime.present.figures.lookup_heatmap import draw_lookup_heatmap, lookup_heatmap_data
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

@@ -1,6 +1,6 @@
-from testtime.figures.data import render
-from testtime.figures.methods_diagram import draw_methods_diagram, methods_diagram_data
-from testtime.job import job
+from testtime.present.figures.data import render
+from testtime.present.figures.methods_diagram import draw_methods_diagram, methods_diagram_data
+from testtime.runtime.job import job
 
 
 def main(output):

@@ -1,10 +1,10 @@
-from testtime.figures.data import render
-from testtime.figures.pass_at_1_distribution import (
+from testtime.data.samples import read_cells
+from testtime.present.figures.data import render
+from testtime.present.figures.pass_at_1_distribution import (
     draw_pass_at_1_distribution,
     pass_at_1_distribution_data,
 )
-from testtime.job import job
-from testtime.samples import read_cells
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

@@ -1,6 +1,6 @@
-from testtime.figures.data import read_csv, render
-from testtime.figures.prm_biases import draw_prm_biases, prm_biases_data
-from testtime.job import job
+from testtime.present.figures.data import read_csv, render
+from testtime.present.figures.prm_biases import draw_prm_biases, prm_biases_data
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

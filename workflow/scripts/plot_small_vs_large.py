@@ -1,10 +1,10 @@
-from testtime.figures.data import read_csv, render
-from testtime.figures.small_vs_large import (
+from testtime.present.figures.data import read_csv, render
+from testtime.present.figures.small_vs_large import (
     draw_small_vs_large,
     published_points,
     small_vs_large_data,
 )
-from testtime.job import job
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

@@ -1,6 +1,6 @@
-from testtime.figures.data import read_csv, render
-from testtime.figures.voting_ablation import draw_voting_ablation, voting_ablation_data
-from testtime.job import job
+from testtime.present.figures.data import read_csv, render
+from testtime.present.figures.voting_ablation import draw_voting_ablation, voting_ablation_data
+from testtime.runtime.job import job
 
 
 def main(inputs, params, output):

@@ -1,8 +1,8 @@
+from testtime.data.samples import read_generations, read_scores
+from testtime.data.store import read_parquet, write_json, write_parquet
 from testtime.fit.predictions import predict_cell
 from testtime.fit.selection import Settings
-from testtime.job import job
-from testtime.samples import read_generations, read_scores
-from testtime.tables import read_parquet, write_json, write_parquet
+from testtime.runtime.job import job
 
 
 def main(config, wildcards, inputs, output):

@@ -1,21 +1,22 @@
-from testtime import catalog, plan
+from testtime.data.partial import resume
+from testtime.data.problems import as_problems
+from testtime.data.store import read_parquet, write_parquet
 from testtime.engines import load_policy
-from testtime.generate import sample_pool
-from testtime.job import job
-from testtime.partial import resume
-from testtime.problems import as_problems
-from testtime.progress import progress
-from testtime.tables import read_parquet, write_parquet
-from testtime.types import Sampling
+from testtime.runtime.job import job
+from testtime.runtime.progress import progress
+from testtime.sample import sample_pool
+from testtime.study import catalog
+from testtime.study.blocks import COT, SINGLE, block_range, select_shard
+from testtime.study.types import Sampling
 
 GREEDY = Sampling(temperature=0.0)
 
 
 def main(config, wildcards, samples, threads, problems, output, partial):
     spec = catalog.of_study(config).policy(wildcards.policy)
-    chosen = plan.select_shard(as_problems(read_parquet(problems)), wildcards.shard)
-    drawn = range(samples) if wildcards.block in plan.SINGLE else plan.block_range(wildcards.block)
-    label = wildcards.block if wildcards.block in plan.SINGLE else "pool"
+    chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
+    drawn = range(samples) if wildcards.block in SINGLE else block_range(wildcards.block)
+    label = wildcards.block if wildcards.block in SINGLE else "pool"
     policy = load_policy(spec, engine=config["engine"], threads=threads)
     with progress(len(chosen) * len(drawn), f"{spec.name} {wildcards.block}", "samples") as bar:
         rows = sample_pool(
@@ -23,7 +24,7 @@ def main(config, wildcards, samples, threads, problems, output, partial):
             chosen,
             start=drawn.start,
             stop=drawn.stop,
-            sampling=GREEDY if wildcards.block == plan.COT else spec.sampling,
+            sampling=GREEDY if wildcards.block == COT else spec.sampling,
             max_tokens=spec.max_tokens,
             separator=spec.separator,
             seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),

@@ -1,10 +1,10 @@
-from testtime import catalog
+from testtime.data.partial import resume
+from testtime.data.store import read_parquet, write_parquet
 from testtime.engines import load_prm
-from testtime.job import job
-from testtime.partial import resume
-from testtime.progress import progress
+from testtime.runtime.job import job
+from testtime.runtime.progress import progress
 from testtime.score import describe_unscored, score_pool
-from testtime.tables import read_parquet, write_parquet
+from testtime.study import catalog
 
 
 def main(config, wildcards, threads, problems, generations, output, partial):

@@ -1,25 +1,26 @@
-from testtime import catalog, plan
+from testtime.data.partial import resume
+from testtime.data.problems import as_problems
+from testtime.data.store import read_parquet, write_parquet
 from testtime.engines import load_policy, load_prm
-from testtime.job import job
-from testtime.partial import resume
-from testtime.problems import as_problems
-from testtime.progress import progress
+from testtime.runtime.job import job
+from testtime.runtime.progress import progress
 from testtime.score import describe_unscored
 from testtime.search import search_problems, to_rows
 from testtime.search.methods import METHODS
-from testtime.tables import read_parquet, write_parquet
+from testtime.study import catalog
+from testtime.study.blocks import block_range, select_shard
 
 
 def main(config, wildcards, threads, problems, output, partial):
     study = catalog.of_study(config)
     spec, width = study.policy(wildcards.policy), config["beam_width"]
     if METHODS[wildcards.method].nested:
-        block = plan.block_range(wildcards.block)
+        block = block_range(wildcards.block)
         subtrees = range(block.start // width, block.stop // width)
         budget = block.stop
     else:
         subtrees, budget = None, int(wildcards.block)
-    chosen = plan.select_shard(as_problems(read_parquet(problems)), wildcards.shard)
+    chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
     policy = load_policy(spec, engine=config["engine"], threads=threads)
     prm = load_prm(study.prm(wildcards.prm), engine=config["engine"], threads=threads)
     with progress(len(chosen), f"{wildcards.method} {wildcards.block}") as bar:

@@ -1,7 +1,7 @@
+from testtime.data.samples import read_cells
+from testtime.data.store import read_parquet, write_csv
 from testtime.evaluate import accuracy_table
-from testtime.job import job
-from testtime.samples import read_cells
-from testtime.tables import read_parquet, write_csv
+from testtime.runtime.job import job
 
 
 def main(outcomes, difficulty, evaluate, seed, output):

@@ -1,7 +1,7 @@
+from testtime.data.samples import read_cells
+from testtime.data.store import write_csv
 from testtime.evaluate import pass_at_k_table
-from testtime.job import job
-from testtime.samples import read_cells
-from testtime.tables import write_csv
+from testtime.runtime.job import job
 
 
 def main(grades, budgets, evaluate, seed, output):

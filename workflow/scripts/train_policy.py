@@ -1,13 +1,13 @@
 import time
 
 import torch
-from testtime.job import job
-from testtime.microcosm.cards import policy_card
-from testtime.microcosm.data import TOKENS_PER_STEP
-from testtime.microcosm.export import count, save_policy
-from testtime.microcosm.policies import train_policy
-from testtime.microcosm.quality import policy_quality
-from testtime.tables import atomic_folder
+from microcosm.cards import policy_card
+from microcosm.data import TOKENS_PER_STEP
+from microcosm.export import count, save_policy
+from microcosm.policies import train_policy
+from microcosm.quality import policy_quality
+from testtime.data.store import atomic_folder
+from testtime.runtime.job import job
 
 
 def main(name, recipe, threads, output):

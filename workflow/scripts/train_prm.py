@@ -1,13 +1,13 @@
 import time
 
 import torch
-from testtime.job import job
-from testtime.microcosm.cards import prm_card
-from testtime.microcosm.export import count, save_prm
-from testtime.microcosm.prms import TAGS, train_prm
-from testtime.microcosm.quality import policy_quality, prm_quality
-from testtime.microcosm.tokenizer import PRM_TOKENS
-from testtime.tables import atomic_folder
+from microcosm.cards import prm_card
+from microcosm.export import count, save_prm
+from microcosm.prms import TAGS, train_prm
+from microcosm.quality import policy_quality, prm_quality
+from microcosm.tokenizer import PRM_TOKENS
+from testtime.data.store import atomic_folder
+from testtime.runtime.job import job
 from transformers import AutoModelForCausalLM
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from testtime.job import job
-from testtime.report import write_report
+from testtime.present.report import write_report
+from testtime.runtime.job import job
 
 
 def main(config, results, figures, tables, output):

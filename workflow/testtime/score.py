@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from testtime.data.partial import Partial
+from testtime.data.store import read_numbered_jsonl, write_jsonl
 from testtime.engines.base import Prm
 from testtime.errors import UserError
-from testtime.partial import Partial
-from testtime.progress import Progress
-from testtime.tables import read_numbered_jsonl, write_jsonl
-from testtime.types import ScoreRequest, StepScores
+from testtime.runtime.progress import Progress
+from testtime.study.types import ScoreRequest, StepScores
 
 # Texts handed to the engine at once: enough to batch by length, few enough to show progress.
 CHUNK = 4096

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from testtime.config import read, validate
-from testtime.study import Study
+from testtime.study.config import read, validate
+from testtime.study.study import Study
 
 if TYPE_CHECKING:
-    from testtime.check import Line
+    from testtime.cli.checks import Line
 
 
 def check(
@@ -29,7 +29,7 @@ def check(
 
     Exit status 2 if anything is wrong. Example: testtime check workflow/studies/one-gpu.yaml
     """
-    from testtime.check import check_study  # transformers takes seconds to import
+    from testtime.cli.checks import check_study  # transformers takes seconds to import
 
     study = config_study(config)
     lines = check_study(study, here=not elsewhere)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
-from testtime import catalog, prms
+from testtime import prms
 from testtime.engines import ENGINES
 from testtime.search.methods import METHODS, WHOLE
+from testtime.study import catalog
 
 
 def _offer(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:

@@ -11,13 +11,13 @@ from typing import IO, Annotated
 
 import typer
 
+from testtime.data.store import atomic, read_jsonl
 from testtime.errors import UserError
 from testtime.grade.conventions import Convention, convention_named
 from testtime.grade.decide import gold_answer
 from testtime.grade.extract import extract_answer
 from testtime.grade.grading import grade_pairs
 from testtime.grade.pool import MEMORY_LIMIT_MB, TIME_LIMIT_S, Pool
-from testtime.tables import atomic, read_jsonl
 
 _CHUNK = 1000  # lines held in memory
 

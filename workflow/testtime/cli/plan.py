@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from testtime.cli.check import config_study, print_table
-from testtime.forecast import Stage, forecast
+from testtime.cli.forecast import Stage, forecast
 
 
 def plan(

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from testtime import catalog, prms
-from testtime.catalog import PrmSpec
+from testtime import prms
 from testtime.cli.complete import engines, formats, prm_names
 from testtime.engines import ENGINES, load_prm
 from testtime.errors import UserError
-from testtime.progress import progress
+from testtime.runtime.progress import progress
 from testtime.score import check_file, score_file
+from testtime.study import catalog
+from testtime.study.catalog import PrmSpec
 
 
 def score(

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from testtime import catalog
-from testtime.catalog import PolicySpec
 from testtime.cli.complete import engines, formats, methods, policies, prm_names
+from testtime.data.store import read_numbered_jsonl, write_jsonl
 from testtime.engines import ENGINES, load_policy, load_prm
 from testtime.errors import UserError
 from testtime.grade.pool import Pool
-from testtime.progress import progress
+from testtime.runtime.progress import progress
 from testtime.search import METHODS, Seconds, check_budget, search_problems
 from testtime.search.methods import WHOLE
 from testtime.search.vote import VOTES, answer_problems
-from testtime.tables import read_numbered_jsonl, write_jsonl
-from testtime.types import Problem
+from testtime.study import catalog
+from testtime.study.catalog import PolicySpec
+from testtime.study.types import Problem
 
 SCORINGS = ("min", "last", "avg")
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from testtime import catalog
-from testtime.catalog import ModelSpec
 from testtime.cli.complete import engines, policies, prm_names
+from testtime.data.store import write_jsonl
 from testtime.engines import ENGINES, load_policy, load_prm
 from testtime.errors import UserError
-from testtime.tables import write_jsonl
-from testtime.types import Problem
+from testtime.study import catalog
+from testtime.study.catalog import ModelSpec
+from testtime.study.types import Problem
 
 
 def solve(

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testtime.catalog import ModelSpec, PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
+from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec
 
 ENGINES = ("transformers", "vllm")
 
@@ -55,7 +55,7 @@ def _memory(engine: str, spec: ModelSpec) -> dict:
 def _say(role: str, spec: ModelSpec) -> None:
     """Leave in a job's log which commit of a hub's model it ran."""
     if spec.folder is None:
-        from testtime import hub
+        from testtime.runtime import hub
 
         there = hub.find(spec.model, spec.revision)
         print(f"{role} {spec.name}: {spec.model}, commit {there.commit}", file=sys.stderr)
@@ -66,7 +66,7 @@ def _module(engine: str, kind: str):
         raise UserError(f"engine {engine!r} is not known; allowed: {', '.join(ENGINES)}")
     try:
         with _without("sklearn"):
-            return importlib.import_module(f"testtime.engines.{engine}_{kind}")
+            return importlib.import_module(f"testtime.engines.{engine}.{kind}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("testtime"):
             raise

@@ -1,16 +1,21 @@
-"""What search and the stages ask of an engine: two small protocols."""
+"""What search and the stages ask of an engine: two small protocols of one shape.
+
+Requests are submitted, each for a ticket, and polled until they are complete; what is submitted
+while others run joins them.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from testtime.types import Continuation, Request, ScoreRequest, StepScores
+from testtime.study.types import Continuation, Request, ScoreRequest, StepScores
+
+Result = TypeVar("Result")
 
 
 class Policy(Protocol):
     """A language model that continues paths.
 
-    Requests run together. A request that has all its children leaves the batch at once and a
-    waiting one takes its rows, so requests may be submitted while others are running.
+    A request that has all its children leaves the batch at once and a waiting one takes its rows.
     """
 
     def encode(self, problem: str) -> tuple[int, ...]:
@@ -32,18 +37,57 @@ class Policy(Protocol):
 class Prm(Protocol):
     """A process reward model that gives a probability per step."""
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
-        """Score the steps after each request's known ones, in the order of the requests.
+    def submit(self, request: ScoreRequest) -> int:
+        """Queue a request for the scores of the steps after its known ones; returns its ticket."""
 
-        Equal requests are read once; the tokens read are reported on the first of them. A request
-        gets fewer scores than it has new steps where steps end beyond the PRM's context
-        (`prms.fit`): only those that fit are read.
+    def poll(self) -> list[tuple[int, StepScores]]:
+        """Run until at least one request is complete; returns (ticket, scores) in any order.
+
+        An empty list means that nothing is queued. Equal requests that wait together are read
+        once; the tokens read are reported on the first of them. A request gets fewer scores than
+        it has new steps where steps end beyond the PRM's context (`prms.fit`): only those that fit
+        are read.
         """
+
+
+class Tickets(Generic[Result]):
+    """The numbers of an engine's requests, and the results that nobody has polled yet."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._done: list[tuple[int, Result]] = []
+
+    def issue(self) -> int:
+        """A new ticket."""
+        self._last += 1
+        return self._last
+
+    def finish(self, ticket: int, result: Result) -> None:
+        """Keep a complete request's result until it is polled."""
+        self._done.append((ticket, result))
+
+    def __bool__(self) -> bool:
+        """Whether results wait to be polled."""
+        return bool(self._done)
+
+    def collect(self) -> list[tuple[int, Result]]:
+        """Hand out the results that wait."""
+        done, self._done = self._done, []
+        return done
 
 
 def sample(policy: Policy, requests: Iterable[Request]) -> Iterator[tuple[int, list[Continuation]]]:
     """Submit all requests, yield (index of the request, its children) as they complete."""
-    tickets = {policy.submit(request): index for index, request in enumerate(requests)}
+    return _run(policy, requests)
+
+
+def score(prm: Prm, requests: Iterable[ScoreRequest]) -> list[StepScores]:
+    """Submit all requests and return their scores, in the order of the requests."""
+    return [scores for _, scores in sorted(_run(prm, requests), key=lambda found: found[0])]
+
+
+def _run(engine: Policy | Prm, requests: Iterable) -> Iterator[tuple[int, object]]:
+    tickets = {engine.submit(request): index for index, request in enumerate(requests)}
     while tickets:
-        for ticket, children in policy.poll():
-            yield tickets.pop(ticket), children
+        for ticket, result in engine.poll():
+            yield tickets.pop(ticket), result

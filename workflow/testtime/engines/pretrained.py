@@ -13,8 +13,8 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
-from testtime import hub
 from testtime.errors import UserError
+from testtime.runtime import hub
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
 

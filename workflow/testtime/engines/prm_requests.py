@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from testtime import prms
 from testtime.prms.base import Encoded, Reader
-from testtime.types import ScoreRequest, StepScores
+from testtime.study.types import ScoreRequest, StepScores
 
 Pair = tuple[ScoreRequest, Encoded]
 

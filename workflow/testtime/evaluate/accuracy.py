@@ -8,8 +8,8 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.evaluate.pass_at_k import pass_at_k
 from testtime.evaluate.pool import make_pool
-from testtime.seeds import derive
-from testtime.statistics import accuracy_interval, resample_weights
+from testtime.evaluate.statistics import accuracy_interval, resample_weights
+from testtime.study.seeds import derive
 
 STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]

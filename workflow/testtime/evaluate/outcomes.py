@@ -16,7 +16,7 @@ from testtime.evaluate.pool_strategies import (
 )
 from testtime.evaluate.strategies import Draws, Outcome
 from testtime.evaluate.trees import tree_outcomes
-from testtime.seeds import derive
+from testtime.study.seeds import derive
 
 KEYS = ["prm", "method", "scoring", "vote", "budget", "problem_id"]
 COLUMNS = ["dataset", "policy", *KEYS, "correct", "policy_tokens", "prm_tokens", "flops"]

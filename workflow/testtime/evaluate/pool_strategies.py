@@ -12,7 +12,7 @@ from testtime.evaluate.costs import distinct_tokens, drawn_tokens, text_groups, 
 from testtime.evaluate.pool import Pool, align
 from testtime.evaluate.scoring import path_scores
 from testtime.evaluate.strategies import Draws, Outcome, choose, vote_majority
-from testtime.types import Strategy
+from testtime.study.types import Strategy
 
 
 def cot_outcome(pool: Pool, samples: pd.DataFrame) -> Outcome:

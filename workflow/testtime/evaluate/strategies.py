@@ -7,7 +7,7 @@ import numpy as np
 from testtime.evaluate.best_of_k import best_of_k
 from testtime.evaluate.pool import Pool
 from testtime.evaluate.votes import majority_vote, weighted_vote
-from testtime.types import Strategy
+from testtime.study.types import Strategy
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from testtime.evaluate.costs import drawn_tokens, token_counts
 from testtime.evaluate.pool import Pool, correctness, make_pool
 from testtime.evaluate.scoring import path_scores
 from testtime.evaluate.strategies import Draws, Outcome, choose, vote_majority
-from testtime.types import Strategy
+from testtime.study.types import Strategy
 
 TREE_TOKENS = ("tree_policy_tokens", "tree_prm_tokens")
 NESTED = 0  # the budget that rows of a nested search carry

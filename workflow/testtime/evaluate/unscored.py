@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from testtime.tables import read_lengths
+from testtime.data.store import read_lengths
 
 KEYS = ["dataset", "policy", "prm", "method"]
 COUNTS = ["paths", "cut_paths", "unread_paths", "steps", "unscored_steps"]

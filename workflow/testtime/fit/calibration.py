@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.difficulty import levels
+from testtime.evaluate.difficulty import levels
 
 
 def calibration_table(

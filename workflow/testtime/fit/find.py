@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from testtime.difficulty import levels
 from testtime.errors import UserError
+from testtime.evaluate.difficulty import levels
 from testtime.fit.cells import ANY
 from testtime.fit.lookup import FORMAT, VERSION
 from testtime.fit.plans import best_plan

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from testtime.statistics import accuracy_interval
+from testtime.evaluate.statistics import accuracy_interval
 
 
 def interval(

@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from testtime.catalog import PolicySpec, PrmSpec
-from testtime.difficulty import LEVELS
+from testtime.evaluate.difficulty import LEVELS
 from testtime.fit.crossfit import MIN_SUPPORT
 from testtime.fit.selection import ALL, Fit, Settings
+from testtime.study.catalog import PolicySpec, PrmSpec
 
 FORMAT, VERSION = "testtime-lookup", 1
 DIGITS = 6

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from testtime.difficulty import EASY, HARD, levels
 from testtime.errors import UserError
+from testtime.evaluate.difficulty import EASY, HARD, levels
 from testtime.evaluate.scoring import path_scores
 from testtime.fit.crossfit import draw_folds
 

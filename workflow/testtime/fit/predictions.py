@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from testtime.difficulty import EASY, HARD
+from testtime.evaluate.difficulty import EASY, HARD
 from testtime.fit.cells import NONE
 from testtime.fit.predict import (
     N_PROBE,
@@ -14,7 +14,7 @@ from testtime.fit.predict import (
     probe_samples,
 )
 from testtime.fit.selection import Settings
-from testtime.seeds import derive
+from testtime.study.seeds import derive
 
 
 def predict_cell(

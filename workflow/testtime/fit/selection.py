@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from testtime.difficulty import LEVELS
 from testtime.errors import UserError
+from testtime.evaluate.difficulty import LEVELS
+from testtime.evaluate.statistics import resample_weights
 from testtime.fit.cells import (
     ANY,
     COSTS,
@@ -24,8 +25,7 @@ from testtime.fit.cells import (
 )
 from testtime.fit.crossfit import CrossFit, crossfit, draw_folds
 from testtime.fit.intervals import interval
-from testtime.seeds import derive
-from testtime.statistics import resample_weights
+from testtime.study.seeds import derive
 
 ALL = "all"
 

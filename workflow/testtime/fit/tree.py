@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from testtime.difficulty import LEVELS
+from testtime.evaluate.difficulty import LEVELS
 from testtime.fit.cells import ANY, NONE
 from testtime.fit.selection import Fit
 

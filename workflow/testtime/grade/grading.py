@@ -10,7 +10,7 @@ from testtime.grade.conventions import Convention, convention_named
 from testtime.grade.decide import ASK, Verdict, decide, gold_answer
 from testtime.grade.extract import extract_answer
 from testtime.grade.pool import MEMORY_LIMIT_MB, TIME_LIMIT_S, Pool, Task
-from testtime.progress import progress
+from testtime.runtime.progress import progress
 
 GRADES = ["problem_id", "answer", "answer_class", "correct", "reason"]
 _PROGRESS_FROM = 200  # hard pairs

@@ -28,7 +28,7 @@ def context():
 @lru_cache(maxsize=4096)
 def sample_points(name: str) -> tuple[Fraction, ...]:
     """Where a variable is evaluated: the same points in every answer, the last one negative."""
-    from testtime.seeds import derive
+    from testtime.study.seeds import derive
 
     values = [Fraction(derive("answer", name, k) % 9000 + 1000, 4001) for k in range(POINTS)]
     return (*values[:-1], -values[-1])

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, Qwen2Config, Qwen2Model, Qwen2PreTrainedModel
 
+from testtime.engines.prompts import BOXED
 from testtime.errors import UserError
 from testtime.prms.base import Encoded, Format, Reader, Texts
 from testtime.prms.text import Chat, Text
-from testtime.prompts import BOXED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -7,7 +7,7 @@ and Coding with LLMs", arXiv 2305.11860: their Beta criterion, here over votes t
 from collections.abc import Callable, Sequence
 
 from testtime.search.tree import Expand, Program, Score, Tree, value
-from testtime.types import Path
+from testtime.study.types import Path
 
 CONFIDENCE = 0.95  # as in the paper
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from testtime.engines.base import Policy, Prm
+from testtime.engines.steps import StepReader
 from testtime.search.tree import Expand, Program, Score, Tree, ended
-from testtime.seeds import derive
-from testtime.steps import StepReader
-from testtime.types import Continuation, Path, Request, Sampling, ScoreRequest
+from testtime.study.seeds import derive
+from testtime.study.types import Continuation, Path, Request, Sampling, ScoreRequest
 
 GREEDY = Sampling(temperature=0.0)
 

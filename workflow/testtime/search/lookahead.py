@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from testtime.search.tree import Ask, Expand, Program, Score, Tree, ended, select_best, value
-from testtime.types import Path
+from testtime.study.types import Path
 
 STEPS = 1  # k; rollouts at temperature 0, as in the paper
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from testtime.search.tree import RANK_DIGITS, Program, Tree, ended, grow, value
-from testtime.seeds import derive, uniforms
+from testtime.study.seeds import derive, uniforms
 
 
 def particle_filtering(tree: Tree) -> Program:

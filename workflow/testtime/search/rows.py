@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from testtime.types import SearchResult
+from testtime.study.types import SearchResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testtime.partial import Partial
+    from testtime.data.partial import Partial
 
 COLUMNS = (
     "problem_id",

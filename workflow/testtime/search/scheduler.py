@@ -12,10 +12,10 @@ from functools import lru_cache
 from time import perf_counter
 
 from testtime.engines.base import Policy, Prm
+from testtime.engines.steps import StepReader
 from testtime.search.desks import Growth, PolicyDesk, PrmDesk, Seconds
 from testtime.search.tree import Expand, Program, Tree, ended
-from testtime.steps import StepReader
-from testtime.types import Path, Sampling, SearchResult
+from testtime.study.types import Path, Sampling, SearchResult
 
 MAX_ROWS = 4096  # paths in flight: enough to keep both engines busy, few enough to hold in memory
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from testtime.types import Path, Problem
+from testtime.study.types import Path, Problem
 
 # Scores that agree to this many digits are a tie: a PRM's rounding differs with the batch, and
 # saturated scores would otherwise be ranked by that noise alone.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import UserError
-from testtime.types import Path, Problem, SearchResult
+from testtime.study.types import Path, Problem, SearchResult
 
 if TYPE_CHECKING:
     from testtime.grade.pool import Pool

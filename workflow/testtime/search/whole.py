@@ -1,6 +1,6 @@
 """Strategies that draw whole solutions, for searching without a stored pool.
 
-A study reads them from its pools instead (`testtime.generate`); `testtime search` and
+A study reads them from its pools instead (`testtime.sample`); `testtime search` and
 `testtime solve` run them on the spot.
 """
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.difficulty import levels
+from testtime.evaluate.difficulty import levels
 from testtime.fit.cells import describe
 from testtime.fit.predict import predict, probe_features
 from testtime.solve.draw import Models, draw, with_classes
 from testtime.solve.run import run_strategy
-from testtime.types import Problem
+from testtime.study.types import Problem
 
 __all__ = ["Models", "solve", "summary"]
 

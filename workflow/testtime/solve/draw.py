@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from testtime.catalog import PolicySpec, PrmSpec
 from testtime.engines.base import Policy, Prm
-from testtime.generate import sample_pool
 from testtime.grade import equivalence_classes, extract_answer
-from testtime.progress import progress
+from testtime.runtime.progress import progress
+from testtime.sample import sample_pool
 from testtime.score import score_pool
-from testtime.types import Problem, Sampling
+from testtime.study.catalog import PolicySpec, PrmSpec
+from testtime.study.types import Problem, Sampling
 
 GREEDY = Sampling(temperature=0.0)
 

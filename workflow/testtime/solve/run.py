@@ -8,11 +8,11 @@ from testtime.evaluate.confidence import confidence
 from testtime.evaluate.flops import inference_flops
 from testtime.fit.cells import COT
 from testtime.fit.plans import FROM_POOL
-from testtime.progress import progress
+from testtime.runtime.progress import progress
 from testtime.search import search_problems
 from testtime.search.vote import choose_answer
 from testtime.solve.draw import Drawn, Models, draw, read_by_prm
-from testtime.types import Path, Problem
+from testtime.study.types import Path, Problem
 
 
 def run_strategy(

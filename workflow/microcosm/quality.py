@@ -1,0 +1,111 @@
+"""How good the models are, on problems of the "fresh" split: the figures on the cards."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from testtime.data.microcosm import generate_problems
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from microcosm.checks import tagged, token_labels
+from microcosm.sampler import sample
+from microcosm.tokenizer import policy_tokenizer, prompt
+
+SEED = 7
+
+
+def _answer(tokenizer, ids: Sequence[int]) -> str | None:
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    _, found, rest = text.rpartition("\\boxed{")
+    return rest.partition("}")[0] if found else None
+
+
+def _majority(answers: Sequence[str | None], gold: str) -> float:
+    """Expected correctness of the most frequent answer, ties averaged."""
+    counts = Counter(a for a in answers if a)
+    top = [a for a, c in counts.items() if c == max(counts.values())]
+    return (gold in top) / max(len(top), 1)
+
+
+def policy_quality(
+    model: PreTrainedModel, n: int = 300, samples: int = 64, temperature: float = 1.0
+) -> dict[str, float]:
+    """Greedy accuracy, Pass@1, Maj@k and Pass@k of a policy on n fresh problems."""
+    tokenizer = policy_tokenizer()
+    rows = generate_problems("fresh", n, SEED)
+    texts, golds = [r["problem"] for r in rows], [r["answer"] for r in rows]
+    greedy = [
+        _answer(tokenizer, one) == gold
+        for (one,), gold in zip(
+            sample(model, tokenizer, texts, n=1, temperature=0, seed=0), golds, strict=True
+        )
+    ]
+    drawn = sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=SEED)
+    answers = [[_answer(tokenizer, ids) for ids in one] for one in drawn]
+    right = [sum(a == gold for a in one) for one, gold in zip(answers, golds, strict=True)]
+    result = {"problems": n, "samples": samples, "temperature": temperature}
+    result |= {"greedy": float(np.mean(greedy)), "pass@1": float(np.mean(right)) / samples}
+    for k in (4, 16, 64, 256):
+        if k <= samples:
+            blocks = [
+                _majority(one[at : at + k], gold)
+                for one, gold in zip(answers, golds, strict=True)
+                for at in range(0, samples - k + 1, k)
+            ]
+            result[f"maj@{k}"] = float(np.mean(blocks))
+            result[f"pass@{k}"] = float(
+                np.mean([1 - comb(samples - c, k) / comb(samples, k) for c in right])
+            )
+    return result
+
+
+@torch.inference_mode()
+def prm_quality(
+    prm: nn.Module, tag: int, policy: str | Path, n: int = 300, samples: int = 4
+) -> dict[str, float]:
+    """AUC of a PRM's step scores on a policy's samples of n fresh problems.
+
+    Returns:
+        auc: over all steps; auc_first_wrong: over the right steps and the first wrong ones only;
+        steps: number of steps scored; wrong: share of wrong ones.
+    """
+    tokenizer = policy_tokenizer()
+    texts = [r["problem"] for r in generate_problems("fresh", n, SEED)]
+    drawn = sample(
+        AutoModelForCausalLM.from_pretrained(policy),
+        tokenizer,
+        texts,
+        n=samples,
+        temperature=1.0,
+        seed=SEED,
+    )
+    labels, first, scores = [], [], []
+    for problem, completions in zip(texts, drawn, strict=True):
+        head = tokenizer(prompt(problem))["input_ids"]
+        tails = [tagged(ids, tag) for ids in completions]
+        width = max(map(len, tails))
+        ids = torch.tensor([head + t + [0] * (width - len(t)) for t in tails])
+        right = torch.softmax(prm(ids), -1)[:, len(head) :, 1]
+        for tail, row in zip(tails, right.tolist(), strict=True):
+            marks = token_labels(problem, tail, tag)
+            good = True
+            for i, score, mark in zip(tail, row, marks, strict=False):
+                if i == tag:
+                    labels.append(mark)
+                    scores.append(score)
+                    first.append(good)
+                    good = bool(mark)
+    labels, first, scores = np.array(labels), np.array(first), np.array(scores)
+    return {
+        "problems": n,
+        "samples": samples,
+        "steps": len(labels),
+        "wrong": float(1 - labels.mean()),
+        "auc": float(roc_auc_score(labels, scores)),
+        "auc_first_wrong": float(roc_auc_score(labels[first], scores[first])),
+    }

@@ -1,0 +1,76 @@
+"""Plain batched sampling from a policy, for training data and for the figures on the cards."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from microcosm.tokenizer import prompt
+
+# Longest solution: 8 steps of 10 tokens and 8 for the box.
+MAX_TOKENS = 96
+ROWS = 2048
+
+
+@torch.inference_mode()
+def sample(
+    model: PreTrainedModel,
+    tokenizer,
+    problems: Sequence[str],
+    *,
+    n: int,
+    temperature: float,
+    seed: int,
+) -> list[list[list[int]]]:
+    """Draw n completions of every problem; temperature 0 is greedy, where the seed says nothing.
+
+    Returns:
+        Per problem, n lists of token ids, the end-of-text token included where there is one.
+    """
+    model.eval()
+    generator = torch.Generator().manual_seed(seed)
+    encoded = [tokenizer(prompt(p))["input_ids"] for p in problems]
+    rows = [i for i in range(len(problems)) for _ in range(n)]
+    by_length: dict[int, list[int]] = {}
+    for i in rows:
+        by_length.setdefault(len(encoded[i]), []).append(i)
+    result: list[list[list[int]]] = [[] for _ in problems]
+    for _, owners in sorted(by_length.items()):
+        for at in range(0, len(owners), ROWS):
+            chunk = owners[at : at + ROWS]
+            ids = torch.tensor([encoded[i] for i in chunk])
+            for i, completion in zip(
+                chunk, _decode(model, ids, temperature, generator), strict=True
+            ):
+                result[i].append(completion)
+    return result
+
+
+def _decode(
+    model: PreTrainedModel, ids: torch.Tensor, temperature: float, generator: torch.Generator
+) -> list[list[int]]:
+    """Completions of equally long prompts; finished rows leave the batch when half are done."""
+    end = model.config.eos_token_id
+    completions: list[list[int]] = [[] for _ in range(len(ids))]
+    alive = torch.arange(len(ids))
+    cache, active = None, torch.ones(len(ids), dtype=torch.bool)
+    for _ in range(MAX_TOKENS):
+        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache, logits = out.past_key_values, out.logits[:, -1]
+        if temperature == 0:
+            token = logits.argmax(-1)
+        else:
+            weights = torch.softmax(logits / temperature, -1)
+            token = torch.multinomial(weights, 1, generator=generator)[:, 0]
+        for row, value, on in zip(alive.tolist(), token.tolist(), active.tolist(), strict=True):
+            if on:
+                completions[row].append(value)
+        active &= token != end
+        if not active.any():
+            break
+        if active.sum() * 4 < len(active) * 3:
+            keep = active.nonzero()[:, 0]
+            cache.batch_select_indices(keep)
+            alive, token, active = alive[keep], token[keep], active[keep]
+        ids = token[:, None]
+    return completions

@@ -1,0 +1,41 @@
+"""Table 2: what the scoring of a path and the choice of an answer are worth."""
+
+import pandas as pd
+
+from testtime.evaluate.statistics import accuracy_interval, bootstrap_interval
+from testtime.fit.cells import NONE, STRATEGY, Cell, read_cells
+from testtime.fit.selection import Settings, cell_weights
+
+COLUMNS = ["dataset", "policy", *STRATEGY]
+
+
+def voting_ablation(outcomes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Accuracy of every scoring and vote of every method, and its gain over majority voting.
+
+    Returns:
+        Columns dataset, policy, prm, method, scoring, vote, budget, n_problems, accuracy, ci_low,
+        ci_high, gain, gain_low, gain_high. The gain is the paired difference from majority voting
+        at the same budget, NaN where the study has none; its intervals are each at the study's
+        confidence, not adjusted for their number.
+    """
+    tables = [_ablate(cell, settings) for cell in read_cells(outcomes)]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _ablate(cell: Cell, settings: Settings) -> pd.DataFrame:
+    cell = cell.take((cell.strategies["vote"] != NONE).to_numpy())
+    weights = cell_weights(cell, settings)
+    rows = cell.strategies[STRATEGY].copy()
+    rows.insert(0, "policy", cell.policy)
+    rows.insert(0, "dataset", cell.dataset)
+    rows["n_problems"] = len(cell.problem_ids)
+    rows["accuracy"] = cell.correct.mean(axis=0)
+    rows["ci_low"], rows["ci_high"] = accuracy_interval(cell.correct, weights, settings.confidence)
+    majority = rows[rows["method"] == "majority"]
+    column = dict(zip(majority["budget"], majority.index, strict=True))
+    known = rows["budget"].map(column).dropna().astype(int)
+    gain = cell.correct[:, known.index] - cell.correct[:, known]
+    low, high = bootstrap_interval(gain, weights, settings.confidence)
+    for name, values in (("gain", gain.mean(axis=0)), ("gain_low", low), ("gain_high", high)):
+        rows[name] = pd.Series(values, index=known.index)
+    return rows.sort_values(["budget", *STRATEGY[:4]])

@@ -1,0 +1,135 @@
+"""Bring your own samples: completions, or only answers, that were made elsewhere.
+
+A JSONL or Parquet file (JSONL may be gzipped) with one row per sample:
+
+| column | |
+|---|---|
+| problem_id | as in the dataset |
+| sample | an integer, different for each sample of a problem |
+| completion, or answer | the full solution; or its final answer alone, empty where there is none |
+| token_count | optional: tokens generated |
+| scores | optional: PRM name -> list of one probability per step |
+
+Every problem has the same number of samples. What the file does not say stays unknown: without
+token_count, tokens and FLOPs are empty in every table.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from testtime.data.sample_files import is_finite, read_samples
+from testtime.errors import UserError
+from testtime.study.blocks import DIFFICULTY, block_range
+
+
+def import_samples(
+    path: str | Path, problem_ids: Iterable[str], *, separator: str = "\n\n", part: bool = False
+) -> pd.DataFrame:
+    r"""Read a file of samples in the form that `generate` writes.
+
+    Args:
+        path: .jsonl, .jsonl.gz or .parquet.
+        problem_ids: the dataset's problems.
+        separator: text between two steps of a completion.
+        part: the problems are only a part of the dataset; rows about others are left out.
+
+    Returns:
+        One row per sample, sorted: problem_id, sample (renumbered from 0), text (an answer alone
+        as \boxed{answer}), steps, step_logprobs (empty), logprob (NaN), tokens (null where
+        unknown), prompt_tokens (null), finish ("stop"), seed (-1).
+
+    Raises:
+        UserError: a column is missing or has a wrong value, a problem is unknown, a sample stands
+            twice, or problems differ in their numbers of samples; names file, line and what is
+            allowed.
+    """
+    rows = read_samples(path, problem_ids, part=part)
+    completions = "completion" in rows
+    texts = rows["completion"] if completions else rows["answer"].map(_boxed)
+    steps = [
+        [step for step in text.split(separator) if step.strip()] if completions else []
+        for text in texts
+    ]
+    return pd.DataFrame(
+        {
+            "problem_id": rows["problem_id"],
+            "sample": rows["sample"],
+            "text": texts,
+            "steps": steps,
+            "step_logprobs": [[] for _ in steps],
+            "logprob": np.nan,
+            "tokens": rows["token_count"],
+            "prompt_tokens": pd.array([pd.NA] * len(rows), dtype="Int64"),
+            "finish": "stop",
+            "seed": -1,
+        }
+    )
+
+
+def import_scores(
+    path: str | Path, problem_ids: Iterable[str], prm: str, *, part: bool = False
+) -> pd.DataFrame:
+    """Read one PRM's step scores from a file of samples, in the form that `score` writes.
+
+    Returns:
+        problem_id, sample, scores, prm_tokens (null: the file does not say what the PRM read).
+
+    Raises:
+        UserError: the PRM has no scores for some sample; as in `import_samples` besides.
+    """
+    rows = read_samples(path, problem_ids, part=part)
+    given = rows["scores"] if "scores" in rows else [None] * len(rows)
+    found = [s.get(prm) if isinstance(s, Mapping) else None for s in given]
+    for where, scores in zip(rows["where"], found, strict=True):
+        if scores is None or not all(is_finite(score) and 0 <= score <= 1 for score in scores):
+            raise UserError(
+                f"{path}, {where}: no step scores of {prm!r}, each between 0 and 1; allowed: "
+                f'"scores": {{"{prm}": [0.9, 0.7, ...]}} in every row'
+            )
+    return pd.DataFrame(
+        {
+            "problem_id": rows["problem_id"],
+            "sample": rows["sample"],
+            "scores": [[float(score) for score in scores] for scores in found],
+            "prm_tokens": pd.array([pd.NA] * len(rows), dtype="Int64"),
+        }
+    )
+
+
+def select_block(rows: pd.DataFrame, block: str, *, pool: int, held_out: int) -> pd.DataFrame:
+    """The samples of a block: of the pool by index, or the held-out ones that follow the pool.
+
+    Args:
+        rows: of `import_samples` or `import_scores`.
+        block: "0-4", "4-16", ..., or "difficulty".
+        pool: size of the pool, the largest budget.
+        held_out: number of held-out samples.
+
+    Raises:
+        UserError: the file has too few samples, or the block is one that files cannot have.
+    """
+    n = int(rows["sample"].max()) + 1
+    if block == DIFFICULTY:
+        chosen = range(pool, pool + held_out)
+    elif "-" in block:
+        chosen = block_range(block)
+    else:
+        raise UserError(f"block {block!r} cannot come from a file of samples; leave it out")
+    if chosen.stop > n:
+        raise UserError(
+            f"samples up to {chosen.stop} of each problem are needed for {block!r}, the file has "
+            f"{n}; allowed: budgets.pool and difficulty.samples that sum to at most {n}, or "
+            f"`n_samples: {n}` in the policy's catalog entry, which leaves larger budgets out"
+        )
+    selected = rows[rows["sample"].isin(chosen)]
+    return selected.assign(sample=selected["sample"] - (pool if block == DIFFICULTY else 0))
+
+
+def _boxed(answer: str) -> str:
+    """An answer as the end of a solution states it; braces that do not match cannot be boxed."""
+    depths = np.cumsum([(c == "{") - (c == "}") for c in answer])
+    balanced = len(depths) == 0 or (depths[-1] == 0 and depths.min() >= 0)
+    return f"\\boxed{{{answer}}}" if answer.strip() and balanced else answer

@@ -1,0 +1,189 @@
+"""Reading and writing the study's files: whole or not at all."""
+
+import errno
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from testtime.errors import UserError
+from testtime.runtime.lock import check_run
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that replaces it only if the block succeeds.
+
+    A killed job therefore leaves no half-written file under the final name, and two writers
+    cannot mix their bytes.
+
+    Raises:
+        UserError: the file cannot be written, because the disk is full for example.
+        RunOverError: this is a job of an earlier run, see `lock.check_run`.
+    """
+    path = Path(path)
+    temporary = None
+    with _writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(
+                dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+            )
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            temporary.chmod(0o644)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())  # where a network file system tells of a full quota
+            check_run()
+            temporary.replace(path)
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """The same for a folder; it takes the place of one that stands there.
+
+    Raises:
+        UserError: the folder cannot be written.
+        RunOverError: this is a job of an earlier run, see `lock.check_run`.
+    """
+    path = Path(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+            new, old = Path(scratch, "new"), Path(scratch, "old")
+            new.mkdir()
+            yield new
+            check_run()
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = "; free some, or set another `results:`" if error.errno in DISK_FULL else ""
+        raise UserError(f"cannot write {path}: {error.strerror or error}{advice}") from error
+
+
+def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
+    """Write a table atomically; the bytes depend on the rows alone."""
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
+    with atomic(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata(None),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+        )
+
+
+def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read and stack tables of one kind.
+
+    Raises:
+        UserError: a file is missing, cut short or corrupt; the message names it.
+    """
+    frames = [_read_table(path, columns).to_pandas() for path in paths]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def read_lengths(path: str | Path, column: str) -> np.ndarray:
+    """The lengths of a column of lists, without its values.
+
+    Raises:
+        UserError: as `read_parquet`.
+    """
+    return pc.list_value_length(_read_table(path, [column])[column]).to_numpy()
+
+
+def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True).read(columns=columns)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except MemoryError:  # Arrow's own is one of its exceptions too
+        raise
+    except (pa.ArrowException, OSError) as error:
+        # With a number, the system could not read it, which says nothing of what the file holds.
+        if reason := getattr(error, "errno", None) and error.strerror:
+            raise UserError(f"cannot read {path}: {reason}") from error
+        raise UserError(
+            f"{path} is not a whole Parquet file ({error}); delete it and run again, which makes "
+            "it anew"
+        ) from error
+
+
+def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
+    """Write a table that a person reads: atomically, floats to six digits."""
+    with atomic(path) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write_json(value: object, path: str | Path) -> None:
+    """Write JSON atomically, with sorted keys."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: str | Path) -> Iterator[dict]:
+    """Yield the objects of a JSON-lines file (.gz is unpacked), one per non-blank line.
+
+    Raises:
+        UserError: the file is missing, or a line is not a JSON object; the line is named.
+    """
+    for _, row in read_numbered_jsonl(path):
+        yield row
+
+
+def read_numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict]]:
+    """The same with each object's line number, from 1, for messages that name the line."""
+    number = 0
+    opened = gzip.open if str(path).endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, _parse_line(line, path, number)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}, near line {number + 1}: not UTF-8") from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error})") from error
+
+
+def _parse_line(line: str, path: str | Path, number: int) -> dict:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}, line {number}: expected an object, found {type(value).__name__}")
+    return value
+
+
+def write_jsonl(
+    rows: Iterable[dict], path: str | Path, default: Callable[[object], object] | None = None
+) -> None:
+    """Write JSON lines atomically."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False, default=default) + "\n")

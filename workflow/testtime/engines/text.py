@@ -1,0 +1,102 @@
+"""How a policy is asked and read, whatever engine runs it: prompts, texts, where steps end."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import jinja2
+from transformers import PreTrainedTokenizerBase
+
+from testtime.engines.prompts import PROMPTS, messages
+from testtime.engines.step_ends import StepEnds, token_texts
+from testtime.errors import UserError
+from testtime.study.types import Request
+
+
+class PolicyText:
+    """A policy's tokenizer with the prompt and the separator that its catalog entry names.
+
+    Args:
+        name: the model, for messages.
+        tokenizer: has a chat template.
+        prompt: name of a prompt in `testtime.engines.prompts`.
+        separator: text that ends a step.
+        context: most tokens of a prompt and its completion.
+        vocabulary: number of token ids that the model can emit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        prompt: str,
+        separator: str,
+        context: int,
+        vocabulary: int,
+    ):
+        self.name, self.tokenizer, self.context = name, tokenizer, context
+        self._prompt, self._separator, self._vocabulary = prompt, separator, vocabulary
+
+    def encode(self, problem: str) -> tuple[int, ...]:
+        """The token ids of the whole prompt for this problem.
+
+        Raises:
+            UserError: the tokenizer's chat template refuses the prompt's turns.
+        """
+        turns = messages(self._prompt, problem)
+        try:
+            ids = self.tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        except jinja2.TemplateError as error:
+            raise UserError(
+                f"policy {self.name}: its chat template refuses prompt {self._prompt!r}: {error}"
+            ) from error
+        return tuple(ids)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of generated tokens, end-of-text and other special tokens left out."""
+        return self.tokenizer.decode(
+            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    def room(self, request: Request) -> int:
+        """Most new tokens of each child; none for a path that fills the context already.
+
+        Raises:
+            UserError: the prompt is empty or does not fit into the context.
+        """
+        length = len(request.token_ids)
+        if length == 0 or (length >= self.context and request.first_position == 0):
+            raise UserError(
+                f"policy {self.name}: a prompt of {length} tokens; allowed: 1 to "
+                f"{self.context - 1}, which leaves room for one more in its context"
+            )
+        return max(0, min(request.max_tokens, self.context - length))
+
+    @cached_property
+    def step_ends(self) -> StepEnds:
+        """Where steps end, by token; costs a look at the whole vocabulary."""
+        return StepEnds(token_texts(self.tokenizer, self._vocabulary), self._separator)
+
+
+def check_options(what: str, *, prompt: str, separator: str) -> None:
+    """Refuse a way of asking that there is not, before anything is loaded.
+
+    Raises:
+        UserError: names the option, its value and what is allowed.
+    """
+    if prompt not in PROMPTS:
+        raise UserError(f"{what}: prompt {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
+    if not separator:
+        raise UserError(f"{what}: separator is empty; give the text that ends a step")
+
+
+def stop_ids(*told) -> set[int]:
+    """Ids of all tokens that end a text, as the generation config, config and tokenizer say."""
+    stops: set[int] = set()
+    for source in told:
+        ids = getattr(source, "eos_token_id", None)
+        if ids is not None:
+            stops |= set(ids) if isinstance(ids, list | tuple) else {ids}
+    return stops

@@ -1,0 +1,213 @@
+"""Policies on vLLM: every child is a sequence of its own over its parent's cached prefix."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from transformers import AutoConfig, GenerationConfig
+
+from testtime.engines.pretrained import (
+    check_chat,
+    check_context,
+    check_dtype,
+    load_tokenizer,
+    loading,
+    source,
+)
+from testtime.engines.text import PolicyText, check_options, stop_ids
+from testtime.engines.vllm.runtime import Drawn, Runtime, start
+from testtime.study.seeds import derive
+from testtime.study.types import Continuation, Finish, Request
+
+AHEAD = 2  # sequences queued with vLLM for each that can run; more wait here
+
+
+@dataclass(eq=False)
+class Family:
+    """A request under way; `left` of its children have not finished."""
+
+    ticket: int
+    request: Request
+    limit: int
+    children: list[Continuation | None]
+    left: int
+
+
+@dataclass(eq=False)
+class Child:
+    """What a child has generated, and how far its step has come."""
+
+    family: Family
+    number: int
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    step_state: int = 0
+
+
+class VllmPolicy:
+    """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
+
+    Draws are vLLM's own: a child depends on its seed, on the position of its first token and on its
+    parent, so the steps of a path are drawn independently. Its text is not the one that engine
+    transformers draws with the same seed, but one of the same distribution.
+    """
+
+    def __init__(self, text: PolicyText, runtime: Runtime, stops: set[int]):
+        self.text, self.runtime = text, runtime
+        self.encode, self.decode = text.encode, text.decode
+        self._stops = sorted(stops)
+        self._waiting: deque[Child] = deque()
+        self._running: dict[str, Child] = {}
+        self._done: list[tuple[int, list[Continuation]]] = []
+        self._tickets = 0
+        self._keys = 0
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; returns its ticket.
+
+        A path (first_position > 0) that fills the context gets empty children, finish "length".
+
+        Raises:
+            UserError: the prompt is empty or does not fit into the context.
+        """
+        limit, n = self.text.room(request), len(request.seeds)
+        self._tickets += 1
+        if n and limit:
+            family = Family(self._tickets, request, limit, [None] * n, n)
+            self._waiting.extend(Child(family, number) for number in range(n))
+        else:
+            self._done.append((self._tickets, [Continuation((), (), "length")] * n))
+        return self._tickets
+
+    def poll(self) -> list[tuple[int, list[Continuation]]]:
+        """Run until at least one request is complete; returns (ticket, children in seed order).
+
+        An empty list means that nothing is queued.
+        """
+        while not self._done and (self._waiting or self._running):
+            self._feed()
+            for drawn in self.runtime.step():
+                self._record(drawn)
+        done, self._done = self._done, []
+        return done
+
+    def forget(self) -> None:
+        """Drop the keys and values kept of earlier requests."""
+        self.runtime.forget()
+
+    def _feed(self) -> None:
+        """Hand waiting children over, siblings together, as many as vLLM has use for."""
+        while self._waiting and len(self._running) < AHEAD * self.runtime.sequences:
+            child = self._waiting.popleft()
+            request = child.family.request
+            self._keys += 1
+            key = str(self._keys)
+            self._running[key] = child
+            self.runtime.add(
+                key,
+                request.token_ids,
+                seed=derive(request.seeds[child.number], request.first_position),
+                sampling=request.sampling,
+                max_tokens=child.family.limit,
+                stops=self._stops,
+                stream=request.stop == "step",
+            )
+
+    def _record(self, drawn: Drawn) -> None:
+        child = self._running.get(drawn.key)
+        if child is None:  # tokens drawn before vLLM learnt that the step was over
+            return
+        by_step = child.family.request.stop == "step"
+        for token, logprob in zip(drawn.token_ids, drawn.logprobs, strict=True):
+            child.token_ids.append(token)
+            child.logprobs.append(logprob)
+            if by_step and self._ends_step(child, token):
+                if drawn.finish is None:
+                    self.runtime.abort(drawn.key)
+                self._finish(drawn.key, "step")
+                return
+        if drawn.finish is not None:
+            self._finish(drawn.key, drawn.finish)
+
+    def _ends_step(self, child: Child, token: int) -> bool:
+        ends, before = self.text.step_ends, child.step_state
+        child.step_state = ends.following[before, token]
+        return bool(ends.ends[before, token])
+
+    def _finish(self, key: str, finish: Finish) -> None:
+        child = self._running.pop(key)
+        family = child.family
+        family.children[child.number] = Continuation(
+            tuple(child.token_ids), tuple(child.logprobs), finish
+        )
+        family.left -= 1
+        if not family.left:
+            self._done.append((family.ticket, family.children))
+
+
+def load_policy(
+    model: str,
+    *,
+    revision: str | None = None,
+    prompt: str,
+    separator: str,
+    context: int,
+    dtype: str = "auto",
+    gpus: int | None = None,
+    memory_gb: float | None = None,
+    threads: int | None = None,
+    in_process: bool | None = None,
+) -> VllmPolicy:
+    """Load a policy.
+
+    Args:
+        model: a local folder, which needs no network, or a hub id.
+        revision: commit or tag on the hub.
+        prompt: name of a prompt in `testtime.engines.prompts`.
+        separator: text that ends a step.
+        context: most tokens of a prompt and its completion.
+        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
+        gpus: GPUs of its tensor-parallel group; 0 for the CPU, None for what vLLM is built for.
+        memory_gb: for weights and cache, see `vllm_runtime.start`.
+        threads: CPU threads of this process.
+        in_process: see `vllm_runtime.start`.
+
+    Raises:
+        UserError: the model, its tokenizer or the machine does not fit; names what and why.
+    """
+    what = f"policy {model}"
+    check_dtype(what, dtype)
+    check_options(what, prompt=prompt, separator=separator)
+    where = source(model, revision)
+    with loading(what):
+        config = AutoConfig.from_pretrained(**where).get_text_config()
+        tokenizer = load_tokenizer(where)
+    check_context(what, config, context)
+    check_chat(what, tokenizer)
+    runtime = start(
+        what,
+        where,
+        context=context,
+        dtype=dtype,
+        gpus=gpus,
+        memory_gb=memory_gb,
+        threads=threads,
+        in_process=in_process,
+    )
+    text = PolicyText(
+        model,
+        tokenizer,
+        prompt=prompt,
+        separator=separator,
+        context=context,
+        vocabulary=config.vocab_size,
+    )
+    return VllmPolicy(text, runtime, stop_ids(_generation_config(where), config, tokenizer))
+
+
+def _generation_config(where: dict) -> GenerationConfig | None:
+    model, *_ = where.values()
+    options = {key: where[key] for key in ("revision", "local_files_only")}
+    try:
+        return GenerationConfig.from_pretrained(model, **options)
+    except OSError:  # many models have none
+        return None

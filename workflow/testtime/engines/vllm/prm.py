@@ -1,0 +1,139 @@
+"""PRMs on vLLM: language models by the next token behind each step, two-class heads by pooling."""
+
+import math
+from collections.abc import Sequence
+
+from transformers import AutoConfig
+
+from testtime import prms
+from testtime.engines.pretrained import (
+    check_context,
+    check_dtype,
+    load_tokenizer,
+    loading,
+    source,
+)
+from testtime.engines.prm_requests import Pair, report, to_read
+from testtime.engines.transformers import prm as transformers_prm
+from testtime.engines.transformers.prm import TransformersPrm
+from testtime.engines.vllm.runtime import Runtime, start
+from testtime.prms.base import Reader
+from testtime.study.types import ScoreRequest, StepScores
+
+
+class VllmPrm:
+    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`."""
+
+    def __init__(self, name: str, runtime: Runtime, reader: Reader, context: int):
+        self.name, self.runtime, self.reader, self.context = name, runtime, reader, context
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
+        """Score the steps after each request's known ones, in the order of the requests.
+
+        Equal requests are read once; their tokens are reported on the first of them. A language
+        model reads a path's new steps only, as long as the earlier ones are among vLLM's cached
+        blocks; what it would read with none of them dropped is counted, so that counts do not
+        depend on what else runs. Pooling cannot use such blocks: a two-class model reads every
+        text whole, and its tokens are counted so. Steps that end beyond the PRM's context are not
+        read and get no score.
+
+        Raises:
+            UserError: a step is blank.
+        """
+        pairs = to_read(self.reader, requests, self.context)
+        read = self._by_next_token if self.reader.classes else self._by_tag
+        return report(requests, pairs, read(pairs) if pairs else [])
+
+    def forget(self) -> None:
+        """Drop the keys and values that were kept."""
+        self.runtime.forget()
+
+    def _by_next_token(self, pairs: Sequence[Pair]) -> list[StepScores]:
+        """Probability of "right" against "wrong" behind each new step."""
+        prefixes = [
+            text.token_ids[: position + 1]
+            for request, text in pairs
+            for position in text.positions[request.known :]
+        ]
+        found = iter(self.runtime.next_token_logprobs(prefixes, self.reader.classes))
+        scored = []
+        for request, text in pairs:
+            scores = tuple(_against(*next(found)) for _ in text.positions[request.known :])
+            begin = text.positions[request.known - 1] + 1 if request.known else 0
+            scored.append(StepScores(scores, len(text.token_ids) - begin))
+        return scored
+
+    def _by_tag(self, pairs: Sequence[Pair]) -> list[StepScores]:
+        """Probability of the second class at each new step's tag."""
+        found = self.runtime.tag_probabilities([text.token_ids for _, text in pairs])
+        return [
+            StepScores(tuple(scores[request.known :]), len(text.token_ids))
+            for (request, text), scores in zip(pairs, found, strict=True)
+        ]
+
+
+def load_prm(
+    model: str,
+    *,
+    format: str | None = None,
+    revision: str | None = None,
+    context: int,
+    dtype: str = "auto",
+    gpus: int | None = None,
+    memory_gb: float | None = None,
+    threads: int | None = None,
+    in_process: bool | None = None,
+) -> VllmPrm | TransformersPrm:
+    """Load a PRM; one with a value head, which vLLM does not know, runs on transformers.
+
+    Args:
+        model: a local folder, which needs no network, or a hub id.
+        format: name of the format in `testtime.prms`; may be None for a local folder whose
+            architecture says it.
+        revision: commit or tag on the hub.
+        context: most tokens of one input; steps that end beyond it get no score.
+        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
+        gpus: GPUs of its tensor-parallel group; 0 for the CPU, None for what vLLM is built for.
+        memory_gb: for weights and cache, see `vllm_runtime.start`.
+        threads: CPU threads of this process.
+        in_process: see `vllm_runtime.start`.
+
+    Raises:
+        UserError: the model, its format or the machine does not fit; names what and why.
+    """
+    what = f"PRM {model}"
+    format = prms.detect(model, format or None)
+    spec = prms.get(format)
+    options = {"context": context, "dtype": dtype, "gpus": gpus, "threads": threads}
+    if spec.readout == "value":
+        return transformers_prm.load_prm(model, format=format, revision=revision, **options)
+    check_dtype(what, dtype)
+    where = source(model, revision)
+    with loading(what):
+        config = AutoConfig.from_pretrained(**where)
+        tokenizer = load_tokenizer(where)
+    check_context(what, config, context)
+    reader = spec.reader(tokenizer)
+    overrides = {}
+    if spec.readout == "two-class":
+        overrides["architectures"] = ["Qwen2ForProcessRewardModel"]
+    else:
+        # The token drawn behind a text is never read, but vLLM wants a position for it.
+        options["context"] = context + 1
+        if context == getattr(config.get_text_config(), "max_position_embeddings", None):
+            overrides["max_position_embeddings"] = context + 1
+    runtime = start(
+        what,
+        where,
+        memory_gb=memory_gb,
+        step_tag=reader.tag if spec.readout == "two-class" else None,
+        overrides=overrides,
+        in_process=in_process,
+        **options,
+    )
+    return VllmPrm(model, runtime, reader, context)
+
+
+def _against(right: float, wrong: float) -> float:
+    """Probability of the first of two tokens when there are only the two."""
+    return 1 / (1 + math.exp(wrong - right))

@@ -1,0 +1,242 @@
+"""All that touches vLLM, whose interface changes often: starting an engine and talking to it.
+
+On GPUs an engine runs in processes of its own, one per GPU of its group; on the CPU, with vLLM's
+CPU build, in this process, which starts several times faster.
+"""
+
+import gc
+import os
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from huggingface_hub import snapshot_download
+
+# vLLM reads these when it is imported: nothing is reported to its makers, and only errors are told.
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+
+from vllm import LLM, SamplingParams
+from vllm.config import PoolerConfig
+from vllm.outputs import RequestOutput
+from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind
+
+from testtime.engines.devices import least_used
+from testtime.engines.vllm.place import check_gpus, gpu_share, surroundings
+from testtime.errors import UserError
+from testtime.study.types import Sampling
+
+GB = 10**9
+# Sequences that run together; on the CPU more of them gain nothing.
+CPU_SEQUENCES, GPU_SEQUENCES = 256, 512
+CPU_TOKENS = 4096  # read in one step
+CPU_BLOCK = 32  # tokens of a cached block: vLLM's 128 would hardly ever be full
+CPU_KV_SHARE = 0.5  # of an entry's memory_gb, for keys and values
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a sequence has generated since it was last reported.
+
+    Attributes:
+        key: as given to `Runtime.add`.
+        finish: "stop" or "length" if the sequence has ended, else None.
+    """
+
+    key: str
+    token_ids: list[int]
+    logprobs: list[float]
+    finish: str | None
+
+
+class Runtime:
+    """A running engine; its memory is given back when this object is dropped."""
+
+    def __init__(self, llm: LLM, *, in_process: bool, sequences: int):
+        self.sequences = sequences
+        self._llm, self._engine = llm, llm.llm_engine
+        _LIVE.add(self)
+        self.close = weakref.finalize(self, _close, llm, in_process)
+
+    def add(
+        self,
+        key: str,
+        token_ids: Sequence[int],
+        *,
+        seed: int,
+        sampling: Sampling,
+        max_tokens: int,
+        stops: Sequence[int],
+        stream: bool,
+    ) -> None:
+        """Queue a sequence; those with common beginnings share their cached blocks.
+
+        Args:
+            key: names the sequence among those under way.
+            token_ids: what it continues.
+            seed: of its draws.
+            sampling: how its tokens are drawn.
+            max_tokens: most new tokens.
+            stops: ids of tokens that end it.
+            stream: report every token as it is drawn, not all of them at the end.
+        """
+        params = SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=seed,
+            max_tokens=max_tokens,
+            stop_token_ids=list(stops),
+            ignore_eos=True,  # the stop tokens say it all
+            logprobs=0,  # of the token that was drawn alone
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY,
+        )
+        self._engine.add_request(key, {"prompt_token_ids": list(token_ids)}, params)
+
+    def step(self) -> list[Drawn]:
+        """Let the engine advance once; returns what has become known of any sequence."""
+        return [_drawn(output) for output in self._engine.step()]
+
+    def abort(self, key: str) -> None:
+        """End a sequence; it is not reported any more."""
+        self._engine.abort_request([key])
+
+    def next_token_logprobs(
+        self, texts: Sequence[Sequence[int]], tokens: tuple[int, int]
+    ) -> list[tuple[float, float]]:
+        """Log-probabilities of two tokens behind each text, whose cached beginnings are reused."""
+        params = SamplingParams(
+            max_tokens=1, temperature=0, logprob_token_ids=list(tokens), detokenize=False
+        )
+        outputs = self._llm.generate(_prompts(texts), params, use_tqdm=False)
+        found = [output.outputs[0].logprobs[0] for output in outputs]
+        return [tuple(at[token].logprob for token in tokens) for at in found]
+
+    def tag_probabilities(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Probability of the second class at every step tag of each text."""
+        outputs = self._llm.encode(_prompts(texts), pooling_task="token_classify", use_tqdm=False)
+        return [output.outputs.data[:, 1].tolist() for output in outputs]
+
+    def forget(self) -> None:
+        """Drop the keys and values kept of earlier texts."""
+        self._llm.reset_prefix_cache()
+
+
+def start(
+    what: str,
+    where: dict,
+    *,
+    context: int,
+    dtype: str,
+    gpus: int | None,
+    memory_gb: float | None,
+    threads: int | None,
+    step_tag: int | None = None,
+    overrides: dict | None = None,
+    in_process: bool | None = None,
+) -> Runtime:
+    """Start an engine.
+
+    Args:
+        what: the model, for messages.
+        where: what `pretrained.source` gave.
+        context: most tokens of a text, generated ones included.
+        dtype: "float32", "bfloat16", "float16" or "auto".
+        gpus: GPUs of a tensor-parallel group, 0 for the CPU, None for what this vLLM is built for.
+        memory_gb: for weights and cache, over all its GPUs or in RAM; None where nobody said.
+        threads: CPU threads of this process.
+        step_tag: token at which a two-class model is read; None for language models.
+        overrides: changes of the model's config.
+        in_process: run in this process; None does so on the CPU alone.
+
+    Raises:
+        UserError: the machine does not have what the model needs, or vLLM refuses the model.
+    """
+    visible = None if current_platform.is_cpu() else current_platform.device_count()
+    gpus = check_gpus(what, gpus, visible)
+    in_process = gpus == 0 if in_process is None else in_process
+    if gpus == 0:
+        sequences = CPU_SEQUENCES
+        place = {
+            "block_size": CPU_BLOCK,
+            "enforce_eager": True,  # compiling takes longer than small models run
+            # A prompt read in parts breaks seeded draws: its generator cannot be set back.
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(CPU_TOKENS, context),
+            "kv_cache_memory_bytes": int((memory_gb or 2.0) * CPU_KV_SHARE * GB),
+        }
+    else:
+        sequences = GPU_SEQUENCES
+        place = {
+            "tensor_parallel_size": gpus,
+            "device_ids": least_used(gpus, visible),
+            "gpu_memory_utilization": gpu_share(
+                what, gpus, memory_gb, current_platform.get_device_total_memory() / GB
+            ),
+        }
+    if step_tag is not None:
+        pooler = PoolerConfig(tok_pooling_type="STEP", step_tag_id=step_tag)
+        place |= {"runner": "pooling", "pooler_config": pooler}
+    if threads and gpus == 0:
+        torch.set_num_threads(threads)
+    try:
+        with surroundings(in_process):
+            llm = LLM(
+                _folder_or_id(where),
+                revision=where["revision"],
+                trust_remote_code=False,
+                skip_tokenizer_init=True,
+                generation_config="vllm",  # nothing of the files' but what is asked for
+                max_model_len=context,
+                max_num_seqs=sequences,
+                dtype=dtype,
+                hf_overrides=overrides,
+                **place,
+            )
+    except (OSError, ValueError, RuntimeError, NotImplementedError, AssertionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"{what}: vLLM does not start with context {context}, gpus {gpus} and memory_gb "
+            f"{memory_gb}, which its catalog entry may change: {reason}"
+        ) from error
+    return Runtime(llm, in_process=in_process, sequences=sequences)
+
+
+_LIVE: weakref.WeakSet[Runtime] = weakref.WeakSet()
+_ENDED: list[LLM] = []
+
+
+def _close(llm: LLM, in_process: bool) -> None:
+    """Give an engine's memory back.
+
+    Engines within this process share vLLM's process group, which the first that ends would take
+    along; so they end together with the last of them.
+    """
+    _ENDED.append(llm)
+    if in_process and any(runtime.close.alive for runtime in _LIVE):
+        return
+    while _ENDED:
+        _ENDED.pop().llm_engine.engine_core.shutdown()
+    gc.collect()
+
+
+def _folder_or_id(where: dict) -> str:
+    """What vLLM takes: without a network, the folder to which the hub's files were fetched."""
+    model = where["pretrained_model_name_or_path"]
+    if not where["local_files_only"] or os.path.isdir(model):
+        return model
+    return snapshot_download(model, revision=where["revision"], local_files_only=True)
+
+
+def _drawn(output: RequestOutput) -> Drawn:
+    made = output.outputs[0]
+    ids = list(made.token_ids)
+    logprobs = [at[token].logprob for at, token in zip(made.logprobs, ids, strict=True)]
+    return Drawn(output.request_id, ids, logprobs, made.finish_reason)
+
+
+def _prompts(texts: Sequence[Sequence[int]]) -> list[dict]:
+    return [{"prompt_token_ids": list(text)} for text in texts]

@@ -1,0 +1,106 @@
+"""The lookup as a heat map: policy × difficulty × budget -> strategy."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from testtime.present.figures.data import by_size, in_order, unique
+from testtime.present.figures.looks import look, methods_in_order
+from testtime.present.figures.style import name_panel, nothing, panels, place_legend, styled
+
+LEVELS = ["easy", "medium", "hard"]
+CONTEXT = "any"
+UNSURE = 0.5  # share of fold-wise choices below which a choice is marked as unsettled
+
+
+def lookup_heatmap_data(
+    lookup: dict, *, policies: dict[str, float], prm: str = CONTEXT
+) -> pd.DataFrame:
+    """The lookup's entries by level for one PRM context.
+
+    Args:
+        lookup: content of `lookup.json`.
+        policies: parameters of each.
+        prm: context; "any" makes the PRM part of the choice.
+
+    Returns:
+        dataset, policy, difficulty, budget, method, scoring, vote, prm, accuracy (cross-fitted),
+        ci_low, ci_high, n_problems, agreement (share of fold-wise choices that are this one).
+    """
+    rows = []
+    for entry in lookup["contexts"]:
+        if entry["prm"] != prm or entry["difficulty"] not in LEVELS:
+            continue
+        support = entry["support"]
+        rows.append(
+            {key: entry[key] for key in ("dataset", "policy", "difficulty", "budget")}
+            | {key: entry["strategy"][key] for key in ("method", "scoring", "vote", "prm")}
+            | {key: entry[key] for key in ("accuracy", "ci_low", "ci_high")}
+            | {
+                "n_problems": support["n_problems"],
+                "agreement": support["folds_agreeing"] / max(support["folds"], 1),
+            }
+        )
+    columns = ["dataset", "policy", "difficulty", "budget", "method", "scoring", "vote", "prm"]
+    columns += ["accuracy", "ci_low", "ci_high", "n_problems", "agreement"]
+    data = pd.DataFrame(rows, columns=columns).sort_values("budget", kind="stable")
+    data = in_order(in_order(data, "difficulty", LEVELS), "policy", by_size(policies))
+    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+
+
+@styled
+def draw_lookup_heatmap(data: pd.DataFrame) -> Figure:
+    """Columns: datasets. Rows: levels. In each, policies × budgets: accuracy, strategy, PRM."""
+    if data.empty:
+        return nothing("the lookup has no entry by difficulty level")
+    datasets, policies = unique(data, "dataset"), unique(data, "policy")
+    budgets = sorted(data["budget"].unique())
+    methods = methods_in_order(data.loc[data["n_problems"] > 0, "method"])
+    size = (1.05 * len(budgets), 0.46 * len(policies) + 0.2)
+    figure, axes = panels(len(LEVELS), len(datasets), size=size, sharex=True, sharey=True)
+    for row, level in enumerate(LEVELS):
+        for column, dataset in enumerate(datasets):
+            ax = axes[row, column]
+            here = data[(data["dataset"] == dataset) & (data["difficulty"] == level)]
+            for cell in here.to_dict("records"):
+                _cell(ax, budgets.index(cell["budget"]), policies.index(cell["policy"]), cell)
+            ax.set_xlim(0, len(budgets))
+            ax.set_ylim(len(policies), 0)
+            ax.set_xticks([i + 0.5 for i in range(len(budgets))], [str(int(n)) for n in budgets])
+            ax.set_yticks([i + 0.5 for i in range(len(policies))], policies)
+            ax.grid(visible=False)
+            ax.tick_params(length=0)
+            if row == 0:
+                name_panel(ax, dataset)
+            if column == 0:
+                ax.set_ylabel(level.capitalize(), fontweight="bold")
+    figure.supxlabel("Budget N")
+    handles = [Patch(color=_tint(look(method).color)) for method in methods]
+    place_legend(figure, handles, [look(method).label for method in methods])
+    return figure
+
+
+def _tint(color: str, strength: float = 0.4) -> tuple[float, ...]:
+    """The method's colour mixed with white, so that black text stays legible on it."""
+    return tuple(1 - strength * (1 - part) for part in to_rgb(color))
+
+
+def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
+    n = int(cell["n_problems"])
+    face = _tint(look(cell["method"]).color) if n else "#f4f4f4"
+    ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white"))
+    centre = {"ha": "center", "va": "center", "fontsize": 5.8}
+    if not n:
+        ax.text(x + 0.5, y + 0.5, "no problems", color="#777777", **centre)
+        return
+    parts = (cell["scoring"], cell["vote"])
+    how = " ".join(part for part in parts if part not in ("none", cell["method"]))
+    model = "" if cell["prm"] == "none" else cell["prm"]
+    lines = [f"{100 * cell['accuracy']:.0f}% (n={n})", how, model]
+    ax.text(x + 0.5, y + 0.5, "\n".join(filter(None, lines)), **centre)
+    if cell["agreement"] < UNSURE:
+        inside = Rectangle((x + 0.04, y + 0.07), 0.92, 0.86, fill=False, edgecolor="#555555")
+        inside.set_linestyle((0, (3, 3)))
+        ax.add_patch(inside)

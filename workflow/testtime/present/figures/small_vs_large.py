@@ -1,0 +1,136 @@
+"""Small policies with compute-optimal TTS against larger policies' CoT, per dataset."""
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from testtime.compare.published import published_accuracy, read_published
+from testtime.present.figures.data import INTERVAL, by_size, in_order, unique
+from testtime.present.figures.looks import count, look
+from testtime.present.figures.style import (
+    error_bars,
+    nothing,
+    panels,
+    percent_axis,
+    place_legend,
+    styled,
+)
+
+COT, TTS = "CoT", "compute-optimal TTS"
+ANY = "any"  # the PRM is part of the choice
+OURS, PUBLISHED = "this study", "published"
+COLUMNS = ["dataset", "policy", "setting", "budget", *INTERVAL, "n_problems", "source"]
+
+
+def small_vs_large_data(
+    frontier: pd.DataFrame, *, policies: dict[str, float], published: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """CoT of every policy, its cross-fitted compute-optimal accuracy at every budget.
+
+    Args:
+        frontier: rows of `frontier.csv`.
+        policies: parameters of each.
+        published: of `published_points`; kept apart from this study's rows by `source`.
+
+    Returns:
+        dataset, policy, setting ("CoT" or "compute-optimal TTS"), budget, accuracy, ci_low,
+        ci_high, n_problems, source ("this study" or "published"), parameters.
+    """
+    ours = frontier[(frontier["setting"] == COT) | (frontier["prm"] == ANY)].assign(source=OURS)
+    frames = [ours]
+    if published is not None:
+        known = published["dataset"].isin(ours["dataset"]) & published["policy"].isin(policies)
+        theirs = published[known].rename(columns={"published": "accuracy"})
+        frames += [theirs.assign(source=PUBLISHED)] if len(theirs) else []
+    data = pd.concat([frame.reindex(columns=COLUMNS) for frame in frames], ignore_index=True)
+    data["parameters"] = data["policy"].map(policies)
+    data = data.sort_values(["source", "setting", "budget"], ascending=[False, True, True])
+    data = in_order(data, "policy", by_size(policies))
+    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+
+
+def published_points() -> pd.DataFrame:
+    """Accuracies of the reproduced study's tables 3, 5 and 6 by the catalog's policy names.
+
+    Returns:
+        policy, setting, dataset, published (a proportion); one row each, the first table's.
+    """
+    tables = [published_accuracy("table3_frontier"), published_accuracy("table6_long_cot")]
+    gains = read_published("table5_gains").rename(columns={"cot": COT, "compute_optimal": TTS})
+    gains = gains.melt(["policy"], [COT, TTS], var_name="setting", value_name="published")
+    gains["published"] = gains["published"].astype(float) / 100
+    tables.insert(1, gains.assign(dataset="math500"))  # the dataset of that table
+    keys = ["policy", "setting", "dataset"]
+    rows = pd.concat([table[[*keys, "published"]] for table in tables], ignore_index=True)
+    return rows[rows["policy"] != ""].drop_duplicates(keys)
+
+
+@styled
+def draw_small_vs_large(data: pd.DataFrame) -> Figure:
+    """Grouped bars per policy, small to large; a line at the largest policy's CoT."""
+    ours = data[data["source"] == OURS]
+    if ours.empty:
+        return nothing("neither CoT nor compute-optimal accuracy was computed")
+    datasets, policies = unique(data, "dataset"), unique(ours, "policy")
+    budgets = sorted(int(n) for n in ours.loc[ours["setting"] == TTS, "budget"].unique())
+    # The method's colour at full strength is the largest budget.
+    shades = sns.light_palette(look("compute_optimal").color, len(budgets) + 2)[2:]
+    bars = [(COT, 1, look("cot").color)]
+    bars += [(TTS, n, shade) for n, shade in zip(budgets, shades, strict=True)]
+    width = max(3.4, 0.2 * len(bars) * len(policies))
+    figure, axes = panels(len(datasets), 1, size=(width, 2.1), sharex=True)
+    for ax, dataset in zip(axes[:, 0], datasets, strict=True):
+        here = ours[ours["dataset"] == dataset]
+        _bars(ax, here, policies, bars)
+        _published(ax, data[(data["dataset"] == dataset) & (data["source"] != OURS)], policies)
+        largest = here[(here["policy"] == policies[-1]) & (here["setting"] == COT)]
+        for level in largest["accuracy"]:
+            ax.axhline(level, color=look("cot").color, linestyle=":", zorder=2.5)
+        percent_axis(ax, f"{dataset}\nAccuracy (%)")
+        ax.set_ylim(0, min(1.0, ax.get_ylim()[1]))
+        ax.grid(visible=False, axis="x")
+        ax.set_title(f"{int(here['n_problems'].max())} problems", fontsize=7, loc="right")
+    _name_policies(axes[-1, 0], ours, policies)
+    handles = [Patch(color=color) for _, _, color in bars]
+    names = ["CoT"] + [f"Compute-optimal, N = {n}" for n in budgets]
+    handles.append(Line2D([], [], color=look("cot").color, linestyle=":"))
+    names.append(f"CoT of {policies[-1]}")
+    if len(ours) < len(data):
+        handles += [_diamond("white"), _diamond("black")]
+        names += ["Published, CoT", "Published, compute-optimal"]
+    place_legend(figure, handles, names)
+    return figure
+
+
+def _bars(ax: Axes, here: pd.DataFrame, policies: list[str], bars: list[tuple]) -> None:
+    for i, (setting, budget, color) in enumerate(bars):
+        chosen = here[(here["setting"] == setting) & (here["budget"] == budget)]
+        if chosen.empty:
+            continue
+        shift = (i - (len(bars) - 1) / 2) * 0.84 / len(bars)
+        places = [policies.index(policy) + shift for policy in chosen["policy"]]
+        ax.bar(places, chosen["accuracy"], 0.8 / len(bars), color=color, zorder=2)
+        error_bars(ax, places, chosen, ecolor="#333333", zorder=3)
+
+
+def _published(ax: Axes, rows: pd.DataFrame, policies: list[str]) -> None:
+    for row in rows.itertuples():
+        face, shift = ("white", -0.46) if row.setting == COT else ("black", 0.46)
+        marker = _diamond(face)
+        marker.set_data([policies.index(row.policy) + shift], [row.accuracy])
+        marker.set_zorder(4)
+        ax.add_line(marker)
+
+
+def _diamond(face: str) -> Line2D:
+    return Line2D([], [], marker="d", linestyle="", mfc=face, mec="black", mew=0.7)
+
+
+def _name_policies(ax: Axes, ours: pd.DataFrame, policies: list[str]) -> None:
+    parameters = ours.drop_duplicates("policy").set_index("policy")["parameters"]
+    labels = [f"{policy}\n{count(parameters[policy])}" for policy in policies]
+    tilt = {"rotation": 30, "ha": "right"} if len(policies) > 6 else {}
+    ax.set_xticks(range(len(policies)), labels, **tilt)

@@ -1,0 +1,145 @@
+"""The hub of models and datasets: what is in this machine's cache, and whether the rest can be had.
+
+Nothing here is asked of things that lie in local folders, and nothing waits on a network that is
+not there.
+"""
+
+import hashlib
+import socket
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from huggingface_hub import HfApi, constants, errors
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import validate_repo_id
+
+from testtime.errors import UserError
+from testtime.study.catalog import ModelSpec
+
+Kind = Literal["model", "dataset"]
+WAIT_S = 10  # for the hub's answer about one repository
+LARGEST_HASHED = 256 * 2**20  # bytes of weights; reading more would take longer than it tells
+
+
+@dataclass(frozen=True)
+class Found:
+    """A repository of the hub that can be had.
+
+    Attributes:
+        commit: full hash of the revision.
+        folder: where it lies in the cache, None where it is still to be fetched.
+        size: bytes to fetch.
+    """
+
+    commit: str
+    folder: Path | None = None
+    size: int = 0
+
+
+@cache
+def is_reachable() -> bool:
+    """Whether the hub answers, asked once per process; behind a proxy it is taken for granted."""
+    if constants.HF_HUB_OFFLINE or any(getproxies().get(kind) for kind in ("https", "all")):
+        return not constants.HF_HUB_OFFLINE
+    hub = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def cached(repo: str, revision: str | None, kind: Kind = "model") -> Found | None:
+    """The revision of a repository that lies in the cache; the newest one known for None."""
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=kind)
+    name = revision or "main"
+    try:
+        commit = (folder / "refs" / name).read_text(encoding="utf-8").strip()
+    except OSError:
+        commit = name
+    snapshot = folder / "snapshots" / commit
+    return Found(commit, snapshot) if snapshot.is_dir() else None
+
+
+def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
+    """A repository in the cache, or else on the hub.
+
+    Raises:
+        UserError: it cannot be had; says why, and what to do.
+    """
+    try:
+        validate_repo_id(repo)
+    except errors.HFValidationError:
+        raise UserError(
+            f"no such folder: {repo}; nor is it a hub id such as Qwen/Qwen2.5-0.5B-Instruct"
+        ) from None
+    there = cached(repo, revision, kind)
+    if there is not None:
+        return there
+    what = f"{repo}{f' at {revision}' if revision else ''}"
+    fetch = f"hf download {repo}{f' --revision {revision}' if revision else ''}"
+    fetch += " --repo-type dataset" if kind == "dataset" else ""
+    if not is_reachable():
+        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
+        raise UserError(
+            f"{what} is not in the cache {constants.HF_HUB_CACHE} and {why}; fetch it where there "
+            f"is a network ({fetch}), or name a local copy"
+        )
+    try:
+        return _ask(repo, revision, kind)
+    except errors.GatedRepoError as error:
+        page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo}"
+        raise UserError(
+            f"{repo} is gated: accept its licence at {page}, then log in (hf auth login)"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise UserError(f"{repo} has no revision {revision}; look it up on its page") from error
+    except errors.RepositoryNotFoundError as error:
+        raise UserError(
+            f"no {kind} {repo} on the hub, or it is private: check the name, or log in "
+            "(hf auth login)"
+        ) from error
+    except (errors.HfHubHTTPError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"the hub does not answer for {what}: {reason}") from error
+
+
+def revision(spec: ModelSpec) -> str:
+    """Which weights a model has: the commit on the hub, or a digest of local ones.
+
+    A model that is not pinned is given the commit that lies in this machine's cache.
+    """
+    if spec.train is not None:
+        return "trained by this study"
+    if spec.folder is None:
+        there = cached(spec.model, spec.revision)
+        if spec.revision:
+            commit = there.commit if there else spec.revision
+            return commit if commit == spec.revision else f"{spec.revision} ({commit})"
+        return (
+            f"{there.commit} (not pinned)"
+            if there
+            else "newest on the hub at the time (not pinned)"
+        )
+    weights = sorted(spec.folder.glob("*.safetensors"))
+    if not weights or sum(path.stat().st_size for path in weights) > LARGEST_HASHED:
+        return "local folder"
+    digest = hashlib.sha256()
+    for path in weights:
+        digest.update(path.read_bytes())
+    return f"sha256 {digest.hexdigest()[:16]}"
+
+
+def _ask(repo: str, revision: str | None, kind: Kind) -> Found:
+    api = HfApi()
+    info = api.repo_info(
+        repo, revision=revision, repo_type=kind, timeout=WAIT_S, files_metadata=True
+    )
+    if info.gated:
+        api.auth_check(repo, repo_type=kind)
+    sizes = [file.size or 0 for file in info.siblings or []]
+    return Found(info.sha, size=sum(sizes))

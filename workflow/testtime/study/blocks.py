@@ -1,0 +1,56 @@
+"""How a study's work is cut: blocks of the nested pools, shards of the problems."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TypeVar
+
+from testtime.study.catalog import PolicySpec
+
+COT, DIFFICULTY = "cot", "difficulty"
+SINGLE = (COT, DIFFICULTY)  # blocks outside the nested pool
+
+T = TypeVar("T")
+
+
+def nested_blocks(budgets: Sequence[int]) -> list[str]:
+    """The nested blocks behind ascending budgets: 4, 16, 64 are 0-4, 4-16, 16-64.
+
+    Raising the largest budget leaves every earlier block as it is.
+    """
+    return [f"{low}-{high}" for low, high in zip([0, *budgets], budgets, strict=False)]
+
+
+def pool_budgets(policy: PolicySpec, budgets: Sequence[int], held_out: int) -> list[int]:
+    """The budgets that a policy's pool can have: all, unless its samples come from a short file.
+
+    Args:
+        policy: its entry.
+        budgets: of the study's pool.
+        held_out: samples per problem that are kept for difficulty.
+    """
+    if policy.n_samples is None:
+        return list(budgets)
+    return [budget for budget in budgets if budget <= policy.n_samples - held_out]
+
+
+def block_range(block: str) -> range:
+    """Indices of the samples (or, for DVTS, of N) in a block."""
+    low, high = block.split("-")
+    return range(int(low), int(high))
+
+
+def shard_names(n_problems: int, seconds: float, job_seconds: float) -> list[str]:
+    """Shards "1-of-3", "2-of-3", ... such that each is about `job_seconds` of work."""
+    n = max(1, min(n_problems, ceil(seconds / job_seconds)))
+    return [f"{i}-of-{n}" for i in range(1, n + 1)]
+
+
+def shard_size(n_problems: int, shard: str) -> int:
+    """How many of the problems are in a shard."""
+    return len(select_shard(range(n_problems), shard))
+
+
+def select_shard(problems: Sequence[T], shard: str) -> list[T]:
+    """The problems of a shard: every n-th, so that shards are alike in difficulty."""
+    i, n = map(int, shard.split("-of-"))
+    return list(problems[i - 1 :: n])

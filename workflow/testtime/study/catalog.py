@@ -1,0 +1,237 @@
+"""What is known about each policy, PRM and dataset; entries decide behaviour, names never do."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from testtime.errors import UserError
+from testtime.study.schema import check
+from testtime.study.types import Sampling
+
+WORKFLOW = Path(__file__).resolve().parents[2]
+ROOT = WORKFLOW.parent
+KINDS = ("policies", "prms", "datasets")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What policies and PRMs share.
+
+    Attributes:
+        parameters: number of weights, the P of FLOPs = 2·P·tokens.
+        model: hub id, or a local folder (relative to the repository root or absolute).
+        revision: commit or tag on the hub; None for local folders.
+        context: most tokens the model reads, prompt included.
+        dtype: torch name of the precision, e.g. "bfloat16".
+        gpus: GPUs of one tensor-parallel group; 0 runs on the CPU.
+        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0.
+        rate: tokens per second of that group, for planning shards and run times.
+        engine: "transformers" or "vllm"; None takes the study's.
+        train: recipe from which the workflow trains the model; None for a model that exists.
+    """
+
+    name: str
+    parameters: float
+    model: str = ""
+    context: int = 4096
+    revision: str | None = None
+    dtype: str = "bfloat16"
+    gpus: int = 0
+    memory_gb: float = 2.0
+    rate: float | None = None
+    engine: str | None = None
+    gated: bool = False
+    train: dict | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder of the model, or None for a hub id."""
+        for candidate in (Path(self.model), ROOT / self.model):
+            if candidate.is_dir():
+                return candidate
+        return None
+
+    @property
+    def location(self) -> str:
+        """What a loader takes: the absolute local folder, else the hub id."""
+        return str(self.folder.resolve()) if self.folder else self.model
+
+
+@dataclass(frozen=True)
+class PolicySpec(ModelSpec):
+    """A policy and how it is asked and sampled.
+
+    Attributes:
+        pretraining_tokens: tokens seen in training, the D of 6·P·D; None where unpublished.
+        prompt: name of a prompt in `testtime.engines.prompts`.
+        separator: text that ends a step.
+        max_tokens: most new tokens of a whole sample (CoT, best-of-N).
+        step_tokens: most new tokens of one step of a search.
+        max_steps: most steps of a search.
+        typical_tokens: usual length of a sample, for planning.
+        samples: file with completions made elsewhere; then no engine runs.
+        n_samples: how many of each problem that file holds; larger budgets are left out. None
+            where it holds enough for all.
+    """
+
+    pretraining_tokens: float | None = None
+    prompt: str = "boxed"
+    separator: str = "\n\n"
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 8192
+    step_tokens: int = 2048
+    max_steps: int = 40
+    typical_tokens: int = 600
+    samples: str | None = None
+    n_samples: int | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the policy's tokens are drawn, greedy CoT aside."""
+        return Sampling(self.temperature, self.top_p, self.top_k)
+
+
+@dataclass(frozen=True)
+class PrmSpec(ModelSpec):
+    """A process reward model.
+
+    Attributes:
+        format: names its text and read-out in `testtime.prms`.
+        in_samples: its step scores stand in the policies' files of samples; then no engine runs.
+    """
+
+    format: str = ""
+    in_samples: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Where problems come from.
+
+    Attributes:
+        source: "microcosm" (generated), "file" (JSONL or Parquet) or "hub".
+        path: the file, or the hub's dataset id.
+        columns: names of the columns problem_id, problem, answer, level in the source.
+        size: number of problems.
+        convention: how answers are compared, see `testtime.grade`.
+    """
+
+    name: str
+    source: str
+    size: int
+    path: str | None = None
+    revision: str | None = None
+    subset: str | None = None
+    split: str = "test"
+    columns: dict[str, str] = field(default_factory=dict)
+    convention: str = "math"
+
+
+Spec = TypeVar("Spec", PolicySpec, PrmSpec, DatasetSpec)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every known entry by kind and name."""
+
+    policies: dict[str, PolicySpec]
+    prms: dict[str, PrmSpec]
+    datasets: dict[str, DatasetSpec]
+
+    def policy(self, name: str) -> PolicySpec:
+        """The policy of this name, or of this local folder."""
+        return _find(self.policies, name, "policy")
+
+    def prm(self, name: str) -> PrmSpec:
+        """The PRM of this name, or of this local folder."""
+        return _find(self.prms, name, "prm")
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """The dataset of this name."""
+        return _find(self.datasets, name, "dataset")
+
+
+def load(extra: dict[str, dict] | None = None) -> Catalog:
+    """Read `workflow/catalog/*.yaml`, with a study's own entries on top.
+
+    Args:
+        extra: kind -> name -> entry. An entry with `base: NAME` starts from that entry; one that
+            names a known entry changes the keys it gives.
+
+    Raises:
+        UserError: an entry has an unknown key or a wrong value; names the entry, key and value.
+    """
+    extra = extra or {}
+    check(extra, "catalog", where="catalog")
+    entries = {kind: _read(kind) for kind in KINDS}
+    for kind in KINDS:
+        for name, entry in (extra.get(kind) or {}).items():
+            base = entry.get("base", name)
+            given = {key: value for key, value in entry.items() if key != "base"}
+            if base not in entries[kind] and base != name:
+                raise UserError(
+                    f"config catalog.{kind}.{name}.base: {base!r} is not in the catalog; "
+                    f"known: {', '.join(sorted(entries[kind]))}"
+                )
+            entries[kind][name] = entries[kind].get(base, {}) | given
+    return Catalog(
+        policies=_specs(PolicySpec, entries["policies"], "policies"),
+        prms=_specs(PrmSpec, entries["prms"], "prms"),
+        datasets=_specs(DatasetSpec, entries["datasets"], "datasets"),
+    )
+
+
+def of_study(config: dict) -> Catalog:
+    """The catalog of a study: its own entries included, trained models found among its results."""
+    catalog = load(config["catalog"])
+    folder = Path(config["results"]) / "models"
+    return Catalog(
+        policies=_trained_in(folder, catalog.policies),
+        prms=_trained_in(folder, catalog.prms),
+        datasets=catalog.datasets,
+    )
+
+
+def as_params(spec: ModelSpec, *names: str) -> dict:
+    """The named parts of a spec, as plain values for a rule's params."""
+    values = asdict(spec)
+    return {name: values[name] for name in names}
+
+
+def _read(kind: str) -> dict[str, dict]:
+    entries: dict[str, dict] = {}
+    for path in sorted((WORKFLOW / "catalog").glob(f"{kind}*.yaml")):
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        check({kind: loaded}, "catalog", where=str(path))
+        entries |= loaded
+    return entries
+
+
+def _specs(cls: type[Spec], entries: dict[str, dict], kind: str) -> dict[str, Spec]:
+    specs = {}
+    for name, entry in entries.items():
+        try:
+            specs[name] = cls(name=name, **entry)
+        except TypeError as error:
+            missing = [f.name for f in fields(cls) if f.name in str(error)]
+            raise UserError(
+                f"config catalog.{kind}.{name}: {', '.join(missing) or error} must be given"
+            ) from error
+    return specs
+
+
+def _trained_in(folder: Path, specs: dict[str, Spec]) -> dict[str, Spec]:
+    return {
+        name: replace(spec, model=str(folder / name)) if spec.train else spec
+        for name, spec in specs.items()
+    }
+
+
+def _find(entries: dict[str, Spec], name: str, kind: str) -> Spec:
+    if name in entries:
+        return entries[name]
+    raise UserError(f"{kind} {name!r} is not in the catalog; known: {', '.join(sorted(entries))}")

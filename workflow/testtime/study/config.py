@@ -1,0 +1,213 @@
+"""A study's config: read as Snakemake reads it, and checked where a schema cannot.
+
+Nothing here runs a model.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+
+from testtime.errors import UserError
+from testtime.grade.conventions import convention_named
+from testtime.search.methods import METHODS
+from testtime.study.blocks import pool_budgets
+from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
+from testtime.study.schema import check
+
+POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read(*files: str | Path) -> dict:
+    """`config.yaml`, of this folder or else of the checkout, with the files' keys on top.
+
+    Raises:
+        UserError: a file is missing or is no mapping.
+    """
+    base = Path("config.yaml")
+    config: dict = {}
+    for path in (base if base.is_file() else ROOT / base, *map(Path, files)):
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        if not isinstance(loaded, Mapping):
+            raise UserError(f"{path}: a config is a mapping of keys, found {loaded!r:.40}")
+        config = _merge(config, loaded)
+    return config
+
+
+def _merge(config: Mapping, changes: Mapping) -> dict:
+    """Mappings are merged, all else is replaced, as by Snakemake's --configfile."""
+    merged = dict(config)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def validate(config: dict) -> Catalog:
+    """Refuse a study that cannot run, before any job starts.
+
+    Returns:
+        The catalog with the study's own entries.
+
+    Raises:
+        UserError: one line naming the key, its value and what is allowed.
+    """
+    check(config, "config", where="config")
+    catalog = of_study(config)
+    _known(config, "datasets", catalog.datasets)
+    _known(config, "policies", catalog.policies)
+    _known(config, "prms", catalog.prms)
+    _known(config, "methods", (*POOL_METHODS, *METHODS))
+    _check_budgets(config)
+    _check_difficulty(config)
+    _check_methods(config)
+    _check_jobs(config)
+    _check_imported(config, catalog)
+    _check_datasets(config, catalog)
+    for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
+        for name in config[kind]:
+            _check_model(f"catalog.{kind}.{name}", specs[name])
+    if config["pinned"]:
+        _check_pinned(config, catalog)
+    return catalog
+
+
+def _known(config: dict, key: str, allowed: Iterable[str]) -> None:
+    for name in config[key]:
+        if name not in allowed:
+            raise UserError(
+                f"config {key}: {name!r} is not known; allowed: {', '.join(sorted(allowed))}"
+            )
+
+
+def _check_budgets(config: dict) -> None:
+    width = config["beam_width"]
+    for key, budgets in config["budgets"].items():
+        if budgets != sorted(budgets):
+            raise UserError(f"config budgets.{key}: {budgets} is out of order; allowed: ascending")
+    for budget in config["budgets"]["search"]:
+        if budget % width:
+            raise UserError(
+                f"config budgets.search: {budget} is not a multiple of beam_width {width}; "
+                f"allowed: {width}, {2 * width}, {3 * width}, ..."
+            )
+
+
+def _check_difficulty(config: dict) -> None:
+    easy, hard = config["difficulty"]["easy"], config["difficulty"]["hard"]
+    if not hard < easy:
+        raise UserError(
+            f"config difficulty.hard: {hard} is not below difficulty.easy {easy}; "
+            "allowed: 0 <= hard < easy <= 1"
+        )
+
+
+def _check_methods(config: dict) -> None:
+    guided = [m for m in config["methods"] if m == "best_of_n" or m in METHODS]
+    trees = [m for m in config["methods"] if m in METHODS]
+    if guided and not config["prms"]:
+        raise UserError(
+            f"config prms: [] is empty but {', '.join(guided)} need one; allowed: a catalog name, "
+            "or methods without them"
+        )
+    if trees and not config["budgets"]["search"]:
+        raise UserError(f"config budgets.search: [] is empty but {', '.join(trees)} need one")
+    for key, allowed in (("scoring", config["scorings"]), ("vote", config["votes"])):
+        value = config["figures"][key]
+        if value not in allowed:
+            raise UserError(
+                f"config figures.{key}: {value!r} is not among {key}s; "
+                f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
+            )
+
+
+def _check_jobs(config: dict) -> None:
+    hours, most = config["jobs"]["hours"], config["jobs"]["max_hours"]
+    if hours > most:
+        raise UserError(
+            f"config jobs.max_hours: {most} is below jobs.hours {hours}; allowed: {hours} or more"
+        )
+
+
+def _check_imported(config: dict, catalog: Catalog) -> None:
+    held_out, first = config["difficulty"]["samples"], config["budgets"]["pool"][0]
+    for name in config["policies"]:
+        spec = catalog.policies[name]
+        if not pool_budgets(spec, config["budgets"]["pool"], held_out):
+            raise UserError(
+                f"config catalog.policies.{name}.n_samples: {spec.n_samples} are fewer than the "
+                f"smallest budget, {first}, and the {held_out} held out for difficulty; "
+                "allowed: smaller budgets.pool or difficulty.samples"
+            )
+        for prm in config["prms"]:
+            if catalog.prms[prm].in_samples and spec.samples is None:
+                raise UserError(
+                    f"config prms: the scores of {prm!r} come from files of samples, but policy "
+                    f"{name!r} has none; allowed: policies with `samples:`"
+                )
+    engine = [m for m in config["methods"] if m == "cot" or m in METHODS]
+    for name in config["policies"]:
+        if catalog.policies[name].samples is not None and engine:
+            raise UserError(
+                f"config methods: {engine[0]!r} must run a model, but the samples of policy "
+                f"{name!r} come from a file; allowed: majority, confidence, best_of_n"
+            )
+
+
+def _check_datasets(config: dict, catalog: Catalog) -> None:
+    for name in config["datasets"]:
+        spec = catalog.datasets[name]
+        if spec.source != "microcosm" and not spec.path:
+            raise UserError(f"config catalog.datasets.{name}: path must be given")
+        if spec.source == "file" and not Path(spec.path).is_file():
+            raise UserError(f"config catalog.datasets.{name}.path: no such file: {spec.path}")
+        try:
+            convention_named(spec.convention)
+        except UserError as error:
+            raise UserError(f"config catalog.datasets.{name}.convention: {error}") from None
+        if config["fit"]["folds"] > min(spec.size, config["problems"]["limit"] or spec.size):
+            raise UserError(
+                f"config fit.folds: {config['fit']['folds']} is more than the problems of {name}; "
+                f"allowed: 2 to {min(spec.size, config['problems']['limit'] or spec.size)}"
+            )
+
+
+def _check_model(key: str, spec: ModelSpec) -> None:
+    samples = getattr(spec, "samples", None)
+    if samples is not None:
+        if not Path(samples).is_file():
+            raise UserError(f"config {key}.samples: no such file: {samples}")
+        return
+    if spec.train is not None or getattr(spec, "in_samples", False):
+        return
+    if spec.folder is None and not HUB_ID.fullmatch(spec.model):
+        raise UserError(
+            f"config {key}.model: no such folder: {spec.model}; allowed: a model folder, or a hub "
+            "id such as Qwen/Qwen2.5-0.5B-Instruct"
+        )
+
+
+def _check_pinned(config: dict, catalog: Catalog) -> None:
+    """Whatever comes from the hub must be the same next year."""
+    specs = [(f"policies.{name}", catalog.policies[name]) for name in config["policies"]]
+    specs += [(f"prms.{name}", catalog.prms[name]) for name in config["prms"]]
+    specs += [(f"datasets.{name}", catalog.datasets[name]) for name in config["datasets"]]
+    for key, spec in specs:
+        if _is_of_hub(spec) and not COMMIT.fullmatch(spec.revision or ""):
+            raise UserError(
+                f"config pinned: catalog.{key}.revision is {spec.revision!r}; allowed: a commit of "
+                "40 hex digits, as `testtime check` prints it, or pinned: false"
+            )
+
+
+def _is_of_hub(spec: ModelSpec | DatasetSpec) -> bool:
+    if isinstance(spec, DatasetSpec):
+        return spec.source == "hub"
+    elsewhere = getattr(spec, "samples", None) or getattr(spec, "in_samples", False)
+    return spec.folder is None and spec.train is None and not elsewhere

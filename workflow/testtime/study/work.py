@@ -1,0 +1,170 @@
+"""How much a job of a model has to do, and how long that takes at the catalog's rates.
+
+What rules ask of a scheduler and what `testtime plan` prints both come from here. Estimates cut
+work into jobs and bound their time; they change no result.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from testtime.search.methods import METHODS
+from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec
+
+# Beside a sample's own tokens a PRM reads the problem and its format's tags.
+READ_PER_TOKEN = 1.5
+# A rate is that of large batches; a search's shrink as its paths end, and its engines take turns.
+SEARCH_SHARE = 0.7
+IMPORT_SECONDS = 8.0
+ENGINE_SECONDS = {"transformers": 0.5, "vllm": 60.0}  # vllm compiles and measures its memory
+LOADED_BYTES_PER_SECOND = 5e8  # weights from a file system that others use too
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+TRAINING_STEP_SECONDS = 0.2
+SAFETY = 2.0  # a job may take so many times its estimate before it is ended
+LEAST_MINUTES = 10
+# Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
+SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
+# Compressed files: what a token of a solution takes, and what it takes in its scores.
+WRITTEN_BYTES, SCORED_BYTES = 1.5, 0.4
+# RAM of a job whose model is on GPUs, beside the weights on their way there.
+HOST_GB, HOST_GB_PER_GPU = 8, 4
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job does.
+
+    Attributes:
+        policy_tokens: tokens that the policy generates.
+        prm_tokens: tokens that the PRM reads.
+        seconds: of generating and reading.
+        start_seconds: until the models are loaded.
+        gpus: GPUs that the job holds meanwhile.
+        paths: solutions that it writes down, at most.
+        size: bytes of its output.
+    """
+
+    policy_tokens: float = 0.0
+    prm_tokens: float = 0.0
+    seconds: float = 0.0
+    start_seconds: float = 0.0
+    gpus: int = 0
+    paths: int = 0
+    size: float = 0.0
+
+    def minutes(self, attempt: int, most_hours: float) -> int:
+        """Wall time to ask for: more at each attempt, at most `most_hours`."""
+        wanted = max(LEAST_MINUTES, ceil(SAFETY * (self.start_seconds + self.seconds) / 60))
+        return min(wanted * attempt, ceil(60 * most_hours))
+
+
+def drawing(policy: PolicySpec, samples: int, engine: str) -> Work:
+    """Draw whole samples of a policy."""
+    tokens = samples * policy.typical_tokens
+    return Work(
+        policy_tokens=tokens,
+        seconds=tokens / rate(policy),
+        start_seconds=IMPORT_SECONDS + load_seconds(policy, engine),
+        gpus=policy.gpus,
+        paths=samples,
+        size=tokens * WRITTEN_BYTES,
+    )
+
+
+def scoring(prm: PrmSpec, policy: PolicySpec, samples: int, engine: str) -> Work:
+    """Score a policy's samples by a PRM, at the PRM's own rate."""
+    tokens = samples * tokens_read(prm, policy)
+    return Work(
+        prm_tokens=tokens,
+        seconds=tokens / rate(prm),
+        start_seconds=IMPORT_SECONDS + load_seconds(prm, engine),
+        gpus=prm.gpus,
+        size=samples * policy.typical_tokens * SCORED_BYTES,
+    )
+
+
+def searching(
+    policy: PolicySpec,
+    prm: PrmSpec,
+    method: str,
+    candidates: int,
+    beam_width: int,
+    engines: tuple[str, str],
+    gpus: int,
+) -> Work:
+    """Search with so many candidates per step in all; policy and PRM take turns."""
+    grown = candidates * METHODS[method].effort
+    paths = candidates // beam_width if METHODS[method].beams else candidates
+    written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy)
+    loading = [load_seconds(*model) for model in zip((policy, prm), engines, strict=True)]
+    return Work(
+        policy_tokens=written,
+        prm_tokens=read,
+        seconds=(written / rate(policy) + read / rate(prm)) / SEARCH_SHARE,
+        start_seconds=IMPORT_SECONDS + sum(loading),
+        gpus=gpus,
+        paths=paths,
+        size=paths * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
+    )
+
+
+def grading(tokens: float) -> Work:
+    """Read and compare the answers in texts of so many tokens."""
+    return Work(seconds=tokens / TOKENS_GRADED, start_seconds=SCRIPT_SECONDS)
+
+
+def evaluating(texts: int) -> Work:
+    """Every strategy's outcome on the texts of one policy."""
+    return Work(seconds=texts / TEXTS_EVALUATED, start_seconds=SCRIPT_SECONDS)
+
+
+def fitting(rows: int) -> Work:
+    """Anything that takes all rows of the table of outcomes."""
+    return Work(seconds=rows / ROWS_FITTED, start_seconds=SCRIPT_SECONDS)
+
+
+def training(recipe: dict) -> Work:
+    """Train a model of the microcosm by its recipe."""
+    return Work(
+        seconds=recipe["steps"] * TRAINING_STEP_SECONDS,
+        start_seconds=IMPORT_SECONDS,
+    )
+
+
+def tokens_read(prm: PrmSpec, policy: PolicySpec) -> float:
+    """Tokens that a PRM reads of a usual sample, problem included; no more than its context."""
+    return min(READ_PER_TOKEN * policy.typical_tokens, prm.context)
+
+
+def rate(spec: ModelSpec) -> float:
+    """Tokens per second: the catalog's, else a guess from the number of weights."""
+    if spec.rate:
+        return spec.rate
+    if spec.gpus:
+        return min(40_000, spec.gpus * 6e13 / spec.parameters)
+    return min(40_000, 1e10 / max(spec.parameters, 1))
+
+
+def load_seconds(spec: ModelSpec, engine: str) -> float:
+    """Until a model is ready: its engine, and its weights from disk."""
+    weights = spec.parameters * BYTES.get(spec.dtype, 2)
+    return ENGINE_SECONDS[engine] + weights / LOADED_BYTES_PER_SECOND
+
+
+def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
+    """GPUs of a job with both models: one where it holds them both, else each has its own."""
+    if max(policy.gpus, prm.gpus) <= 1 and policy.memory_gb + prm.memory_gb <= gpu_gb:
+        return max(policy.gpus, prm.gpus)
+    return policy.gpus + prm.gpus
+
+
+def ram_gb(spec: ModelSpec, engine: str) -> float:
+    """RAM of a job: the model's own on the CPU; what its weights pass through on a GPU.
+
+    Engine transformers loads the weights whole and then moves them; each of vLLM's workers maps
+    their files and keeps its own part.
+    """
+    if spec.gpus == 0:
+        return spec.memory_gb
+    weights = spec.parameters * BYTES.get(spec.dtype, 2) / 2**30
+    parts = spec.gpus if engine == "vllm" else 1
+    return HOST_GB + HOST_GB_PER_GPU * spec.gpus + weights / parts
