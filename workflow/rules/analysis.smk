@@ -10,9 +10,9 @@ rule grade_samples:
     output:
         LAYOUT.pattern("grades"),
     log:
-        LAYOUT.log("grade", job_of("grades")),
+        LAYOUT.log("grades"),
     benchmark:
-        LAYOUT.benchmark("grade", job_of("grades"))
+        LAYOUT.benchmark("grades")
     conda:
         "../../envs/analysis.yaml"
     threads: config["grade"]["workers"]
@@ -35,7 +35,7 @@ rule estimate_difficulty:
     output:
         LAYOUT.pattern("difficulty"),
     log:
-        LAYOUT.log("difficulty", job_of("difficulty")),
+        LAYOUT.log("difficulty"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -58,9 +58,9 @@ rule predict_difficulty:
         predictions=LAYOUT.pattern("predictions"),
         predictors=LAYOUT.pattern("predictors"),
     log:
-        LAYOUT.log("difficulty", f"{job_of('predictions')}.predicted"),
+        LAYOUT.log("predictions", ".predicted"),
     benchmark:
-        LAYOUT.benchmark("difficulty", job_of("predictions"))
+        LAYOUT.benchmark("predictions")
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -85,9 +85,9 @@ rule evaluate_policy:
     output:
         LAYOUT.pattern("cell_outcomes"),
     log:
-        LAYOUT.log("evaluate", job_of("cell_outcomes")),
+        LAYOUT.log("cell_outcomes"),
     benchmark:
-        LAYOUT.benchmark("evaluate", job_of("cell_outcomes"))
+        LAYOUT.benchmark("cell_outcomes")
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -122,9 +122,9 @@ for name, facts in TABLES.items():
         output:
             **registry.files_of(facts, STUDY),
         log:
-            LAYOUT.log(facts.stage, f"tabulate_{name}"),
+            LAYOUT.path("log", stage=facts.stage, job=f"tabulate_{name}"),
         benchmark:
-            LAYOUT.benchmark(facts.stage, f"tabulate_{name}")
+            LAYOUT.path("benchmark", stage=facts.stage, job=f"tabulate_{name}")
         localrule: not facts.heavy
         conda:
             "../../envs/analysis.yaml"

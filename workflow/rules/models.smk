@@ -17,7 +17,7 @@ rule make_problems:
         problems=LAYOUT.pattern("problems"),
         answers=LAYOUT.pattern("answers"),
     log:
-        LAYOUT.log("problems", job_of("problems")),
+        LAYOUT.log("problems"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -37,9 +37,9 @@ rule train_policy:
     output:
         model=directory(LAYOUT.pattern("model")),
     log:
-        LAYOUT.log("train", job_of("model")),
+        LAYOUT.log("model"),
     benchmark:
-        LAYOUT.benchmark("train", job_of("model"))
+        LAYOUT.benchmark("model")
     wildcard_constraints:
         name=one_of(name for name, spec in CATALOG.policies.items() if spec.train),
     conda:
@@ -66,9 +66,9 @@ rule train_prm:
     output:
         model=directory(LAYOUT.pattern("model")),
     log:
-        LAYOUT.log("train", job_of("model")),
+        LAYOUT.log("model"),
     benchmark:
-        LAYOUT.benchmark("train", job_of("model"))
+        LAYOUT.benchmark("model")
     wildcard_constraints:
         name=one_of(name for name, spec in CATALOG.prms.items() if spec.train),
     conda:
@@ -95,9 +95,9 @@ rule sample_pool:
     output:
         LAYOUT.pattern("generations"),
     log:
-        LAYOUT.log("generate", job_of("generations")),
+        LAYOUT.log("generations"),
     benchmark:
-        LAYOUT.benchmark("generate", job_of("generations"))
+        LAYOUT.benchmark("generations")
     wildcard_constraints:
         policy=none_of(IMPORTED),
     conda:
@@ -126,7 +126,7 @@ rule import_samples:
     output:
         LAYOUT.pattern("generations"),
     log:
-        LAYOUT.log("generate", job_of("generations")),
+        LAYOUT.log("generations"),
     wildcard_constraints:
         policy=one_of(IMPORTED),
     localrule: True
@@ -151,9 +151,9 @@ rule score_pool:
     output:
         LAYOUT.pattern("scores"),
     log:
-        LAYOUT.log("score", job_of("scores")),
+        LAYOUT.log("scores"),
     benchmark:
-        LAYOUT.benchmark("score", job_of("scores"))
+        LAYOUT.benchmark("scores")
     wildcard_constraints:
         prm=none_of(SCORED_ELSEWHERE),
     conda:
@@ -180,7 +180,7 @@ rule import_scores:
     output:
         LAYOUT.pattern("scores"),
     log:
-        LAYOUT.log("score", job_of("scores")),
+        LAYOUT.log("scores"),
     wildcard_constraints:
         prm=one_of(SCORED_ELSEWHERE),
     localrule: True
@@ -205,9 +205,9 @@ rule search_trees:
     output:
         LAYOUT.pattern("searches"),
     log:
-        LAYOUT.log("search", job_of("searches")),
+        LAYOUT.log("searches"),
     benchmark:
-        LAYOUT.benchmark("search", job_of("searches"))
+        LAYOUT.benchmark("searches")
     conda:
         lambda wildcards: f"../../envs/{get_search_environment(wildcards)}.yaml"
     threads: config["threads"]

@@ -38,6 +38,26 @@ PATTERNS = {
 # The folders of logs and benchmarks, in the order in which data flow.
 STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
 STAGES += ("fit", "compare", "figures", "notebooks", "report")
+# Which stage makes which kind of file; modules of tables name theirs themselves.
+STAGE_OF = {
+    "problems": "problems",
+    "answers": "problems",
+    "model": "train",
+    "generations": "generate",
+    "scores": "score",
+    "searches": "search",
+    "grades": "grade",
+    "difficulty": "difficulty",
+    "predictions": "difficulty",
+    "predictors": "difficulty",
+    "cell_outcomes": "evaluate",
+    "figure": "figures",
+    "figure_pdf": "figures",
+    "figure_data": "figures",
+    "notebook": "notebooks",
+    "notebook_table": "notebooks",
+    "report": "report",
+}
 
 
 @dataclass(frozen=True)
@@ -59,18 +79,18 @@ class Layout:
         """
         return self.pattern(kind).format(**names)
 
-    def log(self, stage: str, job: str) -> str:
-        """The log of a rule; `job` may hold wildcards."""
-        return self.path("log", stage=stage, job=job)
+    def log(self, kind: str, suffix: str = "") -> str:
+        """The log of the rule that makes a kind of file, with its wildcards."""
+        return self.path("log", stage=STAGE_OF[kind], job=_job(kind) + suffix)
 
-    def benchmark(self, stage: str, job: str) -> str:
-        """The benchmark file of a rule; `job` may hold wildcards."""
-        return self.path("benchmark", stage=stage, job=job)
+    def benchmark(self, kind: str) -> str:
+        """The benchmark file of the rule that makes a kind of file, with its wildcards."""
+        return self.path("benchmark", stage=STAGE_OF[kind], job=_job(kind))
 
 
-def job_of(kind: str) -> str:
-    """The wildcards of a kind of file as the name of the job that makes it, for its log."""
-    return "/".join(f"{{{name}}}" for name in names_in(kind))
+def _job(kind: str) -> str:
+    """A kind's wildcards as the name of the job, or the kind where it has none."""
+    return "/".join(f"{{{name}}}" for name in names_in(kind)) or kind
 
 
 def names_in(kind: str) -> tuple[str, ...]:
