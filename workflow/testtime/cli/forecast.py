@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from testtime.present.registry import figures, of_study
 from testtime.study import work
+from testtime.study.layout import STAGES
 from testtime.study.study import Study
 from testtime.study.work import SCRIPT_SECONDS, Work
 
 FIGURE_SECONDS = 3.0
 NOTEBOOK_SECONDS = 5.0
-STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
-STAGES += ("fit", "compare", "figures", "notebooks", "report")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _jobs(study: Study) -> Iterator[tuple[str, Work]]:
     if study.has_scores():
         yield "compare", work.fitting(study.outcome_rows() // 8)
     figure = Work(start_seconds=FIGURE_SECONDS)
-    yield from (("figures", figure) for _ in study.figures())
+    yield from (("figures", figure) for _ in of_study(figures(), study))
     notebook = Work(start_seconds=NOTEBOOK_SECONDS)
     yield from (("notebooks", notebook) for _ in study.notebooks())
     yield "report", figure

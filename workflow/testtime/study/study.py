@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from testtime.present import figures
 from testtime.search.methods import METHODS
 from testtime.study import work
 from testtime.study.blocks import (
     COT,
     DIFFICULTY,
     block_range,
+    headline_budget,
     nested_blocks,
     pool_budgets,
     shard_names,
     shard_size,
 )
 from testtime.study.catalog import Catalog, ModelSpec
+from testtime.study.layout import PER_CELL
 from testtime.study.work import Work
 
 
@@ -200,16 +201,6 @@ class Study:
                     needed[name] = self.catalog.policy(name)
         return [spec.train for spec in needed.values() if spec.train is not None]
 
-    def figures(self) -> list[str]:
-        """The figures that this study can fill."""
-        return figures.applicable(
-            has_prm=bool(self.config["prms"]),
-            n_policies=len(self.config["policies"]),
-            has_cot="cot" in self.config["methods"],
-            has_scores=self.has_scores(),
-            has_quality=self.has_quality(),
-        )
-
     def notebooks(self) -> list[str]:
         """The notebooks that this study can fill; comparing with the paper takes CoT."""
         published = ["published"] if "cot" in self.config["methods"] else []
@@ -223,6 +214,51 @@ class Study:
         search = len(config["budgets"]["search"]) * choices * len(config["prms"])
         strategies = pool + search * len(self.tree_methods())
         return strategies * sum(self.n_problems(dataset) for dataset, _ in self.cells())
+
+    def paths_of(self, name: str) -> list[str]:
+        """Files of what figures are made of; none where the study does not have it.
+
+        Args:
+            name: a table, "lookup", or a stage with one file per cell ("difficulty", "grades").
+        """
+        results = self.config["results"]
+        if name in PER_CELL:
+            return [f"{results}/{name}/{d}/{policy}.parquet" for d, policy in self.cells()]
+        if name == "lookup":
+            return [f"{results}/lookup.json"]
+        if name == "prm_quality" and not self.has("quality"):
+            return []
+        return [f"{results}/tables/{name}.{'parquet' if name == 'outcomes' else 'csv'}"]
+
+    def setting(self, name: str) -> object:
+        """What figures are told of the study.
+
+        Args:
+            name: "policies" (parameters of each), "headline" (the budget of figures that show one),
+                "thresholds" (of Pass@1: easy from, hard below) or a key of the config.
+        """
+        if name == "policies":
+            return {policy: self.catalog.policy(policy).parameters for policy in self.config[name]}
+        if name == "headline":
+            return headline_budget(self.config["budgets"])
+        if name == "thresholds":
+            return {level: self.config["difficulty"][level] for level in ("easy", "hard")}
+        return self.config[name]
+
+    def has(self, condition: str) -> bool:
+        """Whether the study has what a figure needs.
+
+        Args:
+            condition: "cot", "prms", "scores" (PRMs score the pool), "quality" (PRMs can be
+                measured) or "two_policies".
+        """
+        return {
+            "cot": "cot" in self.config["methods"],
+            "prms": bool(self.config["prms"]),
+            "scores": self.has_scores(),
+            "quality": self.has_quality(),
+            "two_policies": len(self.config["policies"]) > 1,
+        }[condition]
 
     def _problems_in(self, dataset: str, shard: str) -> int:
         return shard_size(self.n_problems(dataset), shard)
