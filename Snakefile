@@ -24,10 +24,7 @@ include: "workflow/rules/difficulty.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/compare.smk"
-include: "workflow/rules/figures_common.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/notebooks.smk"
+include: "workflow/rules/present.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -52,7 +49,7 @@ onstart:
 
 
 onsuccess:
-    from testtime.present.report.closing import closing_words
+    from testtime.present.report.finding import closing_words
 
     print(closing_words(RESULTS, config), end="")
 

@@ -55,8 +55,11 @@ def of_checkout(*parts):
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def get_code(name):
-    """A rule's script or notebook and all that it imports, for rules that follow their code."""
+def get_code(name, *modules):
+    """A rule's script or notebook and all that it imports, for rules that follow their code.
+
+    Modules that it imports by name only, which the program does not tell, are given.
+    """
     programs = [
         path
         for path in (
@@ -65,4 +68,4 @@ def get_code(name):
         )
         if path.exists()
     ]
-    return [of_checkout(path) for path in import_closure(*programs)]
+    return [of_checkout(path) for path in import_closure(*programs, *modules)]

@@ -1,8 +1,9 @@
 import json
 from pathlib import Path
 
+from testtime.compare.log_fit import quality_column
 from testtime.data.samples import read_cells
-from testtime.data.store import read_parquet, write_csv, write_json
+from testtime.data.store import read_csv, read_parquet, write_csv, write_json
 from testtime.fit.calibration import calibration_table
 from testtime.fit.cost_axis import cost_table
 from testtime.fit.lookup import lookup
@@ -11,7 +12,6 @@ from testtime.fit.selection import Settings, fit_study
 from testtime.fit.tables import binning_table, choice_table, compute_optimal_table
 from testtime.fit.transfer import transfer_table
 from testtime.fit.tree import fit_tree, tree_contexts
-from testtime.present.figures.data import quality_column, read_csv
 from testtime.runtime.job import job
 from testtime.study import catalog
 

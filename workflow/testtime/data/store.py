@@ -137,10 +137,42 @@ def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
         rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table as written; only an empty cell is missing, a policy may be called "NA".
+
+    A table of nothing, written without a header, is an empty frame.
+
+    Raises:
+        UserError: the file is missing; the message names it.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+
+
 def write_json(value: object, path: str | Path) -> None:
     """Write JSON atomically, with sorted keys."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> object:
+    """Read a file of one JSON value.
+
+    Raises:
+        UserError: the file is missing, or is not whole; the message names it.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not whole JSON ({error}); delete it and run again, which makes it anew"
+        ) from error
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict]:

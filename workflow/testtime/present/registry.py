@@ -1,18 +1,19 @@
 """What the study presents: every figure and every table, as its own module declares it.
 
-Snakemake reads this at every start, before it knows what there is to do. So no module is imported for
-it, nor matplotlib or pandas with them: what a module declares is read from its source, and consists
-of literal values.
+Snakemake reads this at every start. So that no module is imported for it, and matplotlib and pandas
+with them, what a module declares is read from its source and consists of literal values.
 """
 
 import ast
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from testtime.errors import UserError
-from testtime.study.study import Study
+
+if TYPE_CHECKING:
+    from testtime.study.study import Study
 
 FIGURES = Path(__file__).parent / "figures"
 # The report's order; a figure that is not named here follows these by name.
@@ -97,7 +98,7 @@ def figures() -> dict[str, Figure]:
     return {name: found[name] for name in [*order, *(n for n in found if n not in order)]}
 
 
-def of_study(facts: dict[str, Facts], study: Study) -> dict[str, Facts]:
+def of_study(facts: dict[str, Facts], study: "Study") -> dict[str, Facts]:
     """What a study can fill, in the same order."""
     return {name: fact for name, fact in facts.items() if all(map(study.has, fact.needs))}
 
