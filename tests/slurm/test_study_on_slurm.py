@@ -164,4 +164,4 @@ def test_a_second_run_beside_it_is_refused(disturbed):
 def test_small_jobs_stay_off_the_cluster(disturbed):
     rules = {job["Comment"].split("_wildcards_")[0].removeprefix("rule_") for job in disturbed.jobs}
     assert {"sample_pool", "score_pool", "search_trees", "grade_samples"} <= rules
-    assert not [rule for rule in rules if rule.startswith(("plot_", "tabulate_", "write_"))]
+    assert not [rule for rule in rules if rule.startswith(("draw_", "tabulate_", "write_"))]

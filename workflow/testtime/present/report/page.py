@@ -116,7 +116,9 @@ def write_report(
     names = _table_names(results) if tables is None else list(tables)
     lookup = read_json(results / "lookup.json")
     if figures is None:
-        figures = [name for name in registry.figures() if (results / f"figures/{name}.png").exists()]
+        figures = [
+            name for name in registry.figures() if (results / f"figures/{name}.png").exists()
+        ]
     finding = study_finding(results, config)
     cells = [(d, p) for d in config["datasets"] for p in config["policies"]]
     undecided_count, graded, undecided_rows = facts.undecided(results, cells)
