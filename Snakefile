@@ -22,30 +22,30 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        get_tables(),
-        get_figures(),
-        get_notebooks(),
-        f"{RESULTS}/report.html",
+        TABLE_FILES,
+        FIGURE_FILES,
+        [LAYOUT.path("notebook_table", notebook=name) for name in NOTEBOOKS],
+        LAYOUT.pattern("report"),
     localrule: True
 
 
 onstart:
     # Snakemake's own lock would outlive a killed run, see profiles/default.
     try:
-        hold(RESULTS)
+        hold(LAYOUT.results)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    from testtime.present.report.closing import closing_words
+    from testtime.present.report.finding import closing_words
 
-    print(closing_words(RESULTS, config), end="")
+    print(closing_words(LAYOUT.results, config), end="")
 
 
 onerror:
     print(
         "Finished files are kept: mend what the logs above name, then give the same command again.\n"
-        f"All logs: {RESULTS}/logs",
+        f"All logs: {LAYOUT.results}/logs",
         file=sys.stderr,
     )

@@ -132,7 +132,7 @@ for name, facts in TABLES.items():
         resources:
             **resources(STUDY, f"tabulate_{name}"),
         params:
-            module=name,
+            made_by=name,
             settings=STUDY.settings(*facts.settings),
         message:
             f"Tables: {', '.join((*facts.tables, *facts.files))}"

@@ -38,6 +38,16 @@ FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 2, "search": 2}
 # The tables and figures that this study can fill.
 TABLES = registry.of_study(registry.tables(), STUDY)
 FIGURES = registry.of_study(registry.figures(), STUDY)
+TABLE_FILES = [
+    path for facts in TABLES.values() for path in registry.files_of(facts, STUDY).values()
+]
+FIGURE_FILES = [
+    LAYOUT.path(kind, figure=name)
+    for name in FIGURES
+    for kind in ("figure", "figure_pdf", "figure_data")
+]
+# Comparing with the paper takes CoT.
+NOTEBOOKS = ["one_problem", "compute_optimal", *(["published"] if STUDY.has("cot") else [])]
 
 
 wildcard_constraints:
@@ -65,3 +75,11 @@ def one_of(names):
 def none_of(names):
     """A pattern of all other names."""
     return f"(?!({one_of(names)})/)[^/]+"
+
+
+def get_figure_inputs(wildcards):
+    """What a figure is made of, and the code that makes it."""
+    source = f"workflow/testtime/present/figures/{wildcards.figure}.py"
+    return registry.inputs_of(FIGURES[wildcards.figure], STUDY) | {
+        "code": get_code("workflow/scripts/draw_figure.py", source)
+    }

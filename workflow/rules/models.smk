@@ -3,12 +3,6 @@ IMPORTED = [policy for policy in config["policies"] if STUDY.is_imported(policy)
 SCORED_ELSEWHERE = [prm for prm in config["prms"] if CATALOG.prm(prm).in_samples]
 
 
-def get_search_environment(wildcards):
-    """That of vllm can run transformers too, not the other way round."""
-    engines = STUDY.search_engines(wildcards.policy, wildcards.prm)
-    return "vllm" if "vllm" in engines else "transformers"
-
-
 # Problems and, in a file that only `grade` reads, their answers.
 rule make_problems:
     input:
@@ -209,7 +203,7 @@ rule search_trees:
     benchmark:
         LAYOUT.benchmark("searches")
     conda:
-        lambda wildcards: f"../../envs/{get_search_environment(wildcards)}.yaml"
+        lambda wildcards: f"../../envs/{STUDY.search_environment(wildcards.policy, wildcards.prm)}.yaml"
     threads: config["threads"]
     resources:
         **resources(STUDY, "search_trees"),

@@ -14,7 +14,7 @@ def main(module, inputs, settings, outputs):
 
 with job(snakemake.log[0]):
     main(
-        snakemake.params.module,
+        snakemake.params.made_by,
         {name: list(paths) for name, paths in snakemake.input.items() if name != "code"},
         snakemake.params.settings,
         dict(snakemake.output.items()),

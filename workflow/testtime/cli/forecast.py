@@ -1,4 +1,4 @@
-"""What a study will take, stage by stage: Snakemake's own jobs, at the estimates that they ask for."""
+"""What a study will take, stage by stage: Snakemake's own jobs, at the times that they ask for."""
 
 import csv
 import subprocess

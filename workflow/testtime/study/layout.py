@@ -35,6 +35,8 @@ PATTERNS = {
     "log": "logs/{stage}/{job}.log",
     "benchmark": "benchmarks/{stage}/{job}.tsv",
 }
+# Kinds with one Parquet file per (dataset, policy).
+CELL_KINDS = ("grades", "difficulty", "predictions", "cell_outcomes")
 # The folders of logs and benchmarks, in the order in which data flow.
 STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
 STAGES += ("fit", "compare", "figures", "notebooks", "report")

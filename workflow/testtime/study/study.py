@@ -8,6 +8,7 @@ from testtime.study.blocks import (
     COT,
     DIFFICULTY,
     block_range,
+    headline_budget,
     nested_blocks,
     pool_budgets,
     shard_names,
@@ -16,6 +17,7 @@ from testtime.study.blocks import (
 from testtime.study.catalog import WORKFLOW, Catalog, ModelSpec, as_params
 from testtime.study.layout import PATTERNS, Layout, from_here, names_in
 from testtime.study.methods import METHODS
+from testtime.study.vocabulary import EASY, HARD
 
 PUBLISHED = WORKFLOW / "resources" / "published"
 # Suffixes of a local model's files: weights, and what a tokenizer, a chat template and defaults of
@@ -127,6 +129,10 @@ class Study:
     def search_engines(self, policy: str, prm: str) -> list[str]:
         """The engines of a search's policy and PRM."""
         return [self.engine(self.catalog.policy(policy)), self.engine(self.catalog.prm(prm))]
+
+    def search_environment(self, policy: str, prm: str) -> str:
+        """Which engine's environment a search runs in: vllm's can run transformers too."""
+        return "vllm" if "vllm" in self.search_engines(policy, prm) else "transformers"
 
     def search_gpus(self, policy: str, prm: str) -> int:
         """GPUs of a search with these models."""
@@ -294,8 +300,8 @@ class Study:
             name: "policies" and "prm_parameters", the number of weights of each; "pretraining",
                 tokens that each policy was trained on; "rates", tokens per second of each model;
                 "conventions" of the datasets; "labelled", datasets whose steps are known to be
-                right or wrong; "headline", the budget of figures that show one: the largest that
-                search and pool share; else a key of the config.
+                right or wrong; "headline", the budget of figures that show one; "thresholds" of
+                Pass@1, easy from and hard below; else a key of the config.
         """
         config, catalog = self.config, self.catalog
         policies = {name: catalog.policy(name) for name in config["policies"]}
@@ -309,6 +315,7 @@ class Study:
             "conventions": {name: spec.convention for name, spec in datasets.items()},
             "labelled": [name for name, spec in datasets.items() if spec.source == "microcosm"],
             "headline": headline_budget(config["budgets"]),
+            "thresholds": {level: config["difficulty"][level] for level in (EASY, HARD)},
         }
         return derived[name] if name in derived else config[name]
 
@@ -351,13 +358,3 @@ class Study:
         """The policy with the fewest weights."""
         sizes = self.setting("policies")
         return min(sizes, key=sizes.get)
-
-
-def headline_budget(budgets: dict[str, list[int]]) -> int:
-    """The budget of figures that show one: the largest that search and pool share.
-
-    Args:
-        budgets: the study's `budgets`, with keys "pool" and "search".
-    """
-    shared = set(budgets["pool"]) & set(budgets["search"])
-    return max(shared) if shared else max(budgets["pool"])
