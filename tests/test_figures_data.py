@@ -231,7 +231,5 @@ def test_json_that_is_missing_or_cut_short_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no such file: .*lookup\.json"):
         read_json(tmp_path / "lookup.json")
     (tmp_path / "lookup.json").write_text('{"contexts": [')
-    with pytest.raises(
-        UserError, match=r"lookup\.json is not whole JSON .*delete it"
-    ):
+    with pytest.raises(UserError, match=r"lookup\.json is not whole JSON .*delete it"):
         read_json(tmp_path / "lookup.json")

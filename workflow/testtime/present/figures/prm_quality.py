@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from testtime.compare.log_fit import QUALITIES, log_fit, quality_against_accuracy, quality_column
 from testtime.present.figures.looks import group_look
 from testtime.present.figures.parts import error_bars, name_panel, note_problems
-from testtime.present.figures.rows import as_in_study, fitted, unique
+from testtime.present.figures.rows import as_in_study, unique
 from testtime.present.figures.style import group_handles, nothing, panels, place_legend
 from testtime.present.registry import Figure
 from testtime.study.vocabulary import CELL, INTERVAL
@@ -56,8 +56,7 @@ def data(
         + intercept over the policy's PRMs; empty with fewer than three.
     """
     measure = quality_column(prm_quality)
-    chosen = fitted(compute_optimal)
-    chosen = chosen[chosen["budget"] == headline]
+    chosen = compute_optimal[compute_optimal["budget"] == headline]
     if measure is None or chosen.empty:
         return pd.DataFrame(columns=COLUMNS)
     points, _ = quality_against_accuracy(chosen, prm_quality, measure=measure)
