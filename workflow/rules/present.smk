@@ -1,31 +1,4 @@
 # What a person looks at: figures, the study's own report, notebooks that read a finished study.
-from testtime.present import registry
-
-FIGURES = registry.of_study(registry.figures(), STUDY)
-
-
-def get_figure(wildcards):
-    """What a figure's module declares of it."""
-    return registry.figures()[wildcards.figure]
-
-
-def get_figure_inputs(wildcards):
-    """What a figure is made of, and the code that makes it."""
-    figure = get_figure(wildcards)
-    source = registry.FIGURES / f"{wildcards.figure}.py"
-    files = {name: STUDY.paths_of(name) for name in (*figure.inputs, *figure.optional)}
-    return files | {"code": get_code("draw_figure", source)}
-
-
-def get_figure_settings(wildcards):
-    """What a figure is told of the study: what it asks for."""
-    return {name: STUDY.setting(name) for name in get_figure(wildcards).settings}
-
-
-def get_figures():
-    """Every file of every figure."""
-    ends = ("{}.png", "{}.pdf", "data/{}.csv")
-    return [f"{RESULTS}/figures/{end.format(name)}" for name in FIGURES for end in ends]
 
 
 # A figure from its module; it is drawn from its data file alone.
@@ -34,23 +7,23 @@ rule draw_figure:
         unpack(get_figure_inputs),
     output:
         png=report(
-            f"{RESULTS}/figures/{{figure}}.png",
+            LAYOUT.pattern("figure"),
             caption="../report/figure.rst",
             category="Figures",
-            labels=lambda wildcards: {"figure": get_figure(wildcards).title},
+            labels=lambda wildcards: {"figure": FIGURES[wildcards.figure].title},
         ),
-        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
-        data=f"{RESULTS}/figures/data/{{figure}}.csv",
+        pdf=LAYOUT.pattern("figure_pdf"),
+        data=LAYOUT.pattern("figure_data"),
     log:
-        f"{RESULTS}/logs/figures/{{figure}}.log",
+        LAYOUT.log("figure"),
     wildcard_constraints:
-        figure="|".join(registry.figures()),
+        figure=one_of(FIGURES),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=get_figure_settings,
-        caption=lambda wildcards: get_figure(wildcards).caption,
+        settings=lambda wildcards: STUDY.settings(*FIGURES[wildcards.figure].settings),
+        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
     message:
         "Figure: {wildcards.figure}"
     script:
@@ -60,25 +33,26 @@ rule draw_figure:
 # The study's own report: one self-contained page. (`snakemake --report` works too.)
 rule write_report:
     input:
-        tables=get_tables(),
-        figures=get_figures(),
-        grades=for_cells("grades"),
-        answers=[f"{RESULTS}/answers/{dataset}.parquet" for dataset in config["datasets"]],
+        tables=TABLE_FILES,
+        figures=FIGURE_FILES,
+        grades=STUDY.paths_of("grades"),
+        answers=STUDY.paths_of("answers"),
         page=[
-            of_checkout("workflow", "report", f"report.{end}") for end in ("html.j2", "css", "js")
+            from_here(Path(workflow.basedir).resolve() / f"workflow/report/report.{end}")
+            for end in ("html.j2", "css", "js")
         ],
-        code=get_code("write_report"),
+        code=get_code("workflow/scripts/write_report.py"),
     output:
-        f"{RESULTS}/report.html",
+        LAYOUT.pattern("report"),
     log:
-        f"{RESULTS}/logs/report/write_report.log",
+        LAYOUT.log("report"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
         config=config,
         figures=list(FIGURES),
-        tables=[Path(path).stem for path in get_tables() if path.endswith(".csv")],
+        tables=[name for facts in TABLES.values() for name in facts.tables],
     message:
         "Report"
     script:
@@ -86,29 +60,26 @@ rule write_report:
 
 
 # The notebooks' copies with outputs are kept beside the table that each ends with.
-SMALLEST = min(STUDY.setting("policies"), key=STUDY.setting("policies").get)
-
-
 # One problem: what was drawn, how each step was scored, what each method answered.
 rule walk_through_problem:
     input:
-        outcomes=f"{RESULTS}/tables/outcomes.parquet",
-        problems=f"{RESULTS}/problems/{config['datasets'][0]}.parquet",
-        answers=f"{RESULTS}/answers/{config['datasets'][0]}.parquet",
-        grades=f"{RESULTS}/grades/{config['datasets'][0]}/{SMALLEST}.parquet",
-        difficulty=f"{RESULTS}/difficulty/{config['datasets'][0]}/{SMALLEST}.parquet",
-        quality=STUDY.paths_of("prm_quality"),
-        code=get_code("one_problem"),
+        outcomes=STUDY.paths_of("outcomes"),
+        problems=LAYOUT.path("problems", dataset=config["datasets"][0]),
+        answers=LAYOUT.path("answers", dataset=config["datasets"][0]),
+        grades=LAYOUT.path("grades", dataset=config["datasets"][0], policy=STUDY.smallest()),
+        difficulty=LAYOUT.path("difficulty", dataset=config["datasets"][0], policy=STUDY.smallest()),
+        quality=STUDY.paths_of("prm_quality") if STUDY.has("quality") else [],
+        code=get_code("notebooks/one_problem.ipynb"),
     output:
-        f"{RESULTS}/notebooks/one_problem.csv",
+        LAYOUT.path("notebook_table", notebook="one_problem"),
     log:
-        notebook=f"{RESULTS}/notebooks/one_problem.ipynb",
+        notebook=LAYOUT.path("notebook", notebook="one_problem"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
     params:
         dataset=config["datasets"][0],
-        policy=SMALLEST,
+        policy=STUDY.smallest(),
         shown=config["figures"],
     message:
         "Notebook: one problem"
@@ -119,14 +90,14 @@ rule walk_through_problem:
 # The compute-optimal choice, derived again from the outcomes in plain pandas.
 rule derive_compute_optimal:
     input:
-        outcomes=f"{RESULTS}/tables/outcomes.parquet",
-        difficulty=for_cells("difficulty"),
-        table=f"{RESULTS}/tables/compute_optimal.csv",
-        code=get_code("compute_optimal"),
+        outcomes=STUDY.paths_of("outcomes"),
+        difficulty=STUDY.paths_of("difficulty"),
+        table=STUDY.paths_of("compute_optimal"),
+        code=get_code("notebooks/compute_optimal.ipynb"),
     output:
-        f"{RESULTS}/notebooks/compute_optimal.csv",
+        LAYOUT.path("notebook_table", notebook="compute_optimal"),
     log:
-        notebook=f"{RESULTS}/notebooks/compute_optimal.ipynb",
+        notebook=LAYOUT.path("notebook", notebook="compute_optimal"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -143,14 +114,16 @@ rule derive_compute_optimal:
 rule compare_with_paper:
     input:
         tables=[
-            f"{RESULTS}/tables/{table}.csv"
+            path
             for table in ("frontier", "overtaking", "gains", "compute_optimal")
+            for path in STUDY.paths_of(table)
         ],
-        code=get_code("published"),
+        published=STUDY.paths_of("published"),
+        code=get_code("notebooks/published.ipynb"),
     output:
-        f"{RESULTS}/notebooks/published.csv",
+        LAYOUT.path("notebook_table", notebook="published"),
     log:
-        notebook=f"{RESULTS}/notebooks/published.ipynb",
+        notebook=LAYOUT.path("notebook", notebook="published"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"

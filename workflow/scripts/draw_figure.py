@@ -5,7 +5,7 @@ from testtime.data.samples import read_cells
 from testtime.data.store import read_csv, read_json, read_parquet
 from testtime.present.figures.style import render
 from testtime.runtime.job import job
-from testtime.study.layout import PER_CELL
+from testtime.study.layout import CELL_KINDS
 
 READ = {".csv": read_csv, ".json": read_json, ".parquet": read_parquet}
 
@@ -21,7 +21,7 @@ def read(thing, paths):
     """What a figure is made of; None where the study does not have it."""
     if not paths:
         return None
-    return read_cells(paths) if thing in PER_CELL else READ[Path(paths[0]).suffix](*paths)
+    return read_cells(paths) if thing in CELL_KINDS else READ[Path(paths[0]).suffix](*paths)
 
 
 with job(snakemake.log[0]):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from testtime.study.study import Study
 
 FIGURES = Path(__file__).parent / "figures"
+TABLES = Path(__file__).parent / "tables"
 # The report's order; a figure that is not named here follows these by name.
 ORDER = (
     "small_vs_large",
@@ -68,16 +69,22 @@ class Figure:
 class Tables:
     """Tables that are made together, declared as TABLES in `tables/NAME.py`.
 
+    Its module also has `make(inputs, settings)`, which takes the paths of each input and the
+    settings by name, and returns the content of each output by its name: rows, or plain values for
+    JSON.
+
     Attributes:
-        tables: name -> what it holds, one sentence.
-        files: further outputs, such as "lookup.json".
+        stage: folder of its log, see `study.layout.STAGES`.
+        tables: CSV tables by name, and what each holds in one sentence.
+        files: further outputs, kinds of file in `study.layout`, such as "lookup".
         inputs: what they are made of, see `Study.paths_of`.
-        optional: inputs that are taken where the study has them.
+        optional: inputs that are taken where the study has them, else without paths.
         settings: what they need to know of the study, see `Study.setting`.
         needs: what a study must have for them, see `Study.has`.
         heavy: whether they take a job of their own on a cluster.
     """
 
+    stage: str
     tables: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
@@ -98,9 +105,27 @@ def figures() -> dict[str, Figure]:
     return {name: found[name] for name in [*order, *(n for n in found if n not in order)]}
 
 
+@cache
+def tables() -> dict[str, Tables]:
+    """Every module of tables by its name."""
+    return read_facts(TABLES, Tables)
+
+
 def of_study(facts: dict[str, Facts], study: "Study") -> dict[str, Facts]:
     """What a study can fill, in the same order."""
     return {name: fact for name, fact in facts.items() if all(map(study.has, fact.needs))}
+
+
+def inputs_of(facts: Facts, study: "Study") -> dict[str, list[str]]:
+    """The files that a figure or a module of tables is made of, by the names of its inputs."""
+    made = {name for known in of_study(tables(), study).values() for name in known.tables}
+    optional = {name: study.paths_of(name) if name in made else [] for name in facts.optional}
+    return {name: study.paths_of(name) for name in facts.inputs} | optional
+
+
+def files_of(facts: Tables, study: "Study") -> dict[str, str]:
+    """The files that a module of tables writes, by name."""
+    return {name: study.paths_of(name)[0] for name in (*facts.tables, *facts.files)}
 
 
 def read_facts(folder: Path, kind: type[Facts]) -> dict[str, Facts]:
