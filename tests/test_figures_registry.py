@@ -92,8 +92,8 @@ def test_a_module_that_declares_nothing_is_passed_over(tmp_path):
 
 
 def test_tables_are_declared_in_the_same_way(tmp_path):
-    source = 'TABLES = Tables(tables={"a": "What a holds."}, inputs=("outcomes",), heavy=True)\n'
-    expected = Tables(tables={"a": "What a holds."}, inputs=("outcomes",), heavy=True)
+    source = 'TABLES = Tables(stage="fit", tables={"a": "What a holds."}, heavy=True)\n'
+    expected = Tables(stage="fit", tables={"a": "What a holds."}, heavy=True)
     assert declared(tmp_path, source, Tables) == {"mine": expected}
 
 
