@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from testtime.data.store import read_parquet
 from testtime.evaluate.scoring import path_scores
-from testtime.search.methods import METHODS
 from testtime.study.blocks import COT, headline_budget, nested_blocks
+from testtime.study.methods import METHODS
 
 MOST_PATHS = 16  # of one search; more would fill the page and show nothing new
 
@@ -138,7 +138,7 @@ class ReportCell:
             return found
         grades = self.grades(ids)
         grades = grades[grades["prm"] == self.prm]
-        for method in [m for m in self.config["methods"] if m in METHODS]:
+        for method in [m for m in self.config["methods"] if METHODS[m].kind == "search"]:
             nested = METHODS[method].nested
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
