@@ -1,10 +1,10 @@
-from testtime.compare.compute import flops_table
-from testtime.compare.frontier import frontier_table, overtaking_table
+from testtime.compare.frontier import flops_table, frontier_table, overtaking_table
 from testtime.compare.gains import gains_table
 from testtime.compare.voting import voting_ablation
 from testtime.data.samples import read_cells
 from testtime.data.store import read_parquet, write_csv
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.cells import Settings
+from testtime.fit.select import fit_study
 from testtime.runtime.job import job
 from testtime.study import catalog
 

@@ -1,6 +1,6 @@
-"""How well a PRM tells right steps from wrong ones, on step-labelled samples.
+"""How well a PRM tells right steps from wrong ones, and what that is worth (figure 5).
 
-Labels are the index of the first wrong step, -1 where all are right, as in ProcessBench
+A sample's label is the index of its first wrong step, -1 where all are right, as in ProcessBench
 (Zheng et al. 2024); steps after the first wrong one count as wrong.
 """
 
@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from testtime.evaluate.statistics import resample_weights
-from testtime.fit.intervals import percentiles
+from testtime.evaluate.statistics import percentiles, resample_weights
+from testtime.study.vocabulary import ALL, ANY, CELL, NONE
 
 THRESHOLD = 0.5
-KEYS = ["dataset", "policy", "prm"]
+KEYS = [*CELL, "prm"]
 COLUMNS = [*KEYS, "n_problems", "n_samples", "n_steps", "wrong_steps"]
 COLUMNS += ["auc", "auc_low", "auc_high", "auc_first_wrong"]
 COLUMNS += ["accuracy_erroneous", "accuracy_correct", "f1", "f1_low", "f1_high", "f1_tuned"]
@@ -84,18 +85,6 @@ def quality_table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def process_f1(
-    scores: Sequence[Sequence[float]], first_errors: Sequence[int], threshold: float = THRESHOLD
-) -> tuple[float, float, float]:
-    """ProcessBench: accuracy on erroneous samples, on correct samples, their harmonic mean.
-
-    The prediction is the first step scored below the threshold, -1 where there is none; an
-    erroneous sample is right only where that is exactly its first wrong step.
-    """
-    right = _located(scores, first_errors, threshold)
-    return _f1(right, np.asarray(first_errors) >= 0, np.ones((1, len(right))))[0]
-
-
 def step_auc(
     scores: Sequence[Sequence[float]], first_errors: Sequence[int], *, first_only: bool = False
 ) -> float:
@@ -111,6 +100,63 @@ def step_auc(
     """
     right, flat, _ = _steps(scores, first_errors, first_only=first_only)
     return float(roc_auc_score(right, flat)) if 0 < right.sum() < len(right) else float("nan")
+
+
+def log_fit(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Least-squares fit of y = slope * ln(x) + intercept.
+
+    The paper fits Y = 7.66 ln X + 44.31, both in percent.
+
+    Returns:
+        slope, intercept, r_squared, slope_error (standard error), n; NaN with fewer than two
+        distinct x.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    known = (x > 0) & np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if len(np.unique(x)) < 2:
+        empty = dict.fromkeys(("slope", "intercept", "r_squared", "slope_error"), float("nan"))
+        return empty | {"n": len(x)}
+    line = stats.linregress(np.log(x), y)
+    return {
+        "slope": float(line.slope),
+        "intercept": float(line.intercept),
+        "r_squared": float(line.rvalue**2),
+        "slope_error": float(line.stderr),
+        "n": len(x),
+    }
+
+
+def quality_against_accuracy(
+    compute_optimal: pd.DataFrame, quality: pd.DataFrame, *, measure: str = "f1"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join each PRM's quality with the compute-optimal accuracy reached with it, and fit.
+
+    Args:
+        compute_optimal: rows of `tables/compute_optimal.csv`.
+        quality: rows of `tables/prm_quality.csv`; joined by dataset and policy where it has them,
+            else its mean per PRM is used for all (step labels of another dataset).
+        measure: "f1", "auc" or another column of `quality`.
+
+    Returns:
+        Points: dataset, policy, prm, budget, quality, accuracy, ci_low, ci_high (all in percent).
+        Fits: dataset, policy, budget, slope, intercept, r_squared, slope_error, n; policy "all"
+        over every policy.
+    """
+    points = compute_optimal[~compute_optimal["prm"].isin([ANY, NONE])]
+    own = quality[[*KEYS, measure]].rename(columns={measure: "quality"})
+    points = points.merge(own, on=KEYS, how="left")
+    overall = quality.groupby("prm")[measure].mean()
+    points["quality"] = 100 * points["quality"].fillna(points["prm"].map(overall))
+    for column in ("accuracy", "ci_low", "ci_high"):
+        points[column] = 100 * points[column]
+    points = points[[*KEYS, "budget", "quality", "accuracy", "ci_low", "ci_high"]]
+    rows = []
+    for (dataset, budget), group in points.groupby(["dataset", "budget"], sort=True):
+        for policy, part in [*group.groupby("policy", sort=True), (ALL, group)]:
+            names = {"dataset": dataset, "policy": policy, "budget": budget}
+            rows.append(names | log_fit(part["quality"], part["accuracy"]))
+    return points.reset_index(drop=True), pd.DataFrame(rows)
 
 
 def _quality(
@@ -166,12 +212,13 @@ def _steps(
 def _located(
     scores: Sequence[Sequence[float]], first_errors: Sequence[int], threshold: float
 ) -> np.ndarray:
+    """Whether the first step scored below the threshold is each sample's first wrong one."""
     called = [first_wrong([score >= threshold for score in row]) for row in scores]
     return np.array(called) == np.asarray(first_errors)
 
 
 def _f1(located: np.ndarray, erroneous: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Accuracy on erroneous and on correct samples and F1 per resample, (n_resamples, 3)."""
+    """Accuracy on erroneous and on correct samples, harmonic mean, per resample: (n, 3)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = weights @ (located & erroneous) / (weights @ erroneous)
         right = weights @ (located & ~erroneous) / (weights @ ~erroneous)

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.fit.cells import ANY, COSTS, NONE, Cell, read_cells, usable
-from testtime.fit.crossfit import crossfit
-from testtime.fit.selection import Fit, Settings, bins_of, cell_folds, cell_weights, summarise
-from testtime.fit.tables import compute_optimal_table
+from testtime.fit.cells import Cell, Settings, bins_of, read_cells, usable
+from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_context
+from testtime.study.vocabulary import ANY, COSTS, NONE
 
 SECONDS = "seconds"
 AXES = ("policy_tokens", "flops", SECONDS)
@@ -45,7 +44,7 @@ def cost_table(
             table = compute_optimal_table(fits)
             table.insert(0, "axis", axis)
             tables.append(table)
-    columns = ["axis", "dataset", "policy", "prm", "budget"]
+    columns = ["axis", *KEYS]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
@@ -92,30 +91,22 @@ def fit_by_cost(
     for cell in cells:
         if not np.isfinite(cell.costs[axis]).all():
             continue
-        weights = cell_weights(cell, settings)
         for prm in prms or (*cell.prms, NONE, ANY):
             open_to = cell.take(usable(cell.strategies, prm).to_numpy())
-            labels, bins, source = bins_of(cell, difficulty, binning, prm)
-            folds = cell_folds(cell, bins, settings)
+            labels, bins, _ = bins_of(open_to, difficulty, binning, prm)
             means = _bin_costs(open_to, axis, bins, len(labels))
-            for budget in _budgets(means, n_budgets):
-                result = crossfit(
-                    open_to.correct,
-                    bins,
-                    folds,
-                    weights,
-                    n_bins=len(labels),
+            fits += [
+                fit_context(
+                    open_to,
+                    prm,
+                    budget,
+                    difficulty,
+                    settings,
+                    binning=binning,
                     allowed=means <= budget,
                 )
-                parts = summarise(
-                    open_to,
-                    result,
-                    labels=labels,
-                    bins=bins,
-                    weights=weights,
-                    level=settings.confidence,
-                )
-                fits.append(Fit(cell.dataset, cell.policy, prm, budget, binning, source, **parts))
+                for budget in _budgets(means, n_budgets)
+            ]
     return fits
 
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.compare.log_fit import log_fit, quality_against_accuracy
+from testtime.compare.prm_quality import log_fit, quality_against_accuracy
 from testtime.present.figures.accuracy_by_budget import note_problems
 from testtime.present.figures.data import (
     QUALITIES,
