@@ -1,34 +1,51 @@
-"""Training a PRM from a recipe: a frozen policy's layers, fresh layers on top, a two-class head.
+"""The microcosm's models: small policies, PRMs grown from them, and their folders on disk."""
 
-Checking a step needs the arithmetic and a comparison. The frozen layers bring the arithmetic; the
-fresh ones first learn to compare, from solutions with faults of known place, and then to tell
-whether everything so far is right, from sampled solutions.
-"""
-
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from testtime.data.microcosm import SEPARATOR
 from testtime.errors import UserError
-from testtime.runtime.progress import progress
 from torch import nn
-from torch.nn.functional import cross_entropy
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    Qwen2Config,
-    Qwen2Model,
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2Model
+
+from microcosm.tokenizer import (
+    END,
+    PAD,
+    POLICY_TOKENS,
+    PRM_TOKENS,
+    SHEPHERD_TAG,
+    STEP_TAG,
+    policy_tokenizer,
+    prm_tokenizer,
 )
 
-from microcosm.checks import faulty_solutions, sampled_solutions
-from microcosm.data import IGNORED, batches
-from microcosm.optimiser import Optimiser, split_parameters
-from microcosm.policies import CONTEXT, HEAD_DIM, llama_config
-from microcosm.tokenizer import PAD, PRM_TOKENS, SHEPHERD_TAG, STEP_TAG
-
+HEAD_DIM = 32  # the least that vLLM's attention on CPUs supports
+CONTEXT = 256
 TAGS = {"qwen2.5-math-prm": STEP_TAG, "math-shepherd": SHEPHERD_TAG}
+
+
+def llama_config(
+    hidden: int, *, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool = True
+) -> LlamaConfig:
+    """A small Llama; rotary positions turn fast, as texts are short."""
+    return LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=HEAD_DIM,
+        max_position_embeddings=CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0},
+        tie_word_embeddings=tied,
+        initializer_range=hidden**-0.5 / 2,
+        bos_token_id=None,
+        eos_token_id=POLICY_TOKENS.index(END),
+        pad_token_id=POLICY_TOKENS.index(PAD),
+        dtype="float32",
+    )
 
 
 class Qwen2Reward(nn.Module):
@@ -132,60 +149,37 @@ def _copy(old: nn.Module, new: nn.Module, tag: int) -> None:
         target.requires_grad_(False)
 
 
-def train_prm(
-    recipe: dict,
-    backbone: str | Path,
-    policies: Sequence[str | Path],
-    label: str = "training",
-    watch: Callable[[int, float], None] | None = None,
-) -> nn.Module:
-    """Train a PRM on problems of the "prm" split.
+def save_policy(model: LlamaForCausalLM, folder: str | Path, card: str) -> None:
+    """Write a policy in the ordinary layout of the hub."""
+    model.save_pretrained(folder)
+    policy_tokenizer().save_pretrained(folder)
+    _write_card(folder, card)
 
-    Args:
-        recipe: format, steps, seed; optionally fresh_layers, faults_share (of the steps spent
-            on faults of known place), problems (sampled once by each policy), muon_lr, adam_lr.
-        backbone: folder of the policy that it grows from.
-        policies: folders of the policies whose samples it learns from.
-        label: of the progress lines.
-        watch: told the step and its loss before every optimiser step.
-    """
-    torch.manual_seed(recipe["seed"])
-    model = grow(
-        AutoModelForCausalLM.from_pretrained(backbone),
-        recipe["format"],
-        recipe.get("fresh_layers", 2),
+
+def save_prm(prm: Qwen2Reward | ShepherdReward, folder: str | Path, card: str) -> None:
+    """Write a PRM under the published key names of its form."""
+    folder = Path(folder)
+    if isinstance(prm, ShepherdReward):
+        prm.lm.save_pretrained(folder)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        prm.config.save_pretrained(folder)
+        weights = {name: weight.contiguous() for name, weight in prm.state_dict().items()}
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    form = "math-shepherd" if isinstance(prm, ShepherdReward) else "qwen2.5-math-prm"
+    prm_tokenizer(form).save_pretrained(folder)
+    _write_card(folder, card)
+
+
+def count(model: torch.nn.Module) -> tuple[int, int]:
+    """Parameters of a model: (all, those of its layers alone)."""
+    return (
+        sum(p.numel() for p in model.parameters()),
+        sum(p.numel() for name, p in model.named_parameters() if ".layers." in name),
     )
-    steps, seed = recipe["steps"], recipe["seed"]
-    tag = PRM_TOKENS.index(TAGS[recipe["format"]])
-    samples = sampled_solutions(policies, recipe.get("problems", 9000), seed, tag, label)
-    feeds = [batches(faulty_solutions(seed, tag)), batches(samples)]
-    first = round(steps * recipe.get("faults_share", 0.45))
-    optimiser = Optimiser(
-        *split_parameters(model),
-        muon_lr=recipe.get("muon_lr", 0.02),
-        adam_lr=recipe.get("adam_lr", 0.003),
-        steps=steps,
-    )
-    model.train()
-    with progress(steps, label, "steps") as done:
-        for step in range(steps):
-            loss = _learn(model, next(feeds[step >= first]))
-            if watch:
-                watch(step, loss)
-            optimiser.step()
-            done.update()
-    return model.eval()
 
 
-def _learn(model: nn.Module, parts: list) -> float:
-    """Gradients of the weighted mean cross-entropy over all labelled tokens; returns that mean."""
-    total = sum(float((w * (labels != IGNORED)).sum()) for _, labels, w in parts)
-    mean = 0.0
-    for ids, labels, weights in parts:
-        loss = cross_entropy(
-            model(ids).flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
-        )
-        part = (loss * weights.flatten()).sum() / total
-        part.backward()
-        mean += float(part.detach())
-    return mean
+def _write_card(folder: str | Path, card: str) -> None:
+    (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+    for path in Path(folder).iterdir():
+        path.chmod(0o644)  # weights are written for their owner alone
