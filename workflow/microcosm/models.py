@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import save_file
 from testtime.data.microcosm import SEPARATOR
 from testtime.errors import UserError
+from testtime.prms.qwen25_math_prm import Qwen2ForProcessRewardModel
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2Model
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config
 
 from microcosm.tokenizer import (
     END,
@@ -48,21 +49,6 @@ def llama_config(
     )
 
 
-class Qwen2Reward(nn.Module):
-    """The published form of Qwen2.5-Math-PRM: a Qwen2 backbone with a two-class head."""
-
-    def __init__(self, config: Qwen2Config):
-        super().__init__()
-        self.config = config
-        self.model = Qwen2Model(config)
-        h = config.hidden_size
-        self.score = nn.Sequential(nn.Linear(h, h), nn.ReLU(), nn.Linear(h, 2))
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, length, 2) of "wrong" and "right so far"."""
-        return self.score(self.model(input_ids=ids, use_cache=False).last_hidden_state)
-
-
 class ShepherdReward(nn.Module):
     """The published form of Math-Shepherd: a language model that answers "+" or "-"."""
 
@@ -71,9 +57,9 @@ class ShepherdReward(nn.Module):
         self.lm, self.config = lm, lm.config
         self.classes = [PRM_TOKENS.index("-"), PRM_TOKENS.index("+")]
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor, **kwargs) -> torch.Tensor:
         """Logits (batch, length, 2) of "-" and "+"."""
-        return self.lm(input_ids=ids, use_cache=False).logits[..., self.classes]
+        return self.lm(input_ids=input_ids, **kwargs).logits[..., self.classes]
 
 
 def grow(backbone: PreTrainedModel, format: str, fresh_layers: int) -> nn.Module:
@@ -104,7 +90,7 @@ def grow(backbone: PreTrainedModel, format: str, fresh_layers: int) -> nn.Module
                 f"backbone of a qwen2.5-math-prm: heads {old.num_attention_heads} x {HEAD_DIM} "
                 f"must equal hidden size {old.hidden_size}"
             )
-        prm = Qwen2Reward(_qwen2_config(old, layers))
+        prm = Qwen2ForProcessRewardModel(_qwen2_config(old, layers))
         inner = prm.model
     else:
         raise UserError(f"microcosm PRM format {format!r}: allowed are {', '.join(TAGS)}")
@@ -156,7 +142,7 @@ def save_policy(model: LlamaForCausalLM, folder: str | Path, card: str) -> None:
     _write_card(folder, card)
 
 
-def save_prm(prm: Qwen2Reward | ShepherdReward, folder: str | Path, card: str) -> None:
+def save_prm(prm: nn.Module, folder: str | Path, card: str) -> None:
     """Write a PRM under the published key names of its form."""
     folder = Path(folder)
     if isinstance(prm, ShepherdReward):

@@ -168,7 +168,10 @@ def _learn(model: nn.Module, parts: list) -> float:
     mean = 0.0
     for ids, labels, weights in parts:
         loss = cross_entropy(
-            model(ids).flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+            model(ids, use_cache=False).flatten(0, 1),
+            labels.flatten(),
+            ignore_index=IGNORED,
+            reduction="none",
         )
         part = (loss * weights.flatten()).sum() / total
         part.backward()

@@ -36,6 +36,10 @@ class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
         self.score = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2))
         self.post_init()
 
+    def _init_weights(self, module: nn.Module) -> None:
+        if module not in list(self.score):  # a new head starts as PyTorch makes it
+            super()._init_weights(module)
+
     def forward(self, input_ids: torch.Tensor, **kwargs) -> torch.Tensor:
         """Logits (batch, length, 2) of "wrong" and "right"."""
         return self.score(self.model(input_ids=input_ids, **kwargs).last_hidden_state)
