@@ -6,7 +6,7 @@ learn to compare, from solutions with faults of known place, and then to tell wh
 far is right, from sampled solutions.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -122,7 +122,6 @@ def train_prm(
     backbone: str | Path,
     policies: Sequence[str | Path],
     label: str = "training",
-    watch: Callable[[int, float], None] | None = None,
 ) -> nn.Module:
     """Train a PRM on problems of the "prm" split.
 
@@ -132,7 +131,6 @@ def train_prm(
         backbone: folder of the policy that it grows from.
         policies: folders of the policies whose samples it learns from.
         label: of the progress lines.
-        watch: told the step and its loss before every optimiser step.
     """
     torch.manual_seed(recipe["seed"])
     model = grow(
@@ -154,18 +152,15 @@ def train_prm(
     model.train()
     with progress(steps, label, "steps") as done:
         for step in range(steps):
-            loss = _learn(model, next(feeds[step >= first]))
-            if watch:
-                watch(step, loss)
+            _learn(model, next(feeds[step >= first]))
             optimiser.step()
             done.update()
     return model.eval()
 
 
-def _learn(model: nn.Module, parts: list) -> float:
-    """Gradients of the weighted mean cross-entropy over all labelled tokens; returns that mean."""
+def _learn(model: nn.Module, parts: list) -> None:
+    """Gradients of the weighted mean cross-entropy over all labelled tokens."""
     total = sum(float((w * (labels != IGNORED)).sum()) for _, labels, w in parts)
-    mean = 0.0
     for ids, labels, weights in parts:
         loss = cross_entropy(
             model(ids, use_cache=False).flatten(0, 1),
@@ -173,7 +168,4 @@ def _learn(model: nn.Module, parts: list) -> float:
             ignore_index=IGNORED,
             reduction="none",
         )
-        part = (loss * weights.flatten()).sum() / total
-        part.backward()
-        mean += float(part.detach())
-    return mean
+        ((loss * weights.flatten()).sum() / total).backward()
