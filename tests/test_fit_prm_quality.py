@@ -8,11 +8,10 @@ from testtime.compare.prm_bias import Resampling, bias_table, length_table
 from testtime.compare.prm_quality import (
     first_wrong,
     label_samples,
-    log_fit,
-    quality_against_accuracy,
     quality_table,
     step_auc,
 )
+from testtime.compare.prm_worth import log_fit, quality_against_accuracy
 
 # Two erroneous samples (the first located at threshold 0.5, the second not), three correct ones
 # (two called correct).

@@ -21,9 +21,8 @@ from testtime.evaluate.statistics import (
 from testtime.fit.cells import Cell, Settings, cell_weights, read_cells
 from testtime.fit.select import Fit
 from testtime.study.catalog import PolicySpec
-from testtime.study.vocabulary import ANY, COT, INTERVAL, NONE
+from testtime.study.vocabulary import ANY, CHAIN, COT, INTERVAL, NONE, TTS
 
-CHAIN, TTS = "CoT", "compute-optimal TTS"
 OVERTAKING = ["dataset", "small", "large", "size_ratio", "budget", "n_problems", "small_accuracy"]
 OVERTAKING += ["large_accuracy", "difference", *INTERVAL, "p_value", "p_adjusted"]
 

@@ -1,4 +1,4 @@
-"""How well a PRM tells right steps from wrong ones, and what that is worth (figure 5).
+"""How well a PRM tells right steps from wrong ones, on step-labelled samples.
 
 A sample's label is the index of its first wrong step, -1 where all are right, as in ProcessBench
 (Zheng et al. 2024); steps after the first wrong one count as wrong.
@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from testtime.evaluate.statistics import percentiles, resample_weights
-from testtime.study.vocabulary import ALL, ANY, CELL, NONE
+from testtime.study.vocabulary import CELL
 
 THRESHOLD = 0.5
 KEYS = [*CELL, "prm"]
@@ -100,63 +99,6 @@ def step_auc(
     """
     right, flat, _ = _steps(scores, first_errors, first_only=first_only)
     return float(roc_auc_score(right, flat)) if 0 < right.sum() < len(right) else float("nan")
-
-
-def log_fit(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Least-squares fit of y = slope * ln(x) + intercept.
-
-    The paper fits Y = 7.66 ln X + 44.31, both in percent.
-
-    Returns:
-        slope, intercept, r_squared, slope_error (standard error), n; NaN with fewer than two
-        distinct x.
-    """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    known = (x > 0) & np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(np.unique(x)) < 2:
-        empty = dict.fromkeys(("slope", "intercept", "r_squared", "slope_error"), float("nan"))
-        return empty | {"n": len(x)}
-    line = stats.linregress(np.log(x), y)
-    return {
-        "slope": float(line.slope),
-        "intercept": float(line.intercept),
-        "r_squared": float(line.rvalue**2),
-        "slope_error": float(line.stderr),
-        "n": len(x),
-    }
-
-
-def quality_against_accuracy(
-    compute_optimal: pd.DataFrame, quality: pd.DataFrame, *, measure: str = "f1"
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join each PRM's quality with the compute-optimal accuracy reached with it, and fit.
-
-    Args:
-        compute_optimal: rows of `tables/compute_optimal.csv`.
-        quality: rows of `tables/prm_quality.csv`; joined by dataset and policy where it has them,
-            else its mean per PRM is used for all (step labels of another dataset).
-        measure: "f1", "auc" or another column of `quality`.
-
-    Returns:
-        Points: dataset, policy, prm, budget, quality, accuracy, ci_low, ci_high (all in percent).
-        Fits: dataset, policy, budget, slope, intercept, r_squared, slope_error, n; policy "all"
-        over every policy.
-    """
-    points = compute_optimal[~compute_optimal["prm"].isin([ANY, NONE])]
-    own = quality[[*KEYS, measure]].rename(columns={measure: "quality"})
-    points = points.merge(own, on=KEYS, how="left")
-    overall = quality.groupby("prm")[measure].mean()
-    points["quality"] = 100 * points["quality"].fillna(points["prm"].map(overall))
-    for column in ("accuracy", "ci_low", "ci_high"):
-        points[column] = 100 * points[column]
-    points = points[[*KEYS, "budget", "quality", "accuracy", "ci_low", "ci_high"]]
-    rows = []
-    for (dataset, budget), group in points.groupby(["dataset", "budget"], sort=True):
-        for policy, part in [*group.groupby("policy", sort=True), (ALL, group)]:
-            names = {"dataset": dataset, "policy": policy, "budget": budget}
-            rows.append(names | log_fit(part["quality"], part["accuracy"]))
-    return points.reset_index(drop=True), pd.DataFrame(rows)
 
 
 def _quality(
