@@ -80,4 +80,4 @@ def head(model: PreTrainedModel, _: Reader) -> Callable[[torch.Tensor], torch.Te
     return lambda hidden: score(hidden.float()).softmax(-1)[:, 1]
 
 
-FORMAT = Format(NAME, "two-class", reader, lambda: Qwen2ForProcessRewardModel, head)
+FORMAT = Format("two-class", reader, lambda: Qwen2ForProcessRewardModel, head)
