@@ -15,6 +15,7 @@ from testtime.fit.cells import Cell, Settings, bins_of, read_cells, usable
 from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_context
 from testtime.study.vocabulary import ANY, COSTS, NONE
 
+LEVEL = "level"  # the binning of every curve
 SECONDS = "seconds"
 AXES = ("policy_tokens", "flops", SECONDS)
 
@@ -56,7 +57,6 @@ def fit_by_cost(
     axis: str,
     rates: Mapping[str, float | None] | None = None,
     prms: Sequence[str] | None = None,
-    binning: str = "level",
     n_budgets: int = 8,
 ) -> list[Fit]:
     """Fit every context of a study with the budget in tokens, FLOPs or seconds.
@@ -72,7 +72,6 @@ def fit_by_cost(
         axis: "policy_tokens", "prm_tokens", "flops" or "seconds", per problem.
         rates: tokens per second by policy and PRM, for the axis "seconds".
         prms: contexts to fit; by default each PRM, "none" and "any".
-        binning: as for `fit_study`.
         n_budgets: points of each curve.
 
     Returns:
@@ -93,7 +92,7 @@ def fit_by_cost(
             continue
         for prm in prms or (*cell.prms, NONE, ANY):
             open_to = cell.take(usable(cell.strategies, prm).to_numpy())
-            labels, bins, _ = bins_of(open_to, difficulty, binning, prm)
+            labels, bins, _ = bins_of(open_to, difficulty, LEVEL, prm)
             means = _bin_costs(open_to, axis, bins, len(labels))
             fits += [
                 fit_context(
@@ -102,7 +101,7 @@ def fit_by_cost(
                     budget,
                     difficulty,
                     settings,
-                    binning=binning,
+                    binning=LEVEL,
                     allowed=means <= budget,
                 )
                 for budget in _budgets(means, n_budgets)

@@ -16,7 +16,7 @@ from testtime.fit.select import KEYS, fit_context
 from testtime.study.methods import names
 from testtime.study.vocabulary import ALL, ANY, COSTS, COT, NONE, STRATEGY
 
-POOLED = names("pool")
+POOL_METHODS = names("pool")
 
 
 def make_plans(
@@ -62,7 +62,7 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
     strategies = cell.strategies[usable(cell.strategies, prm)]
     spends = strategies["budget"] == budget
     if n_probe:
-        pooled = strategies["method"].isin(POOLED)
+        pooled = strategies["method"].isin(POOL_METHODS)
         fits = ~pooled & (strategies["budget"] <= budget - n_probe)
         # Of each method the largest budget that is left.
         largest = strategies[fits].groupby("method")["budget"].transform("max")
@@ -72,7 +72,7 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
         keep = spends | (strategies["method"] == COT)
     chosen = cell.take(strategies.index[keep])
     if n_probe:
-        extra = (~chosen.strategies["method"].isin(POOLED)).to_numpy()
+        extra = (~chosen.strategies["method"].isin(POOL_METHODS)).to_numpy()
         for name, values in _probe_costs(cell, prm, n_probe).items():
             chosen.costs[name][:, extra] += values[:, None]
     return chosen
@@ -81,7 +81,7 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
 def _probe_costs(cell: Cell, prm: str, n_probe: int) -> dict[str, np.ndarray]:
     """Costs per problem of drawing the first samples and having the PRM read them."""
     strategies = cell.strategies
-    pooled = strategies["method"].isin(POOLED)
+    pooled = strategies["method"].isin(POOL_METHODS)
     for reads in (prm, NONE):
         rows = strategies[pooled & (strategies["prm"] == reads)]
         if len(rows):
