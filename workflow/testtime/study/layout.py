@@ -115,8 +115,9 @@ def _expressions() -> tuple[tuple[str, re.Pattern], ...]:
 
 
 def _compiled() -> Iterator[tuple[str, re.Pattern]]:
-    for kind, pattern in PATTERNS.items():
-        parts = re.split(r"{(\w+)}", pattern)
+    # Those with the fewest names first: a results folder may itself be called "grades".
+    for kind in sorted(PATTERNS, key=lambda kind: len(names_in(kind))):
+        parts = re.split(r"{(\w+)}", PATTERNS[kind])
         names = (f"(?P<{name}>{'.+' if name == 'job' else '[^/]+'})" for name in parts[1::2])
         fixed = map(re.escape, parts[::2])
         text = "".join(piece for pair in zip(fixed, [*names, ""], strict=True) for piece in pair)
