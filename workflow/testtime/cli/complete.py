@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from testtime import prms
 from testtime.engines import ENGINES
 from testtime.search.methods import METHODS, WHOLE
 from testtime.study import catalog
@@ -19,4 +18,4 @@ policies = _offer(lambda: catalog.load().policies)
 prm_names = _offer(lambda: catalog.load().prms)
 methods = _offer(lambda: WHOLE | METHODS)
 engines = _offer(lambda: ENGINES)
-formats = _offer(lambda: prms.FORMATS)
+formats = _offer(lambda: catalog.PRM_FORMATS)

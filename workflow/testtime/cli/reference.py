@@ -16,10 +16,12 @@ from testtime.data.store import atomic
 from testtime.evaluate import confidence
 from testtime.present.figures.looks import count
 from testtime.search.methods import METHODS, WHOLE
-from testtime.study.catalog import ROOT, DatasetSpec, PolicySpec, PrmSpec, load
+from testtime.study.catalog import PRM_FORMATS, ROOT, DatasetSpec, PolicySpec, PrmSpec, load
 from testtime.study.schema import SCHEMAS
 
 BEGIN, END = "<!-- generated: {} -->\n", "<!-- end -->"
+# What a key may be where the schema leaves it to a registry.
+REGISTERED = {"format": PRM_FORMATS}
 SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec}
 
 
@@ -76,7 +78,8 @@ def entry_table(kind: str) -> str:
         default = defaults.get(key)
         empty = key == "base" or key in factories or default in (None, "", MISSING)
         shown = "" if empty else _shown(default)
-        rows.append((f"`{key}`", shown, _allowed(part), _meaning(part)))
+        allowed = _allowed({"enum": list(REGISTERED[key])} if key in REGISTERED else part)
+        rows.append((f"`{key}`", shown, allowed, _meaning(part)))
     return _table(("key", "default", "allowed", "meaning"), rows)
 
 

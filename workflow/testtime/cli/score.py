@@ -14,7 +14,7 @@ from testtime.errors import UserError
 from testtime.runtime.progress import progress
 from testtime.score import check_file, score_file
 from testtime.study import catalog
-from testtime.study.catalog import PrmSpec
+from testtime.study.catalog import PRM_FORMATS, PrmSpec
 
 
 def score(
@@ -27,7 +27,7 @@ def score(
     output: Annotated[Path, typer.Option(help='The same lines with "scores".')],
     format: Annotated[
         str | None,
-        typer.Option(help=f"How the PRM reads: {', '.join(prms.FORMATS)}.", autocompletion=formats),
+        typer.Option(help=f"How the PRM reads: {', '.join(PRM_FORMATS)}.", autocompletion=formats),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)

@@ -45,7 +45,8 @@ def solve(
     --output solved.jsonl
     """
     from testtime.cli.search import read_problems
-    from testtime.fit.find import load, plan_for
+    from testtime.fit.advise import plan_for
+    from testtime.fit.lookup import load
     from testtime.solve import Models, summary
     from testtime.solve import solve as answer
 

@@ -82,8 +82,3 @@ def quantile_bins(
     for rank, i in enumerate(order):
         names[i] = f"q{1 + rank * n_bins // len(ids)}"
     return names
-
-
-def quantile_names(n_bins: int) -> tuple[str, ...]:
-    """Names of the equally large bins, easiest first."""
-    return tuple(f"q{i}" for i in range(1, n_bins + 1))

@@ -6,13 +6,13 @@ import pandas as pd
 
 from testtime.evaluate.confidence import confidence
 from testtime.evaluate.flops import inference_flops
-from testtime.fit.cells import COT
-from testtime.fit.plans import FROM_POOL
+from testtime.fit.plans import POOL_METHODS
 from testtime.runtime.progress import progress
 from testtime.search import search_problems
 from testtime.search.vote import choose_answer
 from testtime.solve.draw import Drawn, Models, draw, read_by_prm
 from testtime.study.types import Path, Problem
+from testtime.study.vocabulary import COT
 
 
 def run_strategy(
@@ -38,7 +38,7 @@ def run_strategy(
     spent = {p.problem_id: {"policy_tokens": 0, "prm_tokens": 0} for p in problems}
     if first is not None:
         _pay(spent, first)
-    if method in FROM_POOL or method == COT:
+    if method in POOL_METHODS or method == COT:
         drawn = draw(
             models,
             problems,
@@ -49,7 +49,7 @@ def run_strategy(
         )
         _pay(spent, drawn)
         rows = drawn.rows
-        if method in FROM_POOL and first is not None:
+        if method in POOL_METHODS and first is not None:
             before = first.rows[first.rows["problem_id"].isin(spent)]
             if method == "best_of_n" and "scores" not in before:
                 before, read = read_by_prm(models, problems, before)

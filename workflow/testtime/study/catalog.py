@@ -96,11 +96,38 @@ class PolicySpec(ModelSpec):
 
 
 @dataclass(frozen=True)
+class PrmFormat:
+    """Where a PRM format is written, and what in a model's files tells that it has this format.
+
+    Only a head of its own tells: a plain language model may be read in several formats.
+
+    Attributes:
+        module: in `testtime.prms`.
+        architecture: of the head, as `config.json` names it.
+        weight: one that only the head has.
+    """
+
+    module: str
+    architecture: str | None = None
+    weight: str | None = None
+
+
+PRM_FORMATS = {
+    "math-shepherd": PrmFormat("math_shepherd"),
+    "rlhflow": PrmFormat("rlhflow"),
+    "skywork": PrmFormat("skywork", "Qwen2ForPrmModel", "v_head.summary.weight"),
+    "qwen2.5-math-prm": PrmFormat(
+        "qwen25_math_prm", "Qwen2ForProcessRewardModel", "score.2.weight"
+    ),
+}
+
+
+@dataclass(frozen=True)
 class PrmSpec(ModelSpec):
     """A process reward model.
 
     Attributes:
-        format: names its text and read-out in `testtime.prms`.
+        format: one of `PRM_FORMATS`: its text and where its scores are read.
         in_samples: its step scores stand in the policies' files of samples; then no engine runs.
     """
 
@@ -178,6 +205,9 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
                     f"known: {', '.join(sorted(entries[kind]))}"
                 )
             entries[kind][name] = entries[kind].get(base, {}) | given
+    for name, entry in entries["prms"].items():
+        if "format" in entry:
+            check_format(f"config catalog.prms.{name}.format:", entry["format"])
     return Catalog(
         policies=_specs(PolicySpec, entries["policies"], "policies"),
         prms=_specs(PrmSpec, entries["prms"], "prms"),
@@ -200,6 +230,16 @@ def as_params(spec: ModelSpec, *names: str) -> dict:
     """The named parts of a spec, as plain values for a rule's params."""
     values = asdict(spec)
     return {name: values[name] for name in names}
+
+
+def check_format(what: str, format: str) -> None:
+    """Refuse a PRM format that there is not.
+
+    Raises:
+        UserError: says what named it, the name and what is allowed.
+    """
+    if format not in PRM_FORMATS:
+        raise UserError(f"{what} {format!r} is not known; allowed: {', '.join(PRM_FORMATS)}")
 
 
 def _read(kind: str) -> dict[str, dict]:

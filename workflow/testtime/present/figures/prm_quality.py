@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from testtime.compare.log_fit import QUALITIES, log_fit, quality_against_accuracy, quality_column
+from testtime.compare.prm_worth import QUALITIES, log_fit, quality_against_accuracy, quality_column
 from testtime.present.figures.looks import group_look
 from testtime.present.figures.parts import error_bars, name_panel, note_problems
 from testtime.present.figures.rows import as_in_study, unique

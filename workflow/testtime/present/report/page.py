@@ -14,7 +14,7 @@ from docutils.core import publish_parts
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from testtime.compare.log_fit import best_prm
+from testtime.compare.prm_worth import best_prm
 from testtime.data.store import atomic, read_csv, read_json
 from testtime.errors import UserError
 from testtime.present import registry
