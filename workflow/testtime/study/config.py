@@ -11,12 +11,12 @@ import yaml
 
 from testtime.errors import UserError
 from testtime.grade.conventions import convention_named
-from testtime.search.methods import METHODS
 from testtime.study.blocks import pool_budgets
 from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
+from testtime.study.methods import METHODS, names
 from testtime.study.schema import check
+from testtime.study.vocabulary import MAJORITY
 
-POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -63,7 +63,7 @@ def validate(config: dict) -> Catalog:
     _known(config, "datasets", catalog.datasets)
     _known(config, "policies", catalog.policies)
     _known(config, "prms", catalog.prms)
-    _known(config, "methods", (*POOL_METHODS, *METHODS))
+    _known(config, "methods", METHODS)
     _check_budgets(config)
     _check_difficulty(config)
     _check_methods(config)
@@ -109,8 +109,8 @@ def _check_difficulty(config: dict) -> None:
 
 
 def _check_methods(config: dict) -> None:
-    guided = [m for m in config["methods"] if m == "best_of_n" or m in METHODS]
-    trees = [m for m in config["methods"] if m in METHODS]
+    guided = [m for m in config["methods"] if METHODS[m].needs_prm]
+    trees = [m for m in config["methods"] if METHODS[m].kind == "search"]
     if guided and not config["prms"]:
         raise UserError(
             f"config prms: [] is empty but {', '.join(guided)} need one; allowed: a catalog name, "
@@ -123,7 +123,7 @@ def _check_methods(config: dict) -> None:
         if value not in allowed:
             raise UserError(
                 f"config figures.{key}: {value!r} is not among {key}s; "
-                f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
+                f"allowed: {', '.join(v for v in allowed if v != MAJORITY)}"
             )
 
 
@@ -151,12 +151,12 @@ def _check_imported(config: dict, catalog: Catalog) -> None:
                     f"config prms: the scores of {prm!r} come from files of samples, but policy "
                     f"{name!r} has none; allowed: policies with `samples:`"
                 )
-    engine = [m for m in config["methods"] if m == "cot" or m in METHODS]
+    engine = [m for m in config["methods"] if METHODS[m].kind != "pool"]
     for name in config["policies"]:
         if catalog.policies[name].samples is not None and engine:
             raise UserError(
                 f"config methods: {engine[0]!r} must run a model, but the samples of policy "
-                f"{name!r} come from a file; allowed: majority, confidence, best_of_n"
+                f"{name!r} come from a file; allowed: {', '.join(names('pool'))}"
             )
 
 

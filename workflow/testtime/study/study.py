@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from testtime.present import figures
-from testtime.search.methods import METHODS
 from testtime.study import work
 from testtime.study.blocks import (
     COT,
@@ -16,6 +15,7 @@ from testtime.study.blocks import (
     shard_size,
 )
 from testtime.study.catalog import Catalog, ModelSpec
+from testtime.study.methods import METHODS, names
 from testtime.study.work import Work
 
 
@@ -64,7 +64,7 @@ class Study:
 
     def tree_methods(self) -> list[str]:
         """Methods that search."""
-        return [method for method in self.config["methods"] if method in METHODS]
+        return [method for method in self.config["methods"] if method in names("search")]
 
     def search_blocks(self, method: str) -> list[str]:
         """One block per budget, or nested ones."""
@@ -77,7 +77,8 @@ class Study:
 
     def has_scores(self) -> bool:
         """Whether PRMs score the pool."""
-        return "best_of_n" in self.config["methods"] and bool(self.config["prms"])
+        read = [m for m in self.config["methods"] if m in names("pool") and METHODS[m].needs_prm]
+        return bool(read and self.config["prms"])
 
     def has_quality(self) -> bool:
         """Whether PRMs can be measured: there are scores, and a dataset with labelled steps."""

@@ -7,8 +7,8 @@ work into jobs and bound their time; they change no result.
 from dataclasses import dataclass
 from math import ceil
 
-from testtime.search.methods import METHODS
 from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec
+from testtime.study.methods import METHODS
 
 # Beside a sample's own tokens a PRM reads the problem and its format's tags.
 READ_PER_TOKEN = 1.5

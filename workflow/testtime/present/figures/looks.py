@@ -1,35 +1,13 @@
 """One label, colour and marker per method, in every figure and in the report."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from testtime.study.methods import METHODS, Look
 
-@dataclass(frozen=True)
-class Look:
-    """How one method is drawn, in every figure."""
-
-    label: str
-    color: str
-    marker: str
-    line: str = "-"
-
-
-# Colours of Okabe and Ito (2008), which the common kinds of colour blindness keep apart; markers
-# differ too, for print without colour.
-LOOKS = {
-    "cot": Look("CoT", "#7f7f7f", "D", ":"),
-    "majority": Look("Majority", "#222222", "s"),
-    "confidence": Look("Confidence", "#E69F00", "P"),
-    "best_of_n": Look("Best-of-N", "#0072B2", "o"),
-    "beam_search": Look("Beam search", "#D55E00", "^"),
-    "dvts": Look("DVTS", "#009E73", "v"),
+LOOKS = {name: method.look for name, method in METHODS.items() if method.look is not None} | {
     "compute_optimal": Look("Compute-optimal", "#CC79A7", "*"),
     "in_sample": Look("Compute-optimal, in-sample", "#CC79A7", "", "--"),
     "pass_at_n": Look("Pass@N", "#999999", "", "--"),
-    "lookahead": Look("Lookahead", "#56B4E9", "X"),
-    "rebase": Look("REBASE", "#8C6D1F", "p"),
-    "particle_filtering": Look("Particle filtering", "#7A5195", "h"),
-    "adaptive_best_of_n": Look("Adaptive best-of-N", "#4B8B8B", "d"),
 }
 SPARE = (("#B03060", "<"), ("#2F4F4F", ">"), ("#A0522D", "8"), ("#6B8E23", "H"))
 

@@ -8,8 +8,8 @@ import pandas as pd
 from testtime.data.store import read_parquet
 from testtime.present.figures import headline_budget
 from testtime.present.report.paths import Search, Solution, as_search, read_problems, solutions
-from testtime.search.methods import METHODS
 from testtime.study.blocks import COT, nested_blocks
+from testtime.study.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ReportCell:
             return found
         grades = self.grades(ids)
         grades = grades[grades["prm"] == self.prm]
-        for method in [m for m in self.config["methods"] if m in METHODS]:
+        for method in [m for m in self.config["methods"] if METHODS[m].kind == "search"]:
             nested = METHODS[method].nested
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
