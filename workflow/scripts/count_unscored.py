@@ -1,5 +1,5 @@
 from testtime.data.store import write_csv
-from testtime.evaluate.unscored import unscored_table
+from testtime.evaluate.tables import unscored_table
 from testtime.runtime.job import job
 
 

@@ -1,6 +1,6 @@
 from testtime.data.samples import read_cells
 from testtime.data.store import read_parquet, write_csv
-from testtime.evaluate import accuracy_table
+from testtime.evaluate.tables import accuracy_table
 from testtime.runtime.job import job
 
 

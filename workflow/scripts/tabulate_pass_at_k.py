@@ -1,6 +1,6 @@
 from testtime.data.samples import read_cells
 from testtime.data.store import write_csv
-from testtime.evaluate import pass_at_k_table
+from testtime.evaluate.tables import pass_at_k_table
 from testtime.runtime.job import job
 
 

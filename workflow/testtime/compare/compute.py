@@ -6,7 +6,7 @@ import pandas as pd
 
 from testtime.compare.frontier import frontier_table, largest_budget
 from testtime.compare.published import read_published
-from testtime.evaluate.flops import pretraining_flops
+from testtime.evaluate.costs import pretraining_flops
 from testtime.fit.cells import ANY
 from testtime.fit.selection import Fit, Settings
 from testtime.study.catalog import PolicySpec

@@ -12,7 +12,7 @@ SCORINGS = ("min", "last", "avg")
 MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
 
 # Absolute levels of difficulty, from the easiest on, and where Pass@1 was read for them.
-EASY, MEDIUM, HARD = LEVELS = ("easy", "medium", "hard")
+LEVELS = ("easy", "medium", "hard")
 HELD_OUT, FROM_POOL = "held-out", "pool"
 
 # What a sample was drawn for: its method in the grades, and its block where that has no range.
@@ -23,8 +23,3 @@ STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
 OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", *COSTS]
-
-
-def quantile_names(n_bins: int) -> tuple[str, ...]:
-    """Names of equally large bins of difficulty, easiest first: q1, q2, ..."""
-    return tuple(f"q{i}" for i in range(1, n_bins + 1))
