@@ -4,29 +4,25 @@ from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
 from testtime.runtime.job import job
 
 
-def main(inputs, wildcards, params, output):
-    settings = EvaluationSettings(
-        dataset=wildcards.dataset,
-        policy=wildcards.policy,
-        budgets=params.budgets,
-        methods=params.methods,
-        scorings=params.scorings,
-        votes=params.votes,
-        beam_width=params.beam_width,
-        subsets=params.subsets,
-        seed=params.seed,
-        parameters=params.parameters,
-    )
+def main(inputs, params, output):
     rows = evaluate_policy(
         read_generations(inputs.generations),
         read_scores(inputs.scores),
         read_searches(inputs.searches),
         read_parquet(inputs.grades),
-        settings,
+        EvaluationSettings(
+            dataset=params.dataset,
+            policy=params.policy,
+            parameters=params.parameters,
+            pool_budgets=params.pool_budgets,
+            search_budgets=params.search_budgets,
+            subsets=params.subsets,
+            **params.settings,
+        ),
     )
     print(*rows.attrs["notes"], sep="\n")
     write_parquet(rows, output)
 
 
 with job(snakemake.log[0]):
-    main(snakemake.input, snakemake.wildcards, snakemake.params, snakemake.output[0])
+    main(snakemake.input, snakemake.params, snakemake.output[0])

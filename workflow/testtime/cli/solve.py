@@ -46,8 +46,9 @@ def solve(
     """
     from testtime.cli.search import read_problems
     from testtime.fit.find import load, plan_for
-    from testtime.solve import Models, summary
-    from testtime.solve import solve as answer
+    from testtime.solve.draw import Models
+    from testtime.solve.run import solve as answer
+    from testtime.solve.run import summary
 
     table = load(lookup)
     plan, predictor = plan_for(

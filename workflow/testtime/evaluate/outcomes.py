@@ -22,25 +22,28 @@ class EvaluationSettings:
     """What of a study decides the outcomes of one policy on one dataset.
 
     Attributes:
-        budgets: "pool", numbers of samples k, at most the pool's n; "search", numbers of
-            candidates N, multiples of beam_width.
+        parameters: weights of the policy, for FLOPs.
+        prm_parameters: weights of each PRM.
+        pool_budgets: numbers of samples k, at most the pool's n.
+        search_budgets: numbers of candidates N, multiples of beam_width.
         methods: names in the registry.
         beam_width: M, paths that a subtree of a nested search expands.
         subsets: random subsets per problem, where a vote has no formula.
         seed: of the study.
-        parameters: weights of the models, for FLOPs: "policy", a number; "prms", one by name.
     """
 
     dataset: str
     policy: str
-    budgets: Mapping[str, Sequence[int]]
+    parameters: float
+    prm_parameters: Mapping[str, float]
+    pool_budgets: Sequence[int]
+    search_budgets: Sequence[int]
     methods: Sequence[str]
     scorings: Sequence[str]
     votes: Sequence[str]
     beam_width: int
     subsets: int
     seed: int
-    parameters: Mapping
 
     def flops(self, prm: str, costs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Compute of the policy's tokens and of those that the PRM reads.
@@ -48,16 +51,15 @@ class EvaluationSettings:
         Raises:
             UserError: the PRM's number of parameters is not known.
         """
-        flops = inference_flops(self.parameters["policy"], costs["policy_tokens"])
+        flops = inference_flops(self.parameters, costs["policy_tokens"])
         if prm == NONE:
             return flops
-        known = self.parameters["prms"]
-        if prm not in known:
+        if prm not in self.prm_parameters:
             raise UserError(
                 f"PRM {prm!r} has scores but no number of parameters; "
-                f"known: {', '.join(sorted(known)) or 'none'}"
+                f"known: {', '.join(sorted(self.prm_parameters)) or 'none'}"
             )
-        return flops + inference_flops(known[prm], costs["prm_tokens"])
+        return flops + inference_flops(self.prm_parameters[prm], costs["prm_tokens"])
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,12 @@ def evaluate_policy(
     own = {"methods": settings.methods, "scorings": settings.scorings}
     drawn = [
         *greedy_draws(generations, grades, settings.methods),
-        *pool_draws(pool, samples, scores, budgets=settings.budgets["pool"], **own),
+        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **own),
         *tree_draws(
             searches,
             grades,
             problem_ids=pool.problem_ids,
-            budgets=settings.budgets["search"],
+            budgets=settings.search_budgets,
             beam_width=settings.beam_width,
             **own,
         ),
@@ -134,7 +136,8 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
     weights = [w.weights for w in draw.weightings if w.method.weighs]
     stacked = np.concatenate(weights, axis=2) if weights else None
     chosen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for weighting, first in zip(draw.weightings, np.cumsum([0, *widths[:-1]]), strict=True):
+    firsts = np.cumsum([0, *widths])[:-1]
+    for weighting, first in zip(draw.weightings, firsts, strict=True):
         method, costs = weighting.method, weighting.costs
         scorings = method.scorings_of(settings.scorings)
         for strategy in method.strategies(settings.scorings, settings.votes):

@@ -60,7 +60,10 @@ def pool_draws(
     for method in [METHODS[name] for name in methods if METHODS[name].kind == "pool"]:
         unread = [(NONE, None, samples)]
         for prm, read, paths in _read(pool, samples, scores) if method.needs_prm else unread:
-            weights = weigh(method, paths, method.scorings_of(scorings))
+            try:
+                weights = weigh(method, paths, method.scorings_of(scorings))
+            except UserError as error:
+                raise UserError(f"{method.name} with {prm}: {error}") from None
             if weights is not None:
                 weighed.append((method, prm, pool.spread(weights), read))
     for k in budgets:
@@ -85,7 +88,7 @@ def _read(
         order = align(pool.problem_ids, pool.n, rows, "sample", f"scores of {prm}")
         found = np.empty(len(samples), dtype=object)
         found[pool.rows] = rows["scores"].to_numpy()[order]
-        yield prm, token_counts(rows["prm_tokens"])[order], samples.assign(scores=found, prm=prm)
+        yield prm, token_counts(rows["prm_tokens"])[order], samples.assign(scores=found)
 
 
 def _costs(

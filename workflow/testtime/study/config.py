@@ -15,7 +15,6 @@ from testtime.study.blocks import pool_budgets
 from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
 from testtime.study.methods import METHODS, names
 from testtime.study.schema import check
-from testtime.study.vocabulary import MAJORITY
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -109,21 +108,21 @@ def _check_difficulty(config: dict) -> None:
 
 
 def _check_methods(config: dict) -> None:
-    guided = [m for m in config["methods"] if METHODS[m].needs_prm]
-    trees = [m for m in config["methods"] if METHODS[m].kind == "search"]
+    guided = [name for name in config["methods"] if METHODS[name].needs_prm]
+    searches = [name for name in config["methods"] if name in names("search")]
     if guided and not config["prms"]:
         raise UserError(
             f"config prms: [] is empty but {', '.join(guided)} need one; allowed: a catalog name, "
             "or methods without them"
         )
-    if trees and not config["budgets"]["search"]:
-        raise UserError(f"config budgets.search: [] is empty but {', '.join(trees)} need one")
+    if searches and not config["budgets"]["search"]:
+        raise UserError(f"config budgets.search: [] is empty but {', '.join(searches)} need one")
     for key, allowed in (("scoring", config["scorings"]), ("vote", config["votes"])):
         value = config["figures"][key]
         if value not in allowed:
             raise UserError(
                 f"config figures.{key}: {value!r} is not among {key}s; "
-                f"allowed: {', '.join(v for v in allowed if v != MAJORITY)}"
+                f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
             )
 
 
@@ -151,7 +150,7 @@ def _check_imported(config: dict, catalog: Catalog) -> None:
                     f"config prms: the scores of {prm!r} come from files of samples, but policy "
                     f"{name!r} has none; allowed: policies with `samples:`"
                 )
-    engine = [m for m in config["methods"] if METHODS[m].kind != "pool"]
+    engine = [name for name in config["methods"] if name in names("greedy", "search")]
     for name in config["policies"]:
         if catalog.policies[name].samples is not None and engine:
             raise UserError(

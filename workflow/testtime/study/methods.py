@@ -1,9 +1,9 @@
 """The registry of methods: whatever a study may name under `methods:`, one line each.
 
-A method's program is found by its name: of a search it is the function NAME in `testtime.search`'s
-module NAME, of the others that in `testtime.evaluate.methods`' module NAME (see `Kind`). So a new
-method is one module and one line here; config, completion, reference, figures, planning and solving
-read this file. It imports nothing heavy.
+A method's program is found by its name. Of a search it is the function NAME in the module
+`testtime.search.NAME`, which grows paths; of the others that in `testtime.evaluate.methods.NAME`,
+which weighs samples. So a new method is one module and one line here: config, completion,
+reference, figures, planning and solving read this file. It imports nothing heavy.
 """
 
 from collections.abc import Sequence

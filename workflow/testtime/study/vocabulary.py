@@ -12,8 +12,11 @@ SCORINGS = ("min", "last", "avg")
 MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
 
 # Absolute levels of difficulty, from the easiest on, and where Pass@1 was read for them.
-LEVELS = ("easy", "medium", "hard")
+EASY, MEDIUM, HARD = LEVELS = ("easy", "medium", "hard")
 HELD_OUT, FROM_POOL = "held-out", "pool"
+
+# What tables set against each other: one greedy chain of thought, and the compute-optimal choice.
+CHAIN, TTS = "CoT", "compute-optimal TTS"
 
 # What a sample was drawn for: its method in the grades, and its block where that has no range.
 COT, POOL, DIFFICULTY = "cot", "pool", "difficulty"

@@ -2,6 +2,6 @@
 
 A module's function has its name: `NAME(samples, scorings)` gives each sample a weight by each
 scoring, an array (n_samples, n_scorings), none negative; or None where the samples lack what it
-reads. `samples` has text, tokens, logprob and step_logprobs and, where a PRM read them, scores (one
-per step) and prm (its name).
+reads. `samples` has text, tokens, logprob and step_logprobs and, where a PRM read them, scores, one
+per step.
 """

@@ -10,5 +10,4 @@ from testtime.evaluate.scoring import path_scores
 
 def best_of_n(samples: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray:
     """N independent solutions, each scored by the PRM: Cobbe et al. (2021), arXiv 2110.14168."""
-    prms = ", ".join(samples["prm"].unique())
-    return path_scores(samples["scores"].to_numpy(), scorings, f"scores of {prms}")
+    return path_scores(samples["scores"].to_numpy(), scorings)
