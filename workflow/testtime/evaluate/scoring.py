@@ -13,13 +13,11 @@ import numpy as np
 
 from testtime.errors import UserError
 from testtime.study.methods import Method
-from testtime.study.vocabulary import SCORINGS
+from testtime.study.vocabulary import SCORE_DIGITS, SCORINGS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Scores that agree so far are equal, as in the searches: a PRM's rounding differs with the batch.
-SCORE_DIGITS = 6
 ROUNDING = 1e-5  # how far half-precision arithmetic may leave 0 to 1
 
 
