@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from fakes import END, PIECES, FakePolicy, FakePrm, random_tree
 from testtime.sample import sample_pool
-from testtime.solve import Models, solve, summary
-from testtime.solve.draw import with_classes
+from testtime.solve.draw import Models, with_classes
+from testtime.solve.run import solve, summary
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.types import Problem
 

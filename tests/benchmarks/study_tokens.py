@@ -23,7 +23,7 @@ from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
 from testtime.engines import load_policy, load_prm
 from testtime.sample import sample_pool
-from testtime.search import search_problems
+from testtime.search.run import SearchSettings, search_problems
 from testtime.study.types import Sampling
 
 POOL, SEARCH, WIDTH = (4, 16, 64), (4, 16, 64), 4
@@ -64,19 +64,8 @@ def count_pool(prm, problems: pd.DataFrame, pool: pd.DataFrame) -> tuple[int, in
 def search_tokens(policy, prm, spec, problems, method: str, budget: int) -> tuple[int, int, int]:
     """(generated, read, read whole) of one search."""
     counter = Whole(prm)
-    results = search_problems(
-        policy,
-        counter,
-        problems,
-        method=method,
-        budget=budget,
-        beam_width=WIDTH,
-        sampling=spec.sampling,
-        step_tokens=spec.step_tokens,
-        max_steps=spec.max_steps,
-        separator=spec.separator,
-        seed_parts=(SEED,),
-    )
+    settings = SearchSettings.of(spec, method, budget, beam_width=WIDTH, seed_parts=(SEED,))
+    results = search_problems(policy, counter, problems, settings)
     generated = sum(result.policy_tokens for result in results)
     return generated, counter.tokens, counter.whole
 

@@ -8,15 +8,15 @@ rewrites them from the schemas, `config.yaml` and the registry of methods; a tes
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
+from importlib import import_module
 from pathlib import Path
 
 import yaml
 
 from testtime.data.store import atomic
-from testtime.evaluate import confidence
 from testtime.present.figures.looks import count
-from testtime.search.methods import METHODS, WHOLE
 from testtime.study.catalog import PRM_FORMATS, ROOT, DatasetSpec, PolicySpec, PrmSpec, load
+from testtime.study.methods import METHODS
 from testtime.study.schema import SCHEMAS
 
 BEGIN, END = "<!-- generated: {} -->\n", "<!-- end -->"
@@ -56,14 +56,13 @@ def config_table() -> str:
 
 def method_table() -> str:
     """Every method that a study may name."""
-    own = {name: inspect.getdoc(method.run) for name, method in (WHOLE | METHODS).items()}
-    own["confidence"] = inspect.getdoc(confidence)
     rows = []
-    for name, text in own.items():
-        method = (WHOLE | METHODS).get(name)
-        needs = "yes" if method and method.prm else "no"
-        pool = "search" if name in METHODS else "pool"
-        rows.append((f"`{name}`", _first(text), needs, "–" if name == "cot" else f"`{pool}`"))
+    for name, method in METHODS.items():
+        home = "search" if method.kind == "search" else "evaluate.methods"
+        function = getattr(import_module(f"testtime.{home}.{name}"), name)
+        needs = "yes" if method.needs_prm else "no"
+        budgets = "–" if method.kind == "greedy" else f"`{method.kind}`"
+        rows.append((f"`{name}`", _first(inspect.getdoc(function)), needs, budgets))
     return _table(("method", "what it does", "PRM", "budgets"), rows)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from testtime.compare.published import beside_published, read_published
 from testtime.errors import UserError
-from testtime.evaluate.flops import pretraining_flops
+from testtime.evaluate.costs import pretraining_flops
 from testtime.evaluate.statistics import (
     SIGN_FLIPS,
     accuracy_interval,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from testtime.evaluate.best_of_k import best_of_k
+from testtime.evaluate.estimators import best_of_k
 from testtime.evaluate.scoring import path_scores
 from testtime.evaluate.statistics import bootstrap_interval, percentiles, resample_weights
 from testtime.study.vocabulary import CELL

@@ -16,7 +16,7 @@ from testtime.study.blocks import (
 )
 from testtime.study.catalog import WORKFLOW, Catalog, ModelSpec, as_params
 from testtime.study.layout import PATTERNS, Layout, from_here, names_in
-from testtime.study.methods import METHODS
+from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
 
 PUBLISHED = WORKFLOW / "resources" / "published"
@@ -108,7 +108,8 @@ class Study:
         """
         config = self.config
         prms, searches = bool(config["prms"]), bool(self.search_methods())
-        scores = prms and "best_of_n" in config["methods"]
+        read = [name for name in names("pool") if METHODS[name].needs_prm]
+        scores = prms and any(name in config["methods"] for name in read)
         conventions = [self.catalog.dataset(name).convention for name in config["datasets"]]
         return {
             "prms": prms,
