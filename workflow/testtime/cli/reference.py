@@ -58,8 +58,7 @@ def method_table() -> str:
     """Every method that a study may name."""
     rows = []
     for name, method in METHODS.items():
-        home = "search" if method.kind == "search" else "evaluate.methods"
-        function = getattr(import_module(f"testtime.{home}.{name}"), name)
+        function = getattr(import_module(method.module), name)
         needs = "yes" if method.needs_prm else "no"
         budgets = "–" if method.kind == "greedy" else f"`{method.kind}`"
         rows.append((f"`{name}`", _first(inspect.getdoc(function)), needs, budgets))

@@ -34,7 +34,7 @@ def weigh(method: Method, paths: pd.DataFrame, scorings: Sequence[str]) -> np.nd
     """
     if method.kind == "search":
         return path_scores(paths["scores"].to_numpy(), scorings)
-    module = import_module(f"testtime.evaluate.methods.{method.name}")
+    module = import_module(method.module)
     return getattr(module, method.name)(paths, scorings)
 
 

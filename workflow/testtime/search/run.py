@@ -75,7 +75,7 @@ def program_of(method: Method) -> Callable[[Tree], Program]:
     draw them on the spot.
     """
     if method.kind == "search":
-        return getattr(import_module(f"testtime.search.{method.name}"), method.name)
+        return getattr(import_module(method.module), method.name)
     return partial(draw_whole, greedy=method.kind == "greedy", scored=method.needs_prm)
 
 

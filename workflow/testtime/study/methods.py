@@ -57,6 +57,12 @@ class Method:
     effort: int = 1
 
     @property
+    def module(self) -> str:
+        """The module of its program, imported only where the program is to run."""
+        home = "search" if self.kind == "search" else "evaluate.methods"
+        return f"testtime.{home}.{self.name}"
+
+    @property
     def weighs(self) -> bool:
         """Whether it tells better paths from worse ones."""
         return self.scorings != (NONE,)

@@ -78,6 +78,11 @@ class Study:
         """Methods that search."""
         return [name for name in self.config["methods"] if METHODS[name].kind == "search"]
 
+    def weighing_modules(self) -> list[str]:
+        """Files of the methods that choose among samples, which `evaluate` imports by name."""
+        chosen = [METHODS[name] for name in self.config["methods"] if name not in names("search")]
+        return [f"workflow/{method.module.replace('.', '/')}.py" for method in chosen]
+
     def search_blocks(self, method: str) -> list[str]:
         """One block per budget, or nested ones."""
         budgets = self.config["budgets"]["search"]
