@@ -22,7 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from testtime.cli.score import prm_spec
 from testtime.data.microcosm import compute, generate_problems, write
-from testtime.engines import load_prm, prm_rows
+from testtime.engines.load import load_prm
+from testtime.engines.transformers import prm_rows
 from testtime.study.types import ScoreRequest
 
 SEED = 7

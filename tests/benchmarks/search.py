@@ -20,7 +20,7 @@ import torch
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
 from testtime.data.microcosm import generate_problems
-from testtime.engines import load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.search import METHODS, Seconds, search_problems
 from testtime.study.types import Problem, ScoreRequest
 from transformers import AutoModelForCausalLM, AutoTokenizer

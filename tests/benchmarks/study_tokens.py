@@ -21,7 +21,7 @@ import torch
 from search import SEED, microcosm_problems
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
-from testtime.engines import load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.sample import sample_pool
 from testtime.search import search_problems
 from testtime.study.types import Sampling

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 from testtime import prms
-from testtime.engines import ENGINES
 from testtime.search.methods import METHODS, WHOLE
 from testtime.study import catalog
 
@@ -18,5 +17,5 @@ def _offer(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
 policies = _offer(lambda: catalog.load().policies)
 prm_names = _offer(lambda: catalog.load().prms)
 methods = _offer(lambda: WHOLE | METHODS)
-engines = _offer(lambda: ENGINES)
+engines = _offer(lambda: catalog.ENGINES)
 formats = _offer(lambda: prms.FORMATS)

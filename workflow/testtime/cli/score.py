@@ -9,12 +9,12 @@ import typer
 
 from testtime import prms
 from testtime.cli.complete import engines, formats, prm_names
-from testtime.engines import ENGINES, load_prm
+from testtime.engines.load import load_prm
 from testtime.errors import UserError
 from testtime.runtime.progress import progress
 from testtime.score import check_file, score_file
 from testtime.study import catalog
-from testtime.study.catalog import PrmSpec
+from testtime.study.catalog import ENGINES, PrmSpec
 
 
 def score(
@@ -86,5 +86,6 @@ def _folder_spec(folder: Path, format: str | None) -> PrmSpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
+        memory_gb=None,
         format=prms.detect(folder, format),
     )

@@ -10,7 +10,7 @@ import typer
 
 from testtime.cli.complete import engines, formats, methods, policies, prm_names
 from testtime.data.store import read_numbered_jsonl, write_jsonl
-from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
 from testtime.grade.pool import Pool
 from testtime.runtime.progress import progress
@@ -18,7 +18,7 @@ from testtime.search import METHODS, Seconds, check_budget, search_problems
 from testtime.search.methods import WHOLE
 from testtime.search.vote import VOTES, answer_problems
 from testtime.study import catalog
-from testtime.study.catalog import PolicySpec
+from testtime.study.catalog import ENGINES, PolicySpec
 from testtime.study.types import Problem
 
 SCORINGS = ("min", "last", "avg")
@@ -181,6 +181,7 @@ def _folder_spec(folder: Path) -> PolicySpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
+        memory_gb=None,
     )
 
 

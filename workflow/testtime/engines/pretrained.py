@@ -1,9 +1,11 @@
-"""Loading published weights: only by name, without code from the hub, and whole or not at all."""
+"""Loading published models: by name, without code from the hub, whole or not at all, to a device."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
@@ -17,17 +19,14 @@ from testtime.errors import UserError
 from testtime.runtime import hub
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
+# How the allocators of the CPU, of CUDA's libraries and of its driver say that memory is used up.
+FULL = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+_models: Counter[int] = Counter()  # of this process, by the visible GPU they are on
 
 
 def source(model: str, revision: str | None) -> dict:
-    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched.
-
-    Raises:
-        UserError: a model of the hub is not here and cannot be had, or there is no such one.
-    """
+    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched."""
     local = Path(model).is_dir()
-    if not local:
-        hub.find(model, revision)
     return {
         "pretrained_model_name_or_path": model,
         "revision": None if local else revision,
@@ -114,3 +113,47 @@ def check_loaded(what: str, info: dict) -> None:
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise UserError(f"{what}: its files lack the weights {', '.join(wrong[:3])}{more}")
+
+
+def pick_device(what: str, gpus: int) -> torch.device:
+    """The CPU for 0 GPUs, a GPU for 1.
+
+    Raises:
+        UserError: more than one GPU, or a GPU that is not there.
+    """
+    check_gpus(what, gpus)
+    if gpus == 0:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError(f"{what} needs a GPU and none is visible; gpus: 0 runs it on the CPU")
+    return torch.device("cuda", *least_used(1, torch.cuda.device_count()))
+
+
+def least_used(gpus: int, visible: int) -> list[int]:
+    """Choose GPUs for a model: those with the fewest of this process's models, in their order.
+
+    So a policy and its PRM lie side by side where there are GPUs for both, and share one where
+    there is only one.
+
+    Args:
+        gpus: how many are wanted.
+        visible: how many this process sees.
+    """
+    chosen = sorted(sorted(range(visible), key=lambda gpu: _models[gpu])[:gpus])
+    _models.update(chosen)
+    return chosen
+
+
+def check_gpus(what: str, gpus: int) -> None:
+    """Refuse more than one GPU for a model on transformers.
+
+    Raises:
+        UserError: names the model and what runs it.
+    """
+    if gpus > 1:
+        raise UserError(f"{what} needs {gpus} GPUs; engine transformers uses one, take engine vllm")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device is full, or the CPU; not every allocator has an exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in FULL)

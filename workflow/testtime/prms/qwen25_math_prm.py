@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, Qwen2Config, Qwen2Model, Qwen2PreTrainedModel
 
-from testtime.engines.prompts import BOXED
 from testtime.errors import UserError
 from testtime.prms.base import Encoded, Format, Reader, Texts
 from testtime.prms.text import Chat, Text
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "qwen2.5-math-prm"
 TAG = "<extra_0>"
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
 class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
@@ -48,7 +48,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
         UserError: the tag is not a token of its own, or there is no chat template.
     """
     text, chat = Text(tokenizer, tags=[TAG]), Chat(tokenizer)
-    before, between, _ = chat.pieces(("system", BOXED), ("user", None), ("assistant", None))
+    before, between, _ = chat.pieces(("system", SYSTEM), ("user", None), ("assistant", None))
     tag = text.one(TAG, NAME)
     if text.ids([f"1{TAG}1{TAG}"])[0].count(tag) != 2:
         raise UserError(f"tokenizer of {text.name} has no token {TAG!r}, which {NAME} needs")

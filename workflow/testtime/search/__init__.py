@@ -6,10 +6,9 @@ from collections.abc import Container, Iterator, Sequence
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 from testtime.runtime.progress import Progress
-from testtime.search.desks import Seconds
 from testtime.search.methods import METHODS, WHOLE, Method
 from testtime.search.rows import to_rows, unit_name
-from testtime.search.scheduler import MAX_ROWS, Scheduler
+from testtime.search.scheduler import MAX_ROWS, Scheduler, Seconds
 from testtime.search.tree import Tree
 from testtime.study.seeds import derive
 from testtime.study.types import Problem, Sampling, SearchResult

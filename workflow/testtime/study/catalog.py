@@ -13,6 +13,9 @@ from testtime.study.types import Sampling
 WORKFLOW = Path(__file__).resolve().parents[2]
 ROOT = WORKFLOW.parent
 KINDS = ("policies", "prms", "datasets")
+# What can run a model, a package of `testtime.engines` each, and the seconds until it is ready to
+# load one: vllm compiles and measures its memory.
+ENGINES = {"transformers": 0.5, "vllm": 60.0}
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class ModelSpec:
         context: most tokens the model reads, prompt included.
         dtype: torch name of the precision, e.g. "bfloat16".
         gpus: GPUs of one tensor-parallel group; 0 runs on the CPU.
-        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0.
+        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0; None for
+            a folder without an entry.
         rate: tokens per second of that group, for planning shards and run times.
-        engine: "transformers" or "vllm"; None takes the study's.
+        engine: one of `ENGINES`; None takes the study's.
         train: recipe from which the workflow trains the model; None for a model that exists.
     """
 
@@ -39,7 +43,7 @@ class ModelSpec:
     revision: str | None = None
     dtype: str = "bfloat16"
     gpus: int = 0
-    memory_gb: float = 2.0
+    memory_gb: float | None = 2.0
     rate: float | None = None
     engine: str | None = None
     gated: bool = False
@@ -65,7 +69,7 @@ class PolicySpec(ModelSpec):
 
     Attributes:
         pretraining_tokens: tokens seen in training, the D of 6·P·D; None where unpublished.
-        prompt: name of a prompt in `testtime.engines.prompts`.
+        prompt: name of a prompt in `testtime.engines.text`.
         separator: text that ends a step.
         max_tokens: most new tokens of a whole sample (CoT, best-of-N).
         step_tokens: most new tokens of one step of a search.
@@ -202,6 +206,16 @@ def as_params(spec: ModelSpec, *names: str) -> dict:
     return {name: values[name] for name in names}
 
 
+def check_engine(key: str, engine: str) -> None:
+    """Refuse an engine that there is not.
+
+    Raises:
+        UserError: names the key, its value and what is allowed.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"{key}: {engine!r} is not known; allowed: {', '.join(ENGINES)}")
+
+
 def _read(kind: str) -> dict[str, dict]:
     entries: dict[str, dict] = {}
     for path in sorted((WORKFLOW / "catalog").glob(f"{kind}*.yaml")):
@@ -214,6 +228,8 @@ def _read(kind: str) -> dict[str, dict]:
 def _specs(cls: type[Spec], entries: dict[str, dict], kind: str) -> dict[str, Spec]:
     specs = {}
     for name, entry in entries.items():
+        if entry.get("engine") is not None:
+            check_engine(f"config catalog.{kind}.{name}.engine", entry["engine"])
         try:
             specs[name] = cls(name=name, **entry)
         except TypeError as error:

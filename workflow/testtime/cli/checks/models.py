@@ -8,15 +8,15 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
 from testtime import prms
-from testtime.engines.devices import check_gpus
 from testtime.engines.pretrained import (
     check_chat,
     check_context,
+    check_gpus,
     load_tokenizer,
     loading,
     source,
 )
-from testtime.engines.prompts import messages
+from testtime.engines.text import PROMPTS
 from testtime.errors import UserError
 from testtime.runtime import hub
 from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec
@@ -95,7 +95,7 @@ def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
         return
     check_chat(what, tokenizer)
     with loading(what):
-        tokenizer.apply_chat_template(messages(spec.prompt, "1 + 1?"), add_generation_prompt=True)
+        tokenizer.apply_chat_template(PROMPTS[spec.prompt]("1 + 1?"), add_generation_prompt=True)
 
 
 def _check_weights(what: str, folder: Path, *, pickles: bool) -> None:
