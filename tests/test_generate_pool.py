@@ -1,23 +1,23 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from fakes import END, SEPARATOR, FakePolicy, random_tree
 from testtime.engines.steps import StepReader
-from testtime.sample import sample_pool
+from testtime.sample import Drawing, sample_pool
+from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(5)]
 
 
-def draw(policy=None, problems=PROBLEMS, start=0, stop=8, **changes):
-    settings = {
-        "sampling": Sampling(),
-        "max_tokens": 30,
-        "seed_parts": (7, "dataset", "policy"),
-        "method_label": "pool",
-    }
+def draw(policy=None, problems=PROBLEMS, start=0, stop=8, progress=None, **changes):
+    settings = replace(Drawing(Sampling(), 30, (7, "dataset", "policy")), **changes)
     policy = policy or FakePolicy(random_tree(1))
-    return sample_pool(policy, problems, start=start, stop=stop, **(settings | changes))
+    return sample_pool(
+        policy, problems, start=start, stop=stop, settings=settings, progress=progress
+    )
 
 
 def test_blocks_and_shards_are_parts_of_one_pool():
@@ -41,7 +41,14 @@ def test_every_sample_has_a_seed_of_its_own():
 
 
 def test_held_out_samples_are_not_the_pool():
-    assert set(draw(method_label="difficulty")["seed"]).isdisjoint(draw()["seed"])
+    assert set(draw(label="difficulty")["seed"]).isdisjoint(draw()["seed"])
+
+
+def test_a_policys_entry_says_how_it_is_drawn_and_chain_of_thought_is_greedy():
+    spec = PolicySpec("p", 1, temperature=0.7, top_p=0.9, top_k=5, max_tokens=9, separator="; ")
+    assert Drawing.of(spec, (7,)) == Drawing(Sampling(0.7, 0.9, 5), 9, (7,), "pool", "; ")
+    assert Drawing.of(spec, (7,), "difficulty").sampling == spec.sampling
+    assert Drawing.of(spec, (7,), "cot") == Drawing(Sampling(0), 9, (7,), "cot", "; ")
 
 
 def test_rows_describe_the_samples():

@@ -9,7 +9,7 @@ import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from testtime.data.partial import resume
 from testtime.errors import UserError
-from testtime.sample import sample_pool
+from testtime.sample import Drawing, sample_pool
 from testtime.score import score_pool
 from testtime.search import METHODS, search_problems, to_rows
 from testtime.study.types import Problem, Sampling
@@ -140,9 +140,7 @@ def draw(policy, partial=None):
         PROBLEMS,
         start=0,
         stop=4,
-        sampling=Sampling(),
-        max_tokens=40,
-        seed_parts=(1, "d", "p"),
+        settings=Drawing(Sampling(), 40, (1, "d", "p")),
         partial=partial,
     )
 

@@ -15,7 +15,7 @@ import torch
 from testtime.data.microcosm import generate_problems
 from testtime.engines.base import score
 from testtime.engines.load import load_policy, load_prm
-from testtime.sample import sample_pool
+from testtime.sample import Drawing, sample_pool
 from testtime.study.catalog import ENGINES, load
 from testtime.study.types import Problem, ScoreRequest
 
@@ -56,15 +56,8 @@ def main() -> None:
 
 def draw(model, spec, problems: list[Problem], samples: int):
     """A pool of every problem."""
-    return sample_pool(
-        model,
-        problems,
-        start=0,
-        stop=samples,
-        sampling=spec.sampling,
-        max_tokens=spec.max_tokens,
-        seed_parts=(0, "benchmark", spec.name),
-    )
+    settings = Drawing.of(spec, (0, "benchmark", spec.name))
+    return sample_pool(model, problems, start=0, stop=samples, settings=settings)
 
 
 def timed(work: Callable):

@@ -1,4 +1,4 @@
-"""Loading published models: by name, without code from the hub, whole or not at all, to a device."""
+"""Loading published models: by name, whole, without code from the hub; and onto which device."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -102,9 +102,7 @@ class Scheduler:
         more = True
         while more or self.under_way:
             started, before = perf_counter(), self.seconds.policy + self.seconds.prm
-            while more and (
-                not self.under_way or self.policy.rows + self.prm.rows < self.max_rows
-            ):
+            while more and (not self.under_way or self.policy.rows + self.prm.rows < self.max_rows):
                 more = self._admit(waiting)
             self.policy.submit()
             self._advance()

@@ -29,8 +29,8 @@ class ModelSpec:
         context: most tokens the model reads, prompt included.
         dtype: torch name of the precision, e.g. "bfloat16".
         gpus: GPUs of one tensor-parallel group; 0 runs on the CPU.
-        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0; None for
-            a folder without an entry.
+        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0; None
+            for a folder that no entry describes.
         rate: tokens per second of that group, for planning shards and run times.
         engine: one of `ENGINES`; None takes the study's.
         train: recipe from which the workflow trains the model; None for a model that exists.
