@@ -87,6 +87,13 @@ def test_an_empty_block_has_the_columns_of_a_full_one():
     assert empty["seed"].dtype == full["seed"].dtype
 
 
+def test_an_engine_that_loses_a_request_is_an_error_not_a_hang():
+    policy = FakePolicy(random_tree(1))
+    policy.poll = list
+    with pytest.raises(RuntimeError, match="lost 5 requests"):
+        draw(policy)
+
+
 def test_progress_counts_samples():
     class Bar:
         done = 0

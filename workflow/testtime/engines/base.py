@@ -95,7 +95,10 @@ def score(prm: Prm, requests: Iterable[ScoreRequest]) -> list[StepScores]:
 def _run(engine: Policy | Prm, requests: Iterable) -> Iterator[tuple[int, object]]:
     tickets = {engine.submit(request): index for index, request in enumerate(requests)}
     while tickets:
-        for ticket, result in engine.poll():
+        completed = engine.poll()
+        if not completed:
+            raise RuntimeError(f"the engine lost {len(tickets)} requests")
+        for ticket, result in completed:
             yield tickets.pop(ticket), result
 
 
@@ -118,7 +121,7 @@ def to_read(reader: "Reader", requests: Sequence[ScoreRequest], context: int) ->
 def report(
     requests: Sequence[ScoreRequest], pairs: Sequence[Pair], found: Sequence[StepScores]
 ) -> list[StepScores]:
-    """Scores in the order of the requests; tokens of equal ones are told on the first of them.
+    """Scores in the order of the requests; tokens of equal ones are reported on the first of them.
 
     Args:
         requests: all that were asked.
@@ -127,8 +130,8 @@ def report(
     """
     results = {request: StepScores((), 0) for request in requests}
     results |= {request: scores for (request, _), scores in zip(pairs, found, strict=True)}
-    told = []
+    reported = []
     for request in requests:
-        told.append(results[request])
+        reported.append(results[request])
         results[request] = replace(results[request], tokens=0)
-    return told
+    return reported

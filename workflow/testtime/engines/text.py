@@ -131,10 +131,10 @@ def check_options(what: str, *, prompt: str, separator: str) -> None:
         raise UserError(f"{what}: separator is empty; give the text that ends a step")
 
 
-def stop_ids(*told) -> set[int]:
+def stop_ids(*sources) -> set[int]:
     """Ids of all tokens that end a text, as the generation config, config and tokenizer say."""
     stops: set[int] = set()
-    for source in told:
+    for source in sources:
         ids = getattr(source, "eos_token_id", None)
         if ids is not None:
             stops |= set(ids) if isinstance(ids, list | tuple) else {ids}

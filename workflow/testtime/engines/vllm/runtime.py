@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-# vLLM reads these when it is imported: nothing is reported to its makers, and only errors are told.
+# vLLM reads these when it is imported: nothing is sent to its makers, and only errors are logged.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
