@@ -9,6 +9,7 @@ from testtime.engines.base import score
 from testtime.engines.load import load_prm
 from testtime.errors import UserError
 from testtime.prms.qwen25_math_prm import Qwen2ForProcessRewardModel
+from testtime.runtime import hub
 from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -90,3 +91,22 @@ def test_a_tokenizer_is_taken_as_its_file_says_whatever_the_models_family(tmp_pa
 def test_a_hub_model_that_is_not_here_is_named_at_once():
     with pytest.raises(UserError, match="nobody/no-such-prm is not in the cache"):
         load("rlhflow", "nobody/no-such-prm")
+
+
+def test_the_hub_is_asked_once_and_the_log_says_which_commit_runs(monkeypatch, capsys):
+    asked = []
+
+    def find(repo, revision):
+        asked.append((repo, revision))
+        return hub.Found("0123abcd")
+
+    monkeypatch.setattr(hub, "find", find)
+    with pytest.raises(UserError, match="org/prm cannot be loaded"):
+        load("rlhflow", "org/prm", revision="main")
+    assert asked == [("org/prm", "main")]
+    assert "PRM org/prm: org/prm, commit 0123abcd\n" in capsys.readouterr().err
+
+
+def test_an_engine_that_there_is_not_is_named_with_those_that_there_are(tmp_path):
+    with pytest.raises(UserError, match="engine: 'tgi' is not known; allowed: transformers, vllm"):
+        load("rlhflow", tmp_path, engine="tgi")

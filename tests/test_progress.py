@@ -37,6 +37,7 @@ def test_the_last_line_says_that_all_is_done(clock, capsys):
         clock[0] = 1
         bar.update(1)
         bar.update(1)
+    del bar
     assert capsys.readouterr().err == "searches: 2/2 problems (100%), 2 problems/s, 00:00 left\n"
 
 

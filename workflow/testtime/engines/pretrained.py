@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
@@ -17,6 +18,7 @@ from transformers.utils import cached_file
 
 from testtime.errors import UserError
 from testtime.runtime import hub
+from testtime.study.catalog import ModelSpec
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
 # How the allocators of the CPU, of CUDA's libraries and of its driver say that memory is used up.
@@ -34,6 +36,27 @@ def source(model: str, revision: str | None) -> dict:
         "local_files_only": local or not hub.is_reachable(),
         "trust_remote_code": False,
     }
+
+
+def open_model(
+    what: str, spec: ModelSpec
+) -> tuple[dict, PreTrainedConfig, PreTrainedTokenizerBase]:
+    """All of a model but its weights: what `source` gives, its config and its tokenizer.
+
+    Args:
+        what: the model, for messages.
+        spec: its catalog entry.
+
+    Raises:
+        UserError: files are missing or broken, or the entry's precision or context does not suit.
+    """
+    check_dtype(what, spec.dtype)
+    where = source(spec.location, spec.revision)
+    with loading(what):
+        config = AutoConfig.from_pretrained(**where)
+        tokenizer = load_tokenizer(where)
+    check_context(what, config, spec.context)
+    return where, config, tokenizer
 
 
 def load_tokenizer(where: dict) -> PreTrainedTokenizerBase:

@@ -35,7 +35,7 @@ class _Log(tqdm):
 
     def close(self) -> None:
         """Say how far the work came, if the last line does not."""
-        if self.n > self.last_print_n:
+        if not self.disable and self.n > self.last_print_n:  # TQDM_DISABLE may have been set
             self.refresh()
         self.delay = float("inf")  # tqdm has nothing to clear
         super().close()

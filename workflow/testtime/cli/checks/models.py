@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig
 
 from testtime import prms
-from testtime.engines.pretrained import (
-    check_chat,
-    check_context,
-    check_gpus,
-    load_tokenizer,
-    loading,
-    source,
-)
+from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
 from testtime.engines.text import PROMPTS
 from testtime.errors import UserError
 from testtime.runtime import hub
@@ -85,11 +77,7 @@ def _check(role: str, spec: ModelSpec, study: Study) -> Line:
 
 def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
     """Config and tokenizer: the context, and the tokens or the template that text is put into."""
-    where = source(spec.location, spec.revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where)
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, spec.context)
+    _, _, tokenizer = open_model(what, spec)
     if isinstance(spec, PrmSpec):
         prms.get(prms.detect(spec.location, spec.format or None)).reader(tokenizer)
         return

@@ -4,17 +4,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
-from transformers import AutoConfig, GenerationConfig
+from transformers import GenerationConfig
 
 from testtime.engines.base import Tickets
-from testtime.engines.pretrained import (
-    check_chat,
-    check_context,
-    check_dtype,
-    load_tokenizer,
-    loading,
-    source,
-)
+from testtime.engines.pretrained import check_chat, open_model
 from testtime.engines.text import PolicyText, check_options, stop_ids
 from testtime.engines.vllm.runtime import Drawn, Runtime, start
 from testtime.study.catalog import PolicySpec
@@ -158,14 +151,10 @@ def load_policy(
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
     what = f"policy {spec.location}"
-    check_dtype(what, spec.dtype)
     check_options(what, prompt=spec.prompt, separator=spec.separator)
-    where = source(spec.location, spec.revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where).get_text_config()
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, spec.context)
+    where, config, tokenizer = open_model(what, spec)
     check_chat(what, tokenizer)
+    config = config.get_text_config()
     runtime = start(
         what,
         where,

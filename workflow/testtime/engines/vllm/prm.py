@@ -3,17 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from transformers import AutoConfig
-
 from testtime import prms
 from testtime.engines.base import Pair, Tickets, report, to_read
-from testtime.engines.pretrained import (
-    check_context,
-    check_dtype,
-    load_tokenizer,
-    loading,
-    source,
-)
+from testtime.engines.pretrained import open_model
 from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.engines.vllm.runtime import Runtime, start
@@ -101,12 +93,7 @@ def load_prm(
     format = prms.get(prms.detect(spec.location, spec.format or None))
     if format.readout == "value":
         return transformers_prm.load_prm(spec, threads=threads)
-    check_dtype(what, spec.dtype)
-    where = source(spec.location, spec.revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where)
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, spec.context)
+    where, config, tokenizer = open_model(what, spec)
     reader = format.reader(tokenizer)
     context, overrides = spec.context, {}
     if format.readout == "two-class":
