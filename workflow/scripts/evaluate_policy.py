@@ -4,23 +4,24 @@ from testtime.evaluate import evaluate_policy
 from testtime.runtime.job import job
 
 
-def main(inputs, wildcards, params, output):
+def main(inputs, params, output):
+    settings = params.settings
     rows = evaluate_policy(
         read_generations(inputs.generations),
         read_scores(inputs.scores),
         read_searches(inputs.searches),
         read_parquet(inputs.grades),
-        dataset=wildcards.dataset,
-        policy=wildcards.policy,
-        parameters=params.parameters["policy"],
-        prm_parameters=params.parameters["prms"],
-        budgets_pool=params.budgets["pool"],
-        budgets_search=params.budgets["search"],
-        methods=params.methods,
-        scorings=params.scorings,
-        votes=params.votes,
-        beam_width=params.beam_width,
-        seed=params.seed,
+        dataset=params.dataset,
+        policy=params.policy,
+        parameters=params.parameters,
+        prm_parameters=settings["prm_parameters"],
+        budgets_pool=params.pool_budgets,
+        budgets_search=params.search_budgets,
+        methods=settings["methods"],
+        scorings=settings["scorings"],
+        votes=settings["votes"],
+        beam_width=settings["beam_width"],
+        seed=settings["seed"],
         subsets=params.subsets,
     )
     print(*rows.attrs["notes"], sep="\n")
@@ -28,4 +29,4 @@ def main(inputs, wildcards, params, output):
 
 
 with job(snakemake.log[0]):
-    main(snakemake.input, snakemake.wildcards, snakemake.params, snakemake.output[0])
+    main(snakemake.input, snakemake.params, snakemake.output[0])

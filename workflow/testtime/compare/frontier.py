@@ -12,8 +12,8 @@ from testtime.fit.cells import ANY, COT, Cell, read_cells
 from testtime.fit.intervals import percentiles
 from testtime.fit.selection import Fit, Settings, cell_weights
 from testtime.study.catalog import PolicySpec
+from testtime.study.vocabulary import CHAIN, TTS
 
-CHAIN, TTS = "CoT", "compute-optimal TTS"
 OVERTAKING = ["dataset", "small", "large", "size_ratio", "budget", "n_problems", "small_accuracy"]
 OVERTAKING += ["large_accuracy", "difference", "ci_low", "ci_high", "p_value", "p_adjusted"]
 

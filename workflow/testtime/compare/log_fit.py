@@ -4,6 +4,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+# What a PRM can be measured by (columns of `prm_quality.csv`), the best first.
+QUALITIES = {
+    "f1": "ProcessBench F1",
+    "auc": "AUC of step scores",
+    "auc_first_wrong": "AUC at the first wrong step",
+}
+
 
 def log_fit(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Least-squares fit of y = slope * ln(x) + intercept.
@@ -61,3 +68,24 @@ def quality_against_accuracy(
             names = {"dataset": dataset, "policy": policy, "budget": budget}
             rows.append(names | log_fit(part["quality"], part["accuracy"]))
     return points.reset_index(drop=True), pd.DataFrame(rows)
+
+
+def quality_column(prm_quality: pd.DataFrame) -> str | None:
+    """The first of QUALITIES that `prm_quality.csv` holds; None where nothing was measured."""
+    for column in QUALITIES:
+        if column in prm_quality and prm_quality[column].notna().any():
+            return column
+    return None
+
+
+def best_prm(prm_quality: pd.DataFrame | None, prms: list[str]) -> str | None:
+    """The PRM that a figure with room for one shows: the best at judging steps.
+
+    That is measured apart from any strategy's accuracy; without a measurement, the last one named
+    in the study.
+    """
+    column = None if prm_quality is None else quality_column(prm_quality)
+    if column is None or not prms:
+        return prms[-1] if prms else None
+    means = prm_quality.groupby("prm")[column].mean().reindex(prms)
+    return str(means.idxmax()) if means.notna().any() else prms[-1]

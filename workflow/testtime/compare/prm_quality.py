@@ -200,3 +200,29 @@ def _tuned_f1(scores: Sequence[Sequence[float]], errors: np.ndarray, problem: np
         f1 = [np.nan_to_num(_f1(row, errors >= 0, others)[0, 2]) for row in located]
         answers[half == mine] = located[int(np.argmax(f1)), half == mine]
     return float(_f1(answers, errors >= 0, np.ones((1, len(errors))))[0, 2])
+
+
+# Measures of quality, by column of `tables/prm_quality.csv`, the preferred one first.
+QUALITIES = {
+    "f1": "ProcessBench F1",
+    "auc": "AUC of step scores",
+    "auc_first_wrong": "AUC at the first wrong step",
+}
+
+
+def quality_column(prm_quality: pd.DataFrame) -> str | None:
+    """The first of QUALITIES that `prm_quality.csv` holds; None where nothing was measured."""
+    for column in QUALITIES:
+        if column in prm_quality and prm_quality[column].notna().any():
+            return column
+    return None
+
+
+def mean_quality(*tables: pd.DataFrame) -> dict[str, float]:
+    """Mean quality of each PRM over the policies, empty where it was not measured.
+
+    Args:
+        tables: rows of `prm_quality.csv`, or nothing where the study has no such table.
+    """
+    column = next(map(quality_column, tables), None)
+    return {} if column is None else tables[0].groupby("prm")[column].mean().to_dict()

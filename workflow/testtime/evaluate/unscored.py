@@ -1,7 +1,6 @@
 """What lay beyond a PRM's context, and so has no score: counted for each PRM, never silent."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,18 +34,21 @@ def unscored_table(
 
 
 def _pooled(generations: Iterable[str], scores: Iterable[str]) -> Iterator[tuple]:
-    steps = {tuple(Path(path).parts[-4:]): path for path in generations}
+    written = {}
+    for path in generations:
+        lengths, of = read_lengths(path, "steps")
+        written[of["dataset"], of["policy"], of["block"], of["shard"]] = lengths
     for path in scores:
-        dataset, policy, prm, block, shard = Path(path).parts[-5:]
-        written = read_lengths(steps[dataset, policy, block, shard], "steps")
-        yield dataset, policy, prm, "best_of_n", *_count(written, read_lengths(path, "scores"))
+        lengths, of = read_lengths(path, "scores")
+        steps = written[of["dataset"], of["policy"], of["block"], of["shard"]]
+        yield of["dataset"], of["policy"], of["prm"], "best_of_n", *_count(steps, lengths)
 
 
 def _searched(searches: Iterable[str]) -> Iterator[tuple]:
     for path in searches:
-        dataset, policy, prm, method, *_ = Path(path).parts[-6:]
-        counts = _count(read_lengths(path, "steps"), read_lengths(path, "scores"))
-        yield dataset, policy, prm, method, *counts
+        lengths, of = read_lengths(path, "scores")
+        counts = _count(read_lengths(path, "steps")[0], lengths)
+        yield of["dataset"], of["policy"], of["prm"], of["method"], *counts
 
 
 def _count(steps: np.ndarray, scores: np.ndarray) -> tuple[int, int, int, int, int]:

@@ -33,6 +33,16 @@ def pool_budgets(policy: PolicySpec, budgets: Sequence[int], held_out: int) -> l
     return [budget for budget in budgets if budget <= policy.n_samples - held_out]
 
 
+def headline_budget(budgets: dict[str, list[int]]) -> int:
+    """The budget of figures that show one: the largest that search and pool share.
+
+    Args:
+        budgets: the study's `budgets`, with keys "pool" and "search".
+    """
+    shared = set(budgets["pool"]) & set(budgets["search"])
+    return max(shared) if shared else max(budgets["pool"])
+
+
 def block_range(block: str) -> range:
     """Indices of the samples (or, for DVTS, of N) in a block."""
     low, high = block.split("-")

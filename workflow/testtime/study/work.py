@@ -7,8 +7,8 @@ work into jobs and bound their time; they change no result.
 from dataclasses import dataclass
 from math import ceil
 
-from testtime.search.methods import METHODS
 from testtime.study.catalog import ENGINES, ModelSpec, PolicySpec, PrmSpec
+from testtime.study.methods import METHODS
 
 # Beside a sample's own tokens a PRM reads the problem and its format's tags.
 READ_PER_TOKEN = 1.5
@@ -21,6 +21,7 @@ TRAINING_STEP_SECONDS = 0.2
 SAFETY = 2.0  # a job may take so many times its estimate before it is ended
 LEAST_MINUTES = 10
 # Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
+FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 1.5, 0.4

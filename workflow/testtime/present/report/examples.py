@@ -9,8 +9,7 @@ import pandas as pd
 
 from testtime.data.store import read_parquet
 from testtime.present.figures.looks import look, methods_in_order
-from testtime.present.report.cell import ReportCell
-from testtime.present.report.paths import Search, Solution, vote
+from testtime.present.report.paths import ReportCell, Search, Solution, vote
 
 CELLS = 4  # policies shown, spread over the sizes; a report is to be read
 SAMPLES = 8  # samples of the pool shown per problem
