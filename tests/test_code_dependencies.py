@@ -36,6 +36,11 @@ def modules(workflow: Path) -> list[Path]:
 def programs(workflow: Path) -> dict[str, list[Path]]:
     """Job -> what it runs: a rule, or for figures "draw_figure NAME"."""
     found = {rule: [(workflow / name).resolve()] for rule, name in FOLLOWING.items()}
+    # Methods are found by name: those of the smoke study that choose among samples.
+    weighing = ("cot", "majority", "confidence", "best_of_n")
+    found["evaluate_policy"] += [
+        workflow / f"testtime/evaluate/methods/{name}.py" for name in weighing
+    ]
     for kind, script, rule in (
         ("tables", "make_tables", "tabulate_{}"),
         ("figures", "draw_figure", "draw_figure {}"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import synthetic
 from synthetic import figure_data
-from testtime.compare.log_fit import best_prm
+from testtime.compare.prm_worth import best_prm
 from testtime.data.store import read_csv, read_json, write_csv
 from testtime.errors import UserError
 from testtime.present.figures.looks import LOOKS, count, look

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from fakes import END, SEPARATOR, FakePolicy, random_tree
 from testtime.engines.steps import StepReader
-from testtime.sample import Drawing, sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import Problem, Sampling
@@ -13,11 +13,9 @@ PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(5)]
 
 
 def draw(policy=None, problems=PROBLEMS, start=0, stop=8, progress=None, **changes):
-    settings = replace(Drawing(Sampling(), 30, (7, "dataset", "policy")), **changes)
+    settings = replace(SampleSettings(Sampling(), 30, (7, "dataset", "policy")), **changes)
     policy = policy or FakePolicy(random_tree(1))
-    return sample_pool(
-        policy, problems, start=start, stop=stop, settings=settings, progress=progress
-    )
+    return sample_pool(policy, problems, settings, start=start, stop=stop, progress=progress)
 
 
 def test_blocks_and_shards_are_parts_of_one_pool():
@@ -46,9 +44,12 @@ def test_held_out_samples_are_not_the_pool():
 
 def test_a_policys_entry_says_how_it_is_drawn_and_chain_of_thought_is_greedy():
     spec = PolicySpec("p", 1, temperature=0.7, top_p=0.9, top_k=5, max_tokens=9, separator="; ")
-    assert Drawing.of(spec, (7,)) == Drawing(Sampling(0.7, 0.9, 5), 9, (7,), "pool", "; ")
-    assert Drawing.of(spec, (7,), "difficulty").sampling == spec.sampling
-    assert Drawing.of(spec, (7,), "cot") == Drawing(Sampling(0), 9, (7,), "cot", "; ")
+    pool, difficulty, cot = (
+        SampleSettings.of(spec, (7,), label) for label in ("pool", "difficulty", "cot")
+    )
+    assert pool == SampleSettings(Sampling(0.7, 0.9, 5), 9, (7,), "pool", "; ")
+    assert difficulty == replace(pool, label="difficulty")
+    assert cot == replace(pool, label="cot", sampling=Sampling(0))
 
 
 def test_rows_describe_the_samples():

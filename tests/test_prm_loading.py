@@ -108,5 +108,5 @@ def test_the_hub_is_asked_once_and_the_log_says_which_commit_runs(monkeypatch, c
 
 
 def test_an_engine_that_there_is_not_is_named_with_those_that_there_are(tmp_path):
-    with pytest.raises(UserError, match="engine: 'tgi' is not known; allowed: transformers, vllm"):
+    with pytest.raises(UserError, match="engine 'tgi' is not known; allowed: transformers, vllm"):
         load("rlhflow", tmp_path, engine="tgi")

@@ -2,7 +2,7 @@
 
 import pytest
 from testtime.engines.base import score
-from testtime.search import search_problems
+from testtime.search.run import SearchSettings, search_problems
 from testtime.study.catalog import WORKFLOW, load
 from testtime.study.types import Problem, Sampling, ScoreRequest
 
@@ -29,7 +29,7 @@ def problems():
     return [Problem(row["problem_id"], row["problem"]) for row in generate_problems("fresh", 12, 3)]
 
 
-def search(engines, problems, method, **changes):
+def search(engines, problems, method, max_rows=4096, **changes):
     policy, prm = engines
     prm.forget()
     settings = {
@@ -40,7 +40,8 @@ def search(engines, problems, method, **changes):
         "max_steps": 10,
         "seed_parts": (5,),
     }
-    results = search_problems(policy, prm, problems, method=method, **(settings | changes))
+    settings = SearchSettings(method, **(settings | changes))
+    results = search_problems(policy, prm, problems, settings, max_rows=max_rows)
     return {(result.problem_id, result.subtree): result for result in results}
 
 

@@ -15,7 +15,7 @@ import torch
 from testtime.data.microcosm import generate_problems
 from testtime.engines.base import score
 from testtime.engines.load import load_policy, load_prm
-from testtime.sample import Drawing, sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.study.catalog import ENGINES, load
 from testtime.study.types import Problem, ScoreRequest
 
@@ -56,8 +56,8 @@ def main() -> None:
 
 def draw(model, spec, problems: list[Problem], samples: int):
     """A pool of every problem."""
-    settings = Drawing.of(spec, (0, "benchmark", spec.name))
-    return sample_pool(model, problems, start=0, stop=samples, settings=settings)
+    settings = SampleSettings.of(spec, (0, "benchmark", spec.name))
+    return sample_pool(model, problems, settings, start=0, stop=samples)
 
 
 def timed(work: Callable):

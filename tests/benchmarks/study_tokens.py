@@ -22,8 +22,8 @@ from search import SEED, microcosm_problems
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
 from testtime.engines.load import load_policy, load_prm
-from testtime.sample import Drawing, sample_pool
-from testtime.search import search_problems
+from testtime.sample import SampleSettings, sample_pool
+from testtime.search.run import SearchSettings, search_problems
 
 POOL, SEARCH, WIDTH = (4, 16, 64), (4, 16, 64), 4
 
@@ -63,19 +63,8 @@ def count_pool(prm, problems: pd.DataFrame, pool: pd.DataFrame) -> tuple[int, in
 def search_tokens(policy, prm, spec, problems, method: str, budget: int) -> tuple[int, int, int]:
     """(generated, read, read whole) of one search."""
     counter = Whole(prm)
-    results = search_problems(
-        policy,
-        counter,
-        problems,
-        method=method,
-        budget=budget,
-        beam_width=WIDTH,
-        sampling=spec.sampling,
-        step_tokens=spec.step_tokens,
-        max_steps=spec.max_steps,
-        separator=spec.separator,
-        seed_parts=(SEED,),
-    )
+    settings = SearchSettings.of(spec, method, budget, beam_width=WIDTH, seed_parts=(SEED,))
+    results = search_problems(policy, counter, problems, settings)
     generated = sum(result.policy_tokens for result in results)
     return generated, counter.tokens, counter.whole
 
@@ -94,8 +83,8 @@ def main() -> None:
     table = pd.DataFrame([vars(problem) for problem in problems])
 
     def draw(stop: int, label: str) -> pd.DataFrame:
-        settings = Drawing.of(spec, (SEED,), label)
-        return sample_pool(policy, problems, start=0, stop=stop, settings=settings)
+        settings = SampleSettings.of(spec, (SEED,), label)
+        return sample_pool(policy, problems, settings, start=0, stop=stop)
 
     pool = draw(POOL[-1], "pool")
     cot = int(draw(1, "cot")["tokens"].sum())

@@ -1,7 +1,7 @@
 from testtime.data.samples import read_generations, read_scores
 from testtime.data.store import read_parquet, write_json, write_parquet
-from testtime.fit.predictions import predict_cell
-from testtime.fit.selection import Settings
+from testtime.fit.cells import Settings
+from testtime.fit.predict import predict_cell
 from testtime.runtime.job import job
 
 

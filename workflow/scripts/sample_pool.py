@@ -4,7 +4,7 @@ from testtime.data.store import read_parquet, write_parquet
 from testtime.engines.load import load_policy
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
-from testtime.sample import Drawing, sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.study import catalog
 from testtime.study.blocks import SINGLE, block_range, select_shard
 
@@ -13,7 +13,7 @@ def main(config, wildcards, samples, threads, problems, output, partial):
     spec = catalog.of_study(config).policy(wildcards.policy)
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
     drawn = range(samples) if wildcards.block in SINGLE else block_range(wildcards.block)
-    settings = Drawing.of(
+    settings = SampleSettings.of(
         spec,
         seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),
         label=wildcards.block if wildcards.block in SINGLE else "pool",
@@ -23,9 +23,9 @@ def main(config, wildcards, samples, threads, problems, output, partial):
         rows = sample_pool(
             policy,
             chosen,
+            settings,
             start=drawn.start,
             stop=drawn.stop,
-            settings=settings,
             progress=bar,
             partial=partial,
         )

@@ -9,10 +9,10 @@ from testtime.data.partial import Partial
 from testtime.engines.base import Policy, sample
 from testtime.engines.steps import StepReader, mean
 from testtime.runtime.progress import Progress
-from testtime.study.blocks import COT
 from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import GREEDY, Continuation, Problem, Request, Sampling
+from testtime.study.vocabulary import COT
 
 COLUMNS = (
     "problem_id",
@@ -29,7 +29,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Drawing:
+class SampleSettings:
     """What decides samples, beside the policy and the problem.
 
     Attributes:
@@ -49,7 +49,7 @@ class Drawing:
     @classmethod
     def of(
         cls, spec: PolicySpec, seed_parts: tuple[str | int, ...], label: str = "pool"
-    ) -> "Drawing":
+    ) -> "SampleSettings":
         """Samples as a policy's entry says; "cot" is greedy."""
         sampling = GREEDY if label == COT else spec.sampling
         return cls(sampling, spec.max_tokens, seed_parts, label, spec.separator)
@@ -58,10 +58,10 @@ class Drawing:
 def sample_pool(
     policy: Policy,
     problems: Sequence[Problem],
+    settings: SampleSettings,
     *,
     start: int,
     stop: int,
-    settings: Drawing,
     progress: Progress | None = None,
     partial: Partial | None = None,
 ) -> pd.DataFrame:
@@ -73,9 +73,9 @@ def sample_pool(
     Args:
         policy: generates.
         problems: of one shard.
+        settings: how they are drawn.
         start: first index of the samples.
         stop: index behind the last one.
-        settings: how they are drawn.
         progress: told of every sample that is done.
         partial: keeps finished problems; those that it has are not drawn again.
 
@@ -113,7 +113,7 @@ def sample_pool(
     return frame.sort_values(["problem_id", "sample"], kind="stable", ignore_index=True)
 
 
-def _request(policy: Policy, problem: Problem, numbers: range, settings: Drawing) -> Request:
+def _request(policy: Policy, problem: Problem, numbers: range, settings: SampleSettings) -> Request:
     names = (*settings.seed_parts, problem.problem_id, settings.label)
     return Request(
         token_ids=policy.encode(problem.problem),

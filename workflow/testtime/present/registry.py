@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FIGURES = Path(__file__).parent / "figures"
 TABLES = Path(__file__).parent / "tables"
-# The report's order; a figure that is not named here follows these by name.
-ORDER = (
+# The report's order of figures, and of modules of tables; what is not named here follows by name.
+FIGURE_ORDER = (
     "small_vs_large",
     "methods_diagram",
     "pass_at_1_distribution",
@@ -32,6 +32,7 @@ ORDER = (
     "accuracy_by_flops",
     "lookup_heatmap",
 )
+TABLE_ORDER = ("accuracy", "pass_at_k", "lookup", "voting", "grade_disagreements", "comparisons")
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,18 @@ Facts = TypeVar("Facts", Figure, Tables)
 @cache
 def figures() -> dict[str, Figure]:
     """Every figure by name, in the order of the report."""
-    found = read_facts(FIGURES, Figure)
-    order = [name for name in ORDER if name in found]
-    return {name: found[name] for name in [*order, *(n for n in found if n not in order)]}
+    return _in_order(read_facts(FIGURES, Figure), FIGURE_ORDER)
 
 
 @cache
 def tables() -> dict[str, Tables]:
-    """Every module of tables by its name."""
-    return read_facts(TABLES, Tables)
+    """Every module of tables by its name, in the order of the report."""
+    return _in_order(read_facts(TABLES, Tables), TABLE_ORDER)
+
+
+def descriptions() -> dict[str, str]:
+    """What each CSV table holds, in the order of the report."""
+    return {name: text for facts in tables().values() for name, text in facts.tables.items()}
 
 
 def of_study(facts: dict[str, Facts], study: "Study") -> dict[str, Facts]:
@@ -150,6 +154,11 @@ def read_facts(folder: Path, kind: type[Facts]) -> dict[str, Facts]:
             name = f"{kind.__name__.upper()} = {kind.__name__}(...)"
             raise UserError(f"{path}: {name} takes literal values: {error}") from error
     return found
+
+
+def _in_order(facts: dict[str, Facts], order: tuple[str, ...]) -> dict[str, Facts]:
+    first = [name for name in order if name in facts]
+    return {name: facts[name] for name in dict.fromkeys([*first, *facts])}
 
 
 def _declaration(path: Path, kind: str) -> ast.Call | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "qwen2.5-math-prm"
 TAG = "<extra_0>"
+# As the PRM was trained; how a policy is asked is another matter.
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
@@ -35,6 +36,10 @@ class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
         hidden = config.hidden_size
         self.score = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2))
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if module not in list(self.score):  # a new head starts as PyTorch makes it
+            super()._init_weights(module)
 
     def forward(self, input_ids: torch.Tensor, **kwargs) -> torch.Tensor:
         """Logits (batch, length, 2) of "wrong" and "right"."""
@@ -76,4 +81,4 @@ def head(model: PreTrainedModel, _: Reader) -> Callable[[torch.Tensor], torch.Te
     return lambda hidden: score(hidden.float()).softmax(-1)[:, 1]
 
 
-FORMAT = Format(NAME, "two-class", reader, lambda: Qwen2ForProcessRewardModel, head)
+FORMAT = Format("two-class", reader, lambda: Qwen2ForProcessRewardModel, head)

@@ -8,7 +8,7 @@ import pandas as pd
 from testtime.engines.base import Policy, Prm
 from testtime.grade import equivalence_classes, extract_answer
 from testtime.runtime.progress import progress
-from testtime.sample import Drawing, sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.score import score_pool
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.types import Problem
@@ -51,16 +51,10 @@ def draw(
     greedy: bool = False,
 ) -> Drawn:
     """Samples `start` to `stop` of every problem, read by the PRM where `scored`."""
+    settings = SampleSettings.of(models.spec, models.seed_parts, "cot" if greedy else "pool")
     label = f"samples of {models.spec.name}"
     with progress(len(problems) * (stop - start), label, "samples") as bar:
-        rows = sample_pool(
-            models.policy,
-            problems,
-            start=start,
-            stop=stop,
-            settings=Drawing.of(models.spec, models.seed_parts, "cot" if greedy else "pool"),
-            progress=bar,
-        )
+        rows = sample_pool(models.policy, problems, settings, start=start, stop=stop, progress=bar)
     tokens = rows.groupby("problem_id")["tokens"].sum()
     if not scored:
         return Drawn(rows, tokens, tokens * 0)

@@ -5,8 +5,8 @@ from math import ceil
 from typing import TypeVar
 
 from testtime.study.catalog import PolicySpec
+from testtime.study.vocabulary import COT, DIFFICULTY
 
-COT, DIFFICULTY = "cot", "difficulty"
 SINGLE = (COT, DIFFICULTY)  # blocks outside the nested pool
 
 T = TypeVar("T")

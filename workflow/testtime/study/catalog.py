@@ -100,11 +100,38 @@ class PolicySpec(ModelSpec):
 
 
 @dataclass(frozen=True)
+class PrmFormat:
+    """Where a PRM format is written, and what in a model's files tells that it has this format.
+
+    Only a head of its own tells: a plain language model may be read in several formats.
+
+    Attributes:
+        module: in `testtime.prms`.
+        architecture: of the head, as `config.json` names it.
+        weight: one that only the head has.
+    """
+
+    module: str
+    architecture: str | None = None
+    weight: str | None = None
+
+
+PRM_FORMATS = {
+    "math-shepherd": PrmFormat("math_shepherd"),
+    "rlhflow": PrmFormat("rlhflow"),
+    "skywork": PrmFormat("skywork", "Qwen2ForPrmModel", "v_head.summary.weight"),
+    "qwen2.5-math-prm": PrmFormat(
+        "qwen25_math_prm", "Qwen2ForProcessRewardModel", "score.2.weight"
+    ),
+}
+
+
+@dataclass(frozen=True)
 class PrmSpec(ModelSpec):
     """A process reward model.
 
     Attributes:
-        format: names its text and read-out in `testtime.prms`.
+        format: one of `PRM_FORMATS`: its text and where its scores are read.
         in_samples: its step scores stand in the policies' files of samples; then no engine runs.
     """
 
@@ -182,6 +209,13 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
                     f"known: {', '.join(sorted(entries[kind]))}"
                 )
             entries[kind][name] = entries[kind].get(base, {}) | given
+    for kind in ("policies", "prms"):
+        for name, entry in entries[kind].items():
+            if entry.get("engine") is not None:
+                check_engine(f"config catalog.{kind}.{name}.engine:", entry["engine"])
+    for name, entry in entries["prms"].items():
+        if "format" in entry:
+            check_format(f"config catalog.prms.{name}.format:", entry["format"])
     return Catalog(
         policies=_specs(PolicySpec, entries["policies"], "policies"),
         prms=_specs(PrmSpec, entries["prms"], "prms"),
@@ -206,14 +240,24 @@ def as_params(spec: ModelSpec, *names: str) -> dict:
     return {name: values[name] for name in names}
 
 
-def check_engine(key: str, engine: str) -> None:
+def check_engine(what: str, engine: str) -> None:
     """Refuse an engine that there is not.
 
     Raises:
-        UserError: names the key, its value and what is allowed.
+        UserError: says what named it, the name and what is allowed.
     """
     if engine not in ENGINES:
-        raise UserError(f"{key}: {engine!r} is not known; allowed: {', '.join(ENGINES)}")
+        raise UserError(f"{what} {engine!r} is not known; allowed: {', '.join(ENGINES)}")
+
+
+def check_format(what: str, format: str) -> None:
+    """Refuse a PRM format that there is not.
+
+    Raises:
+        UserError: says what named it, the name and what is allowed.
+    """
+    if format not in PRM_FORMATS:
+        raise UserError(f"{what} {format!r} is not known; allowed: {', '.join(PRM_FORMATS)}")
 
 
 def _read(kind: str) -> dict[str, dict]:
@@ -228,8 +272,6 @@ def _read(kind: str) -> dict[str, dict]:
 def _specs(cls: type[Spec], entries: dict[str, dict], kind: str) -> dict[str, Spec]:
     specs = {}
     for name, entry in entries.items():
-        if entry.get("engine") is not None:
-            check_engine(f"config catalog.{kind}.{name}.engine", entry["engine"])
         try:
             specs[name] = cls(name=name, **entry)
         except TypeError as error:

@@ -65,7 +65,7 @@ def validate(config: dict) -> Catalog:
         UserError: one line naming the key, its value and what is allowed.
     """
     check(config, "config", where="config")
-    check_engine("config engine", config["engine"])
+    check_engine("config engine:", config["engine"])
     catalog = of_study(config)
     _known(config, "datasets", catalog.datasets)
     _known(config, "policies", catalog.policies)

@@ -16,7 +16,7 @@ from testtime.study.blocks import (
 )
 from testtime.study.catalog import WORKFLOW, Catalog, ModelSpec, as_params
 from testtime.study.layout import PATTERNS, Layout, from_here, names_in
-from testtime.study.methods import METHODS
+from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
 
 PUBLISHED = WORKFLOW / "resources" / "published"
@@ -78,6 +78,11 @@ class Study:
         """Methods that search."""
         return [name for name in self.config["methods"] if METHODS[name].kind == "search"]
 
+    def weighing_modules(self) -> list[str]:
+        """Files of the methods that choose among samples, which `evaluate` imports by name."""
+        chosen = [METHODS[name] for name in self.config["methods"] if name not in names("search")]
+        return [f"workflow/{method.module.replace('.', '/')}.py" for method in chosen]
+
     def search_blocks(self, method: str) -> list[str]:
         """One block per budget, or nested ones."""
         budgets = self.config["budgets"]["search"]
@@ -108,7 +113,8 @@ class Study:
         """
         config = self.config
         prms, searches = bool(config["prms"]), bool(self.search_methods())
-        scores = prms and "best_of_n" in config["methods"]
+        read = [name for name in names("pool") if METHODS[name].needs_prm]
+        scores = prms and any(name in config["methods"] for name in read)
         conventions = [self.catalog.dataset(name).convention for name in config["datasets"]]
         return {
             "prms": prms,

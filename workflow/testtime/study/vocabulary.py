@@ -11,6 +11,10 @@ SCORINGS = ("min", "last", "avg")
 # How an answer is chosen: Majority Vote, PRM-Max, PRM-Vote.
 MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
 
+# Scores that agree to so many digits are equal: a PRM's rounding differs with the batch, and
+# saturated scores would otherwise be ranked by that noise alone.
+SCORE_DIGITS = 6
+
 # Absolute levels of difficulty, from the easiest on, and where Pass@1 was read for them.
 EASY, MEDIUM, HARD = LEVELS = ("easy", "medium", "hard")
 HELD_OUT, FROM_POOL = "held-out", "pool"
@@ -26,8 +30,3 @@ STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
 OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", *COSTS]
-
-
-def quantile_names(n_bins: int) -> tuple[str, ...]:
-    """Names of equally large bins of difficulty, easiest first: q1, q2, ..."""
-    return tuple(f"q{i}" for i in range(1, n_bins + 1))

@@ -3,7 +3,7 @@
 import matplotlib.figure
 import pandas as pd
 
-from testtime.compare.log_fit import best_prm
+from testtime.compare.prm_worth import best_prm
 from testtime.present.figures.looks import methods_in_order
 from testtime.present.figures.parts import (
     budget_axis,

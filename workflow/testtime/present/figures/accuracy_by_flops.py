@@ -13,7 +13,7 @@ from testtime.present.figures.parts import (
     percent_axis,
 )
 from testtime.present.figures.rows import as_in_study, unique
-from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
 from testtime.present.registry import Figure
 from testtime.study.vocabulary import ALL, CHAIN, COT, INTERVAL, TTS
 
@@ -77,11 +77,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
         flops_axis(ax, data["flops"])
         percent_axis(ax, f"{dataset}\nAccuracy (%)")
         note_problems(ax, here)
-    handles, names = [], []
-    for policy in policies:
-        color, marker = group_look(policies, policy)
-        handles.append(Line2D([], [], color=color, marker=marker))
-        names.append(f"{policy}, {count(sizes[policy])}")
-    handles.append(Line2D([], [], linestyle="", marker="o", mfc="white", mec="#444444"))
-    place_legend(figure, handles, [*names, "greedy CoT"])
+    ring = Line2D([], [], linestyle="", marker="o", mfc="white", mec="#444444")
+    names = [f"{policy}, {count(sizes[policy])}" for policy in policies]
+    place_legend(figure, [*group_handles(policies), ring], [*names, "greedy CoT"])
     return figure

@@ -3,7 +3,7 @@
 import matplotlib.figure
 import pandas as pd
 
-from testtime.compare.log_fit import best_prm
+from testtime.compare.prm_worth import best_prm
 from testtime.present.figures.looks import look, methods_in_order
 from testtime.present.figures.parts import (
     budget_axis,
@@ -13,7 +13,7 @@ from testtime.present.figures.parts import (
     note_problems,
     percent_axis,
 )
-from testtime.present.figures.rows import as_in_study, fitted, one_line_per_method, unique
+from testtime.present.figures.rows import as_in_study, one_line_per_method, unique
 from testtime.present.figures.style import legend, nothing, panels
 from testtime.present.registry import Figure
 from testtime.study.vocabulary import ALL, ANY, CELL, INTERVAL, MAJORITY
@@ -59,8 +59,7 @@ def data(
         dataset, policy, prm, method (compute_optimal, in_sample, majority, best_of_n), budget,
         flops (mean per problem, may be empty), accuracy, ci_low, ci_high, n_problems.
     """
-    chosen = fitted(compute_optimal)
-    chosen = chosen[chosen["prm"] == ANY].assign(method="compute_optimal")
+    chosen = compute_optimal[compute_optimal["prm"] == ANY].assign(method="compute_optimal")
     sizes = accuracy.groupby("dataset")["n_problems"].max()
     chosen["n_problems"] = chosen["dataset"].map(sizes)
     in_sample = chosen.assign(method="in_sample", accuracy=chosen["in_sample_accuracy"])

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from testtime.present.figures.looks import Look, look
+from testtime.study.vocabulary import COT
 
 
 def name_panel(ax: Axes, text: str) -> None:
@@ -71,8 +71,8 @@ def method_lines(ax: Axes, data: pd.DataFrame, methods: list[str]) -> None:
         chosen = data[data["method"] == method]
         if chosen.empty:
             continue
-        if method == "cot":
-            style, level = look("cot"), chosen.iloc[0]
+        if method == COT:
+            style, level = look(COT), chosen.iloc[0]
             ax.axhline(level["accuracy"], color=style.color, linestyle=style.line, zorder=1)
             ax.axhspan(
                 level["ci_low"], level["ci_high"], color=style.color, alpha=0.08, linewidth=0
@@ -81,21 +81,18 @@ def method_lines(ax: Axes, data: pd.DataFrame, methods: list[str]) -> None:
             line(ax, chosen, look(method))
 
 
-def line(
-    ax: Axes, data: pd.DataFrame, style: Look, x: str = "budget", y: str = "accuracy"
-) -> Line2D:
+def line(ax: Axes, data: pd.DataFrame, style: Look, x: str = "budget", y: str = "accuracy") -> None:
     """One method's line with its interval as a band; a lone point gets an error bar."""
     data = data.sort_values(x)
     marker = {"marker": style.marker or None, "markersize": 7 if style.marker == "*" else 4}
     edge = {"markeredgecolor": "white", "markeredgewidth": 0.4}
-    (drawn,) = ax.plot(data[x], data[y], style.line, color=style.color, **marker, **edge)
+    ax.plot(data[x], data[y], style.line, color=style.color, **marker, **edge)
     if {"ci_low", "ci_high"} <= set(data) and len(data) > 1:
         ax.fill_between(
             data[x], data["ci_low"], data["ci_high"], color=style.color, alpha=0.11, linewidth=0
         )
     elif {"ci_low", "ci_high"} <= set(data):
         error_bars(ax, data[x], data, color=style.color)
-    return drawn
 
 
 def error_bars(

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from testtime.present.figures.looks import group_look
 from testtime.present.figures.parts import budget_axis, error_bars, name_panel
 from testtime.present.figures.rows import as_in_study, in_order, unique
-from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
 from testtime.present.registry import Figure
 from testtime.study.vocabulary import CELL, INTERVAL
 
@@ -94,8 +94,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
             if column:
                 top.set_ylabel("")
                 bottom.set_ylabel("")
-    looks = [group_look(prms, prm) for prm in prms]
-    handles = [Line2D([], [], color=color, marker=marker) for color, marker in looks]
+    handles = group_handles(prms)
     handles += [Line2D([], [], color="#555"), Line2D([], [], color="#555", linestyle="--")]
     place_legend(figure, handles, [*prms, "Wrong samples", "Right samples"])
     return figure

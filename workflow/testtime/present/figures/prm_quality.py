@@ -4,13 +4,12 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
-from testtime.compare.log_fit import QUALITIES, log_fit, quality_against_accuracy, quality_column
+from testtime.compare.prm_worth import QUALITIES, log_fit, quality_against_accuracy, quality_column
 from testtime.present.figures.looks import group_look
 from testtime.present.figures.parts import error_bars, name_panel, note_problems
-from testtime.present.figures.rows import as_in_study, fitted, unique
-from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.figures.rows import as_in_study, unique
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
 from testtime.present.registry import Figure
 from testtime.study.vocabulary import CELL, INTERVAL
 
@@ -57,8 +56,7 @@ def data(
         + intercept over the policy's PRMs; empty with fewer than three.
     """
     measure = quality_column(prm_quality)
-    chosen = fitted(compute_optimal)
-    chosen = chosen[chosen["budget"] == headline]
+    chosen = compute_optimal[compute_optimal["budget"] == headline]
     if measure is None or chosen.empty:
         return pd.DataFrame(columns=COLUMNS)
     points, _ = quality_against_accuracy(chosen, prm_quality, measure=measure)
@@ -96,9 +94,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
                 note_problems(ax, here)
     measure = QUALITIES[data["measure"].iloc[0]]
     figure.supxlabel(f"{measure} (%), budget N = {int(data['budget'].iloc[0])}")
-    looks = [group_look(prms, prm) for prm in prms]
-    handles = [Line2D([], [], color=c, marker=m, linestyle="") for c, m in looks]
-    place_legend(figure, handles, prms)
+    place_legend(figure, group_handles(prms, linestyle=""), prms)
     return figure
 
 

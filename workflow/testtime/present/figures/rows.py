@@ -79,10 +79,3 @@ def on_every_prm(rows: pd.DataFrame, prms: list[str]) -> pd.DataFrame:
 def unique(data: pd.DataFrame, column: str) -> list:
     """Values of a column in order of appearance."""
     return list(data[column].drop_duplicates())
-
-
-def fitted(compute_optimal: pd.DataFrame, binning: str = "level") -> pd.DataFrame:
-    """Rows of `compute_optimal.csv` for one way of binning difficulty."""
-    if "binning" in compute_optimal and binning in set(compute_optimal["binning"]):
-        return compute_optimal[compute_optimal["binning"] == binning]
-    return compute_optimal

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testtime.data.store import atomic, read_csv, write_csv
-from testtime.present.figures.looks import DPI, look
+from testtime.present.figures.looks import DPI, group_look, look
 
 PANEL = (2.0, 1.6)  # inches, width and height of one panel
 PAGE, NARROWEST = 6.4, 1.4  # inches: all columns together, and one of them at least
@@ -90,6 +90,12 @@ def legend(figure: Figure, methods: Iterable[str], **kwargs: object) -> None:
     ]
     labels = [look(method).label for method in methods]
     place_legend(figure, handles, labels, **kwargs)
+
+
+def group_handles(names: list[str], **kwargs: object) -> list[Line2D]:
+    """A legend's handles of PRMs or policies, each with its colour and marker."""
+    looks = [group_look(names, name) for name in names]
+    return [Line2D([], [], color=color, marker=marker, **kwargs) for color, marker in looks]
 
 
 def place_legend(figure: Figure, handles: list, labels: list[str], **kwargs: object) -> None:

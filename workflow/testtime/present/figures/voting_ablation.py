@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from testtime.present.figures.looks import group_look, look
 from testtime.present.figures.parts import name_panel
 from testtime.present.figures.rows import as_in_study, unique
-from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
 from testtime.present.registry import Figure
 from testtime.study.vocabulary import CELL, INTERVAL, MAX, SCORINGS, WEIGHTED
 
@@ -91,8 +91,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
                 ax.set_ylabel(dataset)
     what = "Best-of-N minus majority voting (points)" if paired else "Accuracy of best-of-N (%)"
     figure.supxlabel(f"{what}, N = {int(data['budget'].iloc[0])}")
-    looks = [group_look(prms, prm) for prm in prms]
-    handles = [Line2D([], [], color=c, marker=m, linestyle="") for c, m in looks]
+    handles = group_handles(prms, linestyle="")
     names = list(prms)
     if paired:
         handles.append(Line2D([], [], color=look("majority").color, linestyle="--", linewidth=0.9))

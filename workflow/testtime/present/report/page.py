@@ -14,7 +14,7 @@ from docutils.core import publish_parts
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from testtime.compare.log_fit import best_prm
+from testtime.compare.prm_worth import best_prm
 from testtime.data.store import atomic, read_csv, read_json
 from testtime.errors import UserError
 from testtime.present import registry
@@ -32,31 +32,7 @@ MOST_ROWS = 20_000  # more would make the page slow; the file beside it has them
 LARGEST_WRITTEN_OUT = 1e7  # FLOPs read better as powers of ten
 MOST_CHOICES = 40  # a column of few distinct values gets a list to choose from
 
-# What each table holds, in the order of the page, and which columns are shares.
-DESCRIPTIONS = {
-    "overtaking": "Smaller policies' compute-optimal TTS against larger ones' CoT, on the same "
-    "problems; p-values adjusted for the number of comparisons.",
-    "frontier": "CoT and compute-optimal TTS of every policy, with costs and published values.",
-    "gains": "Gain over CoT, and how much less budget than majority voting is needed.",
-    "flops": "Compute behind CoT and behind compute-optimal TTS.",
-    "accuracy": "Every strategy at every budget, over all problems and by difficulty.",
-    "compute_optimal": "Compute-optimal TTS per policy, PRM and budget, cross-fitted and not.",
-    "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem in place "
-    "of N; seconds follow from the tokens at the catalog's rates.",
-    "choices": "The chosen strategy per context and difficulty.",
-    "binnings": "What knowing a problem's difficulty is worth.",
-    "transfer": "Strategies chosen on the other policies and used on this one.",
-    "calibration": "Predicted against observed difficulty.",
-    "voting": "Every scoring and vote, and the paired gain over majority voting.",
-    "pass_at_k": "Share of problems with at least one right answer among k samples.",
-    "grade_disagreements": "Answers on which math-verify, called plainly, says otherwise, or which "
-    "could not be decided: for a person to look at.",
-    "prm_quality": "How well each PRM tells right steps from wrong ones.",
-    "prm_bias": "Mean score of right and of wrong samples by length.",
-    "prm_length": "Length of what each PRM chooses.",
-    "unscored": "Paths that are longer than a PRM's context: they are scored by the steps that it "
-    "could read, and score 0 where it could read none.",
-}
+# Columns of tables that are shares.
 PERCENT = {
     "accuracy", "ci_low", "ci_high", "in_sample_accuracy", "optimism", "pass_at_k", "difference",
     "small_accuracy", "large_accuracy", "gain", "gain_low", "gain_high", "cot", "majority",
@@ -166,7 +142,7 @@ def embed(path: Path) -> Embedded | None:
     columns = [_column(str(column), table[column]) for column in table]
     rows = [[_plain(value) for value in row] for row in table.itertuples(index=False, name=None)]
     start = {c: v for c, v in START.get(name, {}).items() if c in table}
-    return Embedded(name, DESCRIPTIONS.get(name, ""), columns, rows, total, start)
+    return Embedded(name, registry.descriptions().get(name, ""), columns, rows, total, start)
 
 
 def _environment() -> Environment:
@@ -215,7 +191,8 @@ def _from_rst(text: str) -> str:
 
 def _table_names(results: Path) -> list[str]:
     present = {path.stem for path in (results / "tables").glob("*.csv")}
-    return [name for name in DESCRIPTIONS if name in present] + sorted(present - set(DESCRIPTIONS))
+    known = [name for name in registry.descriptions() if name in present]
+    return known + sorted(present - set(known))
 
 
 def _lookup(lookup: dict, parameters: dict[str, float]) -> dict:

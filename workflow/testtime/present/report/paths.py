@@ -1,6 +1,5 @@
 """What was drawn for some problems of one (dataset, policy), read back from the results folder."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,9 @@ import pyarrow.parquet as pq
 
 from testtime.data.store import read_parquet
 from testtime.evaluate.scoring import path_scores
-from testtime.search.methods import METHODS
+from testtime.evaluate.votes import tally
 from testtime.study.blocks import COT, headline_budget, nested_blocks
+from testtime.study.methods import METHODS
 
 MOST_PATHS = 16  # of one search; more would fill the page and show nothing new
 
@@ -138,7 +138,7 @@ class ReportCell:
             return found
         grades = self.grades(ids)
         grades = grades[grades["prm"] == self.prm]
-        for method in [m for m in self.config["methods"] if m in METHODS]:
+        for method in [m for m in self.config["methods"] if METHODS[m].kind == "search"]:
             nested = METHODS[method].nested
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
@@ -249,19 +249,11 @@ def vote(paths: Sequence[Solution], how: str) -> list[Solution]:
         paths: with scores, unless `how` is "majority".
         how: "majority", "max" or "weighted".
     """
-    tally: dict[int, float] = {}
     first: dict[int, Solution] = {}
     for path in paths:
-        if path.group < 0:
-            continue
-        weight = 1.0 if how == "majority" else (path.score or 0.0)
         first.setdefault(path.group, path)
-        held = tally.get(path.group, 0.0)
-        tally[path.group] = max(held, weight) if how == "max" else held + weight
-    if not tally:
-        return []
-    most = max(tally.values())
-    return [first[g] for g, total in tally.items() if math.isclose(total, most, rel_tol=1e-9)]
+    groups, scores = [path.group for path in paths], [path.score or 0.0 for path in paths]
+    return [first[group] for group in tally(groups, scores, how)]
 
 
 def fold(paths: Sequence[Sequence[tuple[str, float | None]]]) -> Branch:

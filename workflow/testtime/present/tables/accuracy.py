@@ -2,7 +2,7 @@
 
 from testtime.data.samples import read_cells
 from testtime.data.store import read_parquet
-from testtime.evaluate.accuracy import accuracy_table
+from testtime.evaluate.tables import accuracy_table
 from testtime.present.registry import Tables
 
 TABLES = Tables(

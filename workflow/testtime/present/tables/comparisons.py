@@ -1,11 +1,11 @@
 """Comparisons between policies: the paper's tables in this study's own numbers."""
 
-from testtime.compare.compute import flops_table
-from testtime.compare.frontier import frontier_table, overtaking_table
+from testtime.compare.frontier import flops_table, frontier_table, overtaking_table
 from testtime.compare.gains import gains_table
 from testtime.data.samples import read_cells
 from testtime.data.store import read_parquet
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.cells import Settings
+from testtime.fit.select import fit_study
 from testtime.present.registry import Tables
 from testtime.study.catalog import PolicySpec
 

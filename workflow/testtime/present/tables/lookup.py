@@ -1,14 +1,14 @@
 """The compute-optimal choice per context, cross-fitted beside the published in-sample one."""
 
-from testtime.compare.prm_quality import mean_quality
+from testtime.compare.prm_worth import mean_quality
 from testtime.data.samples import read_cells
 from testtime.data.store import read_csv, read_json, read_parquet
-from testtime.fit.calibration import calibration_table
+from testtime.fit.cells import Settings
 from testtime.fit.cost_axis import cost_table
 from testtime.fit.lookup import lookup
 from testtime.fit.plans import make_plans
-from testtime.fit.selection import Settings, fit_study
-from testtime.fit.tables import binning_table, choice_table, compute_optimal_table
+from testtime.fit.predict import calibration_table
+from testtime.fit.select import binning_table, choice_table, compute_optimal_table, fit_study
 from testtime.fit.transfer import transfer_table
 from testtime.fit.tree import fit_tree, tree_contexts
 from testtime.present.registry import Tables

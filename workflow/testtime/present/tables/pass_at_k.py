@@ -1,7 +1,7 @@
 """Pass@k of every policy."""
 
 from testtime.data.samples import read_cells
-from testtime.evaluate.accuracy import pass_at_k_table
+from testtime.evaluate.tables import pass_at_k_table
 from testtime.present.registry import Tables
 
 TABLES = Tables(

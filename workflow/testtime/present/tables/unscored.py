@@ -1,6 +1,6 @@
 """Steps beyond a PRM's context, which have no score."""
 
-from testtime.evaluate.unscored import unscored_table
+from testtime.evaluate.tables import unscored_table
 from testtime.present.registry import Tables
 
 TABLES = Tables(

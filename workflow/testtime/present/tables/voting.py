@@ -2,7 +2,7 @@
 
 from testtime.compare.voting import voting_ablation
 from testtime.data.store import read_parquet
-from testtime.fit.selection import Settings
+from testtime.fit.cells import Settings
 from testtime.present.registry import Tables
 
 TABLES = Tables(

@@ -1,19 +1,20 @@
-"""Tables over problems: accuracy of every strategy by difficulty, and Pass@k."""
+"""Tables over problems: accuracy of every strategy, Pass@k, and what PRMs could not read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
+from testtime.data.store import read_lengths
 from testtime.errors import UserError
-from testtime.evaluate.pass_at_k import pass_at_k
+from testtime.evaluate.estimators import pass_at_k
 from testtime.evaluate.pool import make_pool
 from testtime.evaluate.statistics import accuracy_interval, resample_weights
 from testtime.study.seeds import derive
+from testtime.study.vocabulary import ALL, CELL, COSTS, LEVELS, POOL, STRATEGY
 
-STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
-COSTS = ["policy_tokens", "prm_tokens", "flops"]
-LEVELS = ["all", "easy", "medium", "hard"]
+SCORED = [*CELL, "prm", "method"]
+COUNTS = ["paths", "cut_paths", "unread_paths", "steps", "unscored_steps"]
 
 
 def accuracy_table(
@@ -41,7 +42,7 @@ def accuracy_table(
         UserError: a problem has no difficulty.
     """
     tables = []
-    for (dataset, policy), rows in outcomes.groupby(["dataset", "policy"], sort=True):
+    for (dataset, policy), rows in outcomes.groupby(CELL, sort=True):
         known = difficulty[(difficulty["dataset"] == dataset) & (difficulty["policy"] == policy)]
         wide = rows.pivot(index="problem_id", columns=STRATEGY, values=["correct", *COSTS])
         for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
@@ -64,8 +65,8 @@ def _bins(
     if bins["level"].isna().any():
         missing = bins.index[bins["level"].isna()][0]
         raise UserError(f"{where}: problem {missing} has no difficulty; estimate it again")
-    yield "all", np.ones(len(bins), dtype=bool)
-    for name in LEVELS[1:]:
+    yield ALL, np.ones(len(bins), dtype=bool)
+    for name in LEVELS:
         if (bins["level"] == name).any():
             yield name, (bins["level"] == name).to_numpy()
     for name in sorted(bins["quantile"].dropna().unique(), key=lambda q: (len(q), q)):
@@ -107,8 +108,8 @@ def pass_at_k_table(
         dataset, policy, k, pass_at_k, ci_low, ci_high, n_problems.
     """
     tables = []
-    pooled = grades[grades["method"] == "pool"]
-    for (dataset, policy), rows in pooled.groupby(["dataset", "policy"], sort=True):
+    pooled = grades[grades["method"] == POOL]
+    for (dataset, policy), rows in pooled.groupby(CELL, sort=True):
         samples = rows[["problem_id", "path"]].reset_index(drop=True)
         pool = make_pool(samples, "path", rows, f"pool of {policy} on {dataset}")
         ks = sorted(
@@ -131,3 +132,48 @@ def pass_at_k_table(
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def unscored_table(
+    generations: Sequence[str], scores: Sequence[str], searches: Sequence[str]
+) -> pd.DataFrame:
+    """Count paths and steps without a score.
+
+    A path is scored by the steps that the PRM could read: its minimum, mean or last are over them,
+    and a path of which it could read none scores 0.
+
+    Args:
+        generations: files `generations/DATASET/POLICY/BLOCK/SHARD.parquet`, at least those scored.
+        scores: files `scores/DATASET/POLICY/PRM/BLOCK/SHARD.parquet`, in their samples' order.
+        searches: files `searches/DATASET/POLICY/PRM/METHOD/BLOCK/SHARD.parquet`.
+
+    Returns:
+        One row per dataset, policy, PRM and method (best_of_n: the pool): paths; cut_paths, whose
+        last steps have no score; unread_paths, of which no step has one; steps; unscored_steps.
+    """
+    rows = [*_pooled(generations, scores), *_searched(searches)]
+    table = pd.DataFrame(rows, columns=[*SCORED, *COUNTS])
+    return table.groupby(SCORED, as_index=False, sort=True)[COUNTS].sum()
+
+
+def _pooled(generations: Iterable[str], scores: Iterable[str]) -> Iterator[tuple]:
+    written = {}
+    for path in generations:
+        lengths, of = read_lengths(path, "steps")
+        written[of["dataset"], of["policy"], of["block"], of["shard"]] = lengths
+    for path in scores:
+        lengths, of = read_lengths(path, "scores")
+        steps = written[of["dataset"], of["policy"], of["block"], of["shard"]]
+        yield of["dataset"], of["policy"], of["prm"], "best_of_n", *_count(steps, lengths)
+
+
+def _searched(searches: Iterable[str]) -> Iterator[tuple]:
+    for path in searches:
+        lengths, of = read_lengths(path, "scores")
+        counts = _count(read_lengths(path, "steps")[0], lengths)
+        yield of["dataset"], of["policy"], of["prm"], of["method"], *counts
+
+
+def _count(steps: np.ndarray, scores: np.ndarray) -> tuple[int, int, int, int, int]:
+    cut, unread = scores < steps, (scores == 0) & (steps > 0)
+    return len(steps), cut.sum(), unread.sum(), steps.sum(), (steps - scores).sum()

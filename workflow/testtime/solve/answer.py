@@ -1,24 +1,23 @@
 """From a problem's paths to one answer, for a user who has no answer key."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from testtime.errors import UserError
+import pandas as pd
+
+from testtime.evaluate.scoring import weigh
+from testtime.evaluate.votes import tally
+from testtime.grade import equivalence_classes, extract_answer
+from testtime.grade.pool import Pool
+from testtime.study.methods import METHODS
 from testtime.study.types import Path, Problem, SearchResult
-
-if TYPE_CHECKING:
-    from testtime.grade.pool import Pool
-
-VOTES = ("majority", "max", "weighted")
-TIE = 1e-9  # relative difference of summed scores that rounding alone can make
+from testtime.study.vocabulary import MAJORITY
 
 
 def answer_problems(
     results: Iterable[SearchResult],
     problems: Sequence[Problem],
     *,
+    method: str,
     scoring: str,
     vote: str,
     convention: str = "math",
@@ -29,8 +28,9 @@ def answer_problems(
     Args:
         results: of `search_problems`, any order; subtrees of a problem vote together.
         problems: in the order of the output.
+        method: that found them.
         scoring: "min", "last" or "avg", a path's score from those of its steps.
-        vote: one of VOTES.
+        vote: "majority", "max" or "weighted".
         convention: how answers are read and compared, see `testtime.grade`.
         pool: of grading workers, for answers in notation that only they can read.
 
@@ -44,10 +44,11 @@ def answer_problems(
     for problem in problems:
         own = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
         paths = [path for result in own for path in result.paths]
-        answer = choose_answer(paths, scoring=scoring, vote=vote, convention=convention, pool=pool)
         yield {
             "problem_id": problem.problem_id,
-            "answer": answer,
+            "answer": choose_answer(
+                as_frame(paths), method, scoring, vote, convention=convention, pool=pool
+            ),
             "paths": [_describe(path) for path in paths],
             "policy_tokens": sum(result.policy_tokens for result in own),
             "prm_tokens": sum(result.prm_tokens for result in own),
@@ -56,40 +57,44 @@ def answer_problems(
 
 
 def choose_answer(
-    paths: Sequence[Path],
-    *,
+    paths: pd.DataFrame,
+    method: str,
     scoring: str,
     vote: str,
+    *,
     convention: str = "math",
     pool: Pool | None = None,
 ) -> str | None:
     """The answer that wins the vote, as its first path writes it; a tie goes to the first path.
 
-    Equivalent answers vote together; a path without an answer does not vote.
+    Equivalent answers vote together; a path without an answer does not vote. Methods that do not
+    tell paths apart always take the majority.
+
+    Args:
+        paths: of one problem, with the columns that the method weighs by.
+        method: that drew them.
+        scoring: of the weights; a method without it takes its own.
+        vote: "majority", "max" or "weighted".
+        convention: how answers are read and compared, see `testtime.grade`.
+        pool: of grading workers.
 
     Raises:
         UserError: no such vote or scoring.
     """
-    from testtime.evaluate.scoring import path_scores
-    from testtime.grade import equivalence_classes, extract_answer
+    chosen = METHODS[method]
+    vote, weights = vote if chosen.weighs else MAJORITY, [1.0] * len(paths)
+    if vote != MAJORITY:
+        weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
+    answers = [extract_answer(text, convention) for text in paths["text"]]
+    classes = equivalence_classes(answers, convention, pool)
+    winners = tally(classes, weights, vote)
+    return answers[classes.index(winners[0])] if winners else None
 
-    if vote not in VOTES:
-        raise UserError(f"vote {vote!r} is not known; allowed: {', '.join(VOTES)}")
-    scores = path_scores([path.scores for path in paths], [scoring])[:, 0]
-    answers = [extract_answer(path.text, convention) for path in paths]
-    tally: dict[int, float] = {}
-    first: dict[int, int] = {}
-    for i, group in enumerate(equivalence_classes(answers, convention, pool)):
-        if group < 0:
-            continue
-        first.setdefault(group, i)
-        weight = 1.0 if vote == "majority" else float(scores[i])
-        held = tally.get(group, 0.0)
-        tally[group] = max(held, weight) if vote == "max" else held + weight
-    if not tally:
-        return None
-    most = max(tally.values())
-    return answers[min(first[g] for g, total in tally.items() if total >= most * (1 - TIE))]
+
+def as_frame(paths: Sequence[Path]) -> pd.DataFrame:
+    """Paths with the columns that methods weigh by, see `testtime.evaluate.methods`."""
+    columns = ("text", "tokens", "logprob", "step_logprobs", "scores")
+    return pd.DataFrame({name: [getattr(path, name) for path in paths] for name in columns})
 
 
 def _describe(path: Path) -> dict:

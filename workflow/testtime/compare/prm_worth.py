@@ -1,15 +1,49 @@
-"""TTS accuracy against a PRM's process-supervision ability, with a fitted log curve (figure 5)."""
+"""What a PRM's measured quality is good for: choosing a PRM, and accuracy against it (figure 5)."""
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from testtime.study.vocabulary import ALL, ANY, CELL, NONE
+
+KEYS = [*CELL, "prm"]
 # What a PRM can be measured by (columns of `prm_quality.csv`), the best first.
 QUALITIES = {
     "f1": "ProcessBench F1",
     "auc": "AUC of step scores",
     "auc_first_wrong": "AUC at the first wrong step",
 }
+
+
+def quality_column(prm_quality: pd.DataFrame) -> str | None:
+    """The first of QUALITIES that `prm_quality.csv` holds; None where nothing was measured."""
+    for column in QUALITIES:
+        if column in prm_quality and prm_quality[column].notna().any():
+            return column
+    return None
+
+
+def best_prm(prm_quality: pd.DataFrame | None, prms: list[str]) -> str | None:
+    """The PRM that a figure with room for one shows: the best at judging steps.
+
+    That is measured apart from any strategy's accuracy; without a measurement, the last one named
+    in the study.
+    """
+    column = None if prm_quality is None else quality_column(prm_quality)
+    if column is None or not prms:
+        return prms[-1] if prms else None
+    means = prm_quality.groupby("prm")[column].mean().reindex(prms)
+    return str(means.idxmax()) if means.notna().any() else prms[-1]
+
+
+def mean_quality(*tables: pd.DataFrame) -> dict[str, float]:
+    """Mean quality of each PRM over the policies, empty where it was not measured.
+
+    Args:
+        tables: rows of `prm_quality.csv`, or nothing where the study has no such table.
+    """
+    column = next(map(quality_column, tables), None)
+    return {} if column is None else tables[0].groupby("prm")[column].mean().to_dict()
 
 
 def log_fit(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -53,39 +87,17 @@ def quality_against_accuracy(
         Fits: dataset, policy, budget, slope, intercept, r_squared, slope_error, n; policy "all"
         over every policy.
     """
-    keys = ["dataset", "policy", "prm"]
-    points = compute_optimal[~compute_optimal["prm"].isin(["any", "none"])]
-    own = quality[[*keys, measure]].rename(columns={measure: "quality"})
-    points = points.merge(own, on=keys, how="left")
+    points = compute_optimal[~compute_optimal["prm"].isin([ANY, NONE])]
+    own = quality[[*KEYS, measure]].rename(columns={measure: "quality"})
+    points = points.merge(own, on=KEYS, how="left")
     overall = quality.groupby("prm")[measure].mean()
     points["quality"] = 100 * points["quality"].fillna(points["prm"].map(overall))
     for column in ("accuracy", "ci_low", "ci_high"):
         points[column] = 100 * points[column]
-    points = points[[*keys, "budget", "quality", "accuracy", "ci_low", "ci_high"]]
+    points = points[[*KEYS, "budget", "quality", "accuracy", "ci_low", "ci_high"]]
     rows = []
     for (dataset, budget), group in points.groupby(["dataset", "budget"], sort=True):
-        for policy, part in [*group.groupby("policy", sort=True), ("all", group)]:
+        for policy, part in [*group.groupby("policy", sort=True), (ALL, group)]:
             names = {"dataset": dataset, "policy": policy, "budget": budget}
             rows.append(names | log_fit(part["quality"], part["accuracy"]))
     return points.reset_index(drop=True), pd.DataFrame(rows)
-
-
-def quality_column(prm_quality: pd.DataFrame) -> str | None:
-    """The first of QUALITIES that `prm_quality.csv` holds; None where nothing was measured."""
-    for column in QUALITIES:
-        if column in prm_quality and prm_quality[column].notna().any():
-            return column
-    return None
-
-
-def best_prm(prm_quality: pd.DataFrame | None, prms: list[str]) -> str | None:
-    """The PRM that a figure with room for one shows: the best at judging steps.
-
-    That is measured apart from any strategy's accuracy; without a measurement, the last one named
-    in the study.
-    """
-    column = None if prm_quality is None else quality_column(prm_quality)
-    if column is None or not prms:
-        return prms[-1] if prms else None
-    means = prm_quality.groupby("prm")[column].mean().reindex(prms)
-    return str(means.idxmax()) if means.notna().any() else prms[-1]

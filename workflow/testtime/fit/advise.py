@@ -1,37 +1,16 @@
-"""Reading `lookup.json`: the entry or plan of a context, or an error that says what is known."""
+"""What a lookup says about a context: its entry, its plan, its advice in words.
 
-import json
-from pathlib import Path
+An unknown context is an error that says what is known.
+"""
+
+from collections.abc import Sequence
 
 from testtime.errors import UserError
 from testtime.evaluate.difficulty import levels
-from testtime.fit.cells import ANY
-from testtime.fit.lookup import FORMAT, VERSION
+from testtime.fit.cells import describe
 from testtime.fit.plans import best_plan
-from testtime.fit.selection import ALL
-
-
-def load(path: str | Path) -> dict:
-    """Read a lookup.
-
-    Raises:
-        UserError: the file is missing, not a lookup, or of another version.
-    """
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"no such file: {path}; run the study first (snakemake), or give --lookup FILE"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a lookup: {error}") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise UserError(f"{path} is not a lookup: its format is not {FORMAT!r}")
-    if value.get("version") != VERSION:
-        raise UserError(
-            f"{path}: version {value.get('version')} of the lookup; this program reads {VERSION}"
-        )
-    return value
+from testtime.fit.select import KEYS
+from testtime.study.vocabulary import ALL, ANY, NONE
 
 
 def find(
@@ -40,7 +19,7 @@ def find(
     """The entry of a context.
 
     Args:
-        table: of `load`.
+        table: of `lookup.load`.
         policy: its name in the study.
         prm: a PRM's name, "none" or "any".
         budget: N.
@@ -88,7 +67,7 @@ def plan_for(
     """The plan for new problems and, where it draws samples first, the predictor it needs.
 
     Args:
-        table: of `load`.
+        table: of `lookup.load`.
         policy: its name in the study.
         prm: a PRM's name or "none".
         budget: N.
@@ -101,12 +80,10 @@ def plan_for(
     if prm == ANY:
         raise UserError("prm 'any' leaves open which; allowed: the name of one, or none")
     context = find(table, policy=policy, prm=prm, budget=budget, difficulty=ALL, dataset=dataset)
-    keys = ("dataset", "policy", "prm", "budget")
     plans = [
         plan
         for plan in table["plans"]
-        if all(plan[key] == context[key] for key in keys)
-        and (probe is None or bool(plan["n_probe"]) == probe)
+        if _same(plan, context, KEYS) and (probe is None or bool(plan["n_probe"]) == probe)
     ]
     if not plans:
         kind = {True: " that draws samples first", False: " without samples"}.get(probe, "")
@@ -114,11 +91,7 @@ def plan_for(
             f"the lookup has no plan{kind} for policy {policy}, prm {prm}, budget {budget}"
         )
     plan = best_plan(plans)
-    predictors = [
-        entry
-        for entry in table["predictors"]
-        if all(entry[key] == context[key] for key in ("dataset", "policy", "prm"))
-    ]
+    predictors = [entry for entry in table["predictors"] if _same(entry, context, KEYS[:-1])]
     return plan, predictors[0] if predictors else None
 
 
@@ -132,6 +105,63 @@ def level_of(table: dict, pass_at_1: float) -> str:
         raise UserError(f"pass-at-1 {pass_at_1:g} is not a proportion; allowed: 0 to 1")
     thresholds = table["fitted_on"]["difficulty"]
     return str(levels([pass_at_1], easy=thresholds["easy"], hard=thresholds["hard"])[0])
+
+
+def cheaper(table: dict, context: dict) -> dict | None:
+    """The smallest budget at which the same context promises at least the same, spending less."""
+    if context["accuracy"] is None:
+        return None
+    for other in table["contexts"]:  # by budget within equal keys
+        same = _same(other, context, [*KEYS[:-1], "difficulty"])
+        less = other["strategy"]["budget"] < context["strategy"]["budget"]
+        if same and less and (other["accuracy"] or 0.0) >= context["accuracy"]:
+            return other
+    return None
+
+
+def words(context: dict, less: dict | None = None) -> list[str]:
+    """The advice as sentences."""
+    support, strategy = context["support"], context["strategy"]
+    prm = {ANY: "any PRM", NONE: "no PRM"}.get(context["prm"], f"PRM {context['prm']}")
+    lines = [
+        f"{context['policy']} on {context['dataset']}, {prm}, N = {context['budget']}, "
+        f"{context['difficulty']} problems:",
+        f"use {describe(strategy)}.",
+    ]
+    if context["accuracy"] is None:
+        lines.append(
+            "The study had no problem of this difficulty: this is the choice over all problems."
+        )
+        return lines
+    lines.append(
+        f"Expected accuracy {_percent(context['accuracy'])} "
+        f"({_percent(context['ci_low'])} to {_percent(context['ci_high'])}), cross-fitted on "
+        f"{support['n_problems']} problems; {support['folds_agreeing']} of {support['folds']} "
+        "fold-wise choices agree."
+    )
+    if support["pooled"]:
+        lines.append("Too few problems of this difficulty: this is the choice over all problems.")
+    cost = context["cost"]
+    if cost["flops"] is not None:
+        lines.append(
+            f"Cost per problem: {cost['policy_tokens']:,.0f} generated tokens, "
+            f"{cost['prm_tokens']:,.0f} tokens read by the PRM, {cost['flops']:.3g} FLOPs."
+        )
+    if less is not None:
+        lines.append(
+            f"N = {less['budget']} promises no less ({_percent(less['accuracy'])}): "
+            f"{describe(less['strategy'])}."
+        )
+    return lines
+
+
+def _percent(value: float) -> str:
+    """A proportion as a percentage with one decimal."""
+    return f"{100 * value:.1f} %"
+
+
+def _same(one: dict, other: dict, keys: Sequence[str]) -> bool:
+    return all(one[key] == other[key] for key in keys)
 
 
 def _values(contexts: list[dict], key: str) -> list[str]:
