@@ -9,7 +9,7 @@ import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from testtime.data.partial import resume
 from testtime.errors import UserError
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.score import score_pool
 from testtime.search.rows import to_rows
 from testtime.search.run import SearchSettings, search_problems
@@ -142,9 +142,7 @@ def draw(policy, partial=None):
         PROBLEMS,
         start=0,
         stop=4,
-        sampling=Sampling(),
-        max_tokens=40,
-        seed_parts=(1, "d", "p"),
+        settings=SampleSettings(Sampling(), 40, (1, "d", "p")),
         partial=partial,
     )
 

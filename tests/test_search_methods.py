@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from scipy.stats import beta
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.search.adaptive_best_of_n import is_decided
 from testtime.search.particle_filtering import resample
 from testtime.search.rebase import share_out
@@ -142,10 +142,7 @@ def test_majority_and_best_of_n_draw_the_same_samples_and_cot_is_greedy():
         [problem],
         start=0,
         stop=1,
-        sampling=Sampling(temperature=0.0),
-        max_tokens=50,
-        seed_parts=(1,),
-        method_label="cot",
+        settings=SampleSettings(Sampling(temperature=0.0), 50, (1,), "cot"),
     )
     assert greedy.paths[0].text == pool["text"][0]
     assert run("majority", 3).paths == drawn.paths[:3]

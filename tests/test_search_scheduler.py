@@ -6,11 +6,11 @@ from itertools import groupby
 import pytest
 from fakes import END, PROMPT, SEPARATOR, FakePolicy, FakePrm, random_tree
 from testtime.errors import UserError
-from testtime.search.desks import Seconds
 from testtime.search.rows import to_rows
 from testtime.search.run import SearchSettings, search_problems
+from testtime.search.scheduler import Seconds
 from testtime.study.methods import METHODS, names
-from testtime.study.types import Problem, Sampling, StepScores
+from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(12)]
 TREES = [name for name in names("search") if name != "adaptive_best_of_n"]
@@ -131,7 +131,7 @@ def test_subtrees_share_the_request_for_their_first_step():
 def test_scores_are_asked_for_in_batches_over_problems():
     prm = FakePrm()
     search(fake(), prm)
-    assert prm.calls < len(prm.reads) / 10
+    assert prm.batches < len(prm.reads) / 10
 
 
 def test_a_long_problem_does_not_hold_the_others():
@@ -209,11 +209,8 @@ def test_a_path_that_gains_no_step_ranks_by_its_parents_score():
 
 def test_a_path_too_long_for_the_prm_is_kept_unfinished():
     class Short(FakePrm):
-        def score(self, requests):
-            return [
-                answer if len(request.steps) < 3 else StepScores((), 0)
-                for request, answer in zip(requests, super().score(requests), strict=True)
-            ]
+        def new_scores(self, request):
+            return super().new_scores(request) if len(request.steps) < 3 else ()
 
     policy = FakePolicy(HOSTILE["endless steps"])
     for result in search(policy, Short()):
@@ -223,11 +220,30 @@ def test_a_path_too_long_for_the_prm_is_kept_unfinished():
         assert all(path.text == policy.decode(path.token_ids) != "" for path in result.paths)
 
 
-def test_a_policy_that_loses_a_request_is_an_error_not_a_hang():
-    policy = fake()
-    policy.poll = list
-    with pytest.raises(RuntimeError, match="lost"):
+def test_an_engine_that_loses_a_request_is_an_error_not_a_hang():
+    policy, prm = fake(), FakePrm()
+    policy.poll = prm.poll = list
+    with pytest.raises(RuntimeError, match="the policy lost"):
         search(policy)
+    with pytest.raises(RuntimeError, match="the PRM lost"):
+        search(fake(), prm)
+
+
+@pytest.mark.parametrize("method", TREES)
+def test_a_prm_may_answer_in_parts_and_in_any_order(method):
+    class Slow(FakePrm):
+        """Hands out two results at a time, the newest first."""
+
+        def __init__(self):
+            super().__init__()
+            self.ready = []
+
+        def poll(self):
+            self.ready += super().poll()
+            done, self.ready = self.ready[-2:], self.ready[:-2]
+            return done[::-1]
+
+    assert by_tree(search(fake(), Slow(), method=method)) == by_tree(search(fake(), method=method))
 
 
 def test_a_path_is_described_by_its_own_tokens():

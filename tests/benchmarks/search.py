@@ -20,9 +20,10 @@ import torch
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
 from testtime.data.microcosm import generate_problems
-from testtime.engines import load_policy, load_prm
-from testtime.search.desks import Seconds
+from testtime.engines.base import score
+from testtime.engines.load import load_policy, load_prm
 from testtime.search.run import SearchSettings, search_problems
+from testtime.search.scheduler import Seconds
 from testtime.study.methods import names
 from testtime.study.types import Problem, ScoreRequest
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -96,7 +97,7 @@ class Reference:
         steps = [[s for s in text.split(self.spec.separator) if s.strip()] for text in texts]
         self.prm.forget()  # nothing is kept from one step to the next
         requests = [ScoreRequest(problem, tuple(s)) for s in steps if s]
-        answers = iter(self.prm.score(requests))
+        answers = iter(score(self.prm, requests))
         scores = []
         for s in steps:
             answer = next(answers) if s else None

@@ -1,7 +1,7 @@
 from testtime.data.partial import resume
 from testtime.data.problems import as_problems
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines import load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored

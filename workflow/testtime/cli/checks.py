@@ -13,20 +13,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig
 
 from testtime import prms
 from testtime.cli.forecast import forecast
 from testtime.data.problems import load_problems
-from testtime.engines.devices import check_gpus
-from testtime.engines.pretrained import (
-    check_chat,
-    check_context,
-    load_tokenizer,
-    loading,
-    source,
-)
-from testtime.engines.prompts import messages
+from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
+from testtime.engines.text import PROMPTS
 from testtime.errors import UserError
 from testtime.runtime import hub
 from testtime.study.catalog import DatasetSpec, ModelSpec, PolicySpec, PrmSpec
@@ -118,17 +110,13 @@ def _check(role: str, spec: ModelSpec, study: Study) -> Line:
 
 def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
     """Config and tokenizer: the context, and the tokens or the template that text is put into."""
-    where = source(spec.location, spec.revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where)
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, spec.context)
+    _, _, tokenizer = open_model(what, spec)
     if isinstance(spec, PrmSpec):
         prms.get(prms.detect(spec.location, spec.format or None)).reader(tokenizer)
         return
     check_chat(what, tokenizer)
     with loading(what):
-        tokenizer.apply_chat_template(messages(spec.prompt, "1 + 1?"), add_generation_prompt=True)
+        tokenizer.apply_chat_template(PROMPTS[spec.prompt]("1 + 1?"), add_generation_prompt=True)
 
 
 def _check_weights(what: str, folder: Path, *, pickles: bool) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from testtime.engines import ENGINES
 from testtime.study import catalog
 from testtime.study.methods import METHODS
 
@@ -17,5 +16,5 @@ def _offer(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
 policies = _offer(lambda: catalog.load().policies)
 prm_names = _offer(lambda: catalog.load().prms)
 methods = _offer(lambda: METHODS)
-engines = _offer(lambda: ENGINES)
+engines = _offer(lambda: catalog.ENGINES)
 formats = _offer(lambda: catalog.PRM_FORMATS)

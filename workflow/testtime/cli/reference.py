@@ -15,13 +15,21 @@ import yaml
 
 from testtime.data.store import atomic
 from testtime.present.figures.looks import count
-from testtime.study.catalog import PRM_FORMATS, ROOT, DatasetSpec, PolicySpec, PrmSpec, load
+from testtime.study.catalog import (
+    ENGINES,
+    PRM_FORMATS,
+    ROOT,
+    DatasetSpec,
+    PolicySpec,
+    PrmSpec,
+    load,
+)
 from testtime.study.methods import METHODS
 from testtime.study.schema import SCHEMAS
 
 BEGIN, END = "<!-- generated: {} -->\n", "<!-- end -->"
 # What a key may be where the schema leaves it to a registry.
-REGISTERED = {"format": PRM_FORMATS}
+REGISTERED = {"engine": ENGINES, "format": PRM_FORMATS}
 SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec}
 
 
@@ -50,7 +58,7 @@ def config_table() -> str:
         value = config
         for part in key.split("."):
             value = value[part]
-        rows.append((f"`{key}`", _shown(value), _allowed(schema), _meaning(schema)))
+        rows.append((f"`{key}`", _shown(value), _allowed(schema, key), _meaning(schema)))
     return _table(("key", "default", "allowed", "meaning"), rows)
 
 
@@ -76,8 +84,7 @@ def entry_table(kind: str) -> str:
         default = defaults.get(key)
         empty = key == "base" or key in factories or default in (None, "", MISSING)
         shown = "" if empty else _shown(default)
-        allowed = _allowed({"enum": list(REGISTERED[key])} if key in REGISTERED else part)
-        rows.append((f"`{key}`", shown, allowed, _meaning(part)))
+        rows.append((f"`{key}`", shown, _allowed(part, key), _meaning(part)))
     return _table(("key", "default", "allowed", "meaning"), rows)
 
 
@@ -132,8 +139,10 @@ def _flat(schema: Mapping, prefix: str = "") -> Iterator[tuple[str, Mapping]]:
             yield f"{prefix}{key}", part
 
 
-def _allowed(schema: Mapping) -> str:
+def _allowed(schema: Mapping, key: str = "") -> str:
     """What a value may be, in words."""
+    if key in REGISTERED:
+        return ", ".join(f"`{name}`" for name in REGISTERED[key])
     if "enum" in schema:
         return ", ".join(f"`{_plain(value)}`" for value in schema["enum"])
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]

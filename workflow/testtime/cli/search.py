@@ -10,14 +10,14 @@ import typer
 
 from testtime.cli.complete import engines, formats, methods, policies, prm_names
 from testtime.data.store import read_numbered_jsonl, write_jsonl
-from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
 from testtime.grade.pool import Pool
 from testtime.runtime.progress import progress
-from testtime.search.desks import Seconds
 from testtime.search.run import SearchSettings, search_problems
+from testtime.search.scheduler import Seconds
 from testtime.study import catalog
-from testtime.study.catalog import PolicySpec
+from testtime.study.catalog import ENGINES, PolicySpec
 from testtime.study.methods import METHODS, check_budget
 from testtime.study.types import Problem
 from testtime.study.vocabulary import SCORINGS, VOTES
@@ -182,6 +182,7 @@ def _folder_spec(folder: Path) -> PolicySpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
+        memory_gb=None,
     )
 
 

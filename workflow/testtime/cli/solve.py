@@ -9,7 +9,7 @@ import typer
 
 from testtime.cli.complete import engines, policies, prm_names
 from testtime.data.store import write_jsonl
-from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
 from testtime.study import catalog
 from testtime.study.catalog import ModelSpec
@@ -36,7 +36,7 @@ def solve(
     lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = Path("results/lookup.json"),
     seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 0,
     engine: Annotated[
-        str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)
+        str | None, typer.Option(help=f"{' or '.join(catalog.ENGINES)}.", autocompletion=engines)
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:

@@ -12,7 +12,14 @@ import yaml
 from testtime.errors import UserError
 from testtime.grade.conventions import convention_named
 from testtime.study.blocks import pool_budgets
-from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
+from testtime.study.catalog import (
+    ROOT,
+    Catalog,
+    DatasetSpec,
+    ModelSpec,
+    check_engine,
+    of_study,
+)
 from testtime.study.methods import METHODS, names
 from testtime.study.schema import check
 
@@ -58,6 +65,7 @@ def validate(config: dict) -> Catalog:
         UserError: one line naming the key, its value and what is allowed.
     """
     check(config, "config", where="config")
+    check_engine("config engine:", config["engine"])
     catalog = of_study(config)
     _known(config, "datasets", catalog.datasets)
     _known(config, "policies", catalog.policies)

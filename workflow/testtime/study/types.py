@@ -25,6 +25,9 @@ class Sampling:
     top_k: int = 0
 
 
+GREEDY = Sampling(temperature=0.0)
+
+
 @dataclass(frozen=True)
 class Request:
     """Continue one parent: as many children as there are seeds.

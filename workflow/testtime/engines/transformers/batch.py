@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from testtime.engines.step_ends import StepEnds
+from testtime.engines.steps import StepEnds
 from testtime.engines.transformers import rows as r
 from testtime.engines.transformers.drawing import draw
 from testtime.engines.transformers.kv_pool import key_of

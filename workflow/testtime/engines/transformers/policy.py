@@ -6,15 +6,15 @@ from collections import deque
 import torch
 from transformers import PreTrainedModel
 
-from testtime.engines.devices import is_out_of_memory, pick_device
-from testtime.engines.pretrained import check_dtype
-from testtime.engines.step_ends import StepEnds
+from testtime.engines.pretrained import check_dtype, is_out_of_memory, pick_device
+from testtime.engines.steps import StepEnds
 from testtime.engines.text import PolicyText, check_options, stop_ids
 from testtime.engines.transformers.batch import Batch
 from testtime.engines.transformers.policy_model import kv_bytes, kv_token, load
 from testtime.engines.transformers.prefix_kv import PrefixKv
 from testtime.engines.transformers.rows import Job
 from testtime.errors import UserError
+from testtime.study.catalog import PolicySpec
 from testtime.study.types import Continuation, Request
 
 # Memory for keys and values; a third of it is for prefixes, the rest bounds the number of rows.
@@ -137,36 +137,26 @@ class TransformersPolicy:
 
 
 def load_policy(
-    model: str,
+    spec: PolicySpec,
     *,
-    revision: str | None = None,
-    prompt: str,
-    separator: str,
-    context: int,
-    dtype: str = "auto",
-    gpus: int | None = None,
-    device: str | None = None,
     threads: int | None = None,
+    device: str | None = None,
     max_rows: int | None = None,
 ) -> TransformersPolicy:
     """Load a policy.
 
     Args:
-        model: a local folder, which needs no network, or a hub id.
-        revision: commit or tag on the hub.
-        prompt: name of a prompt in `testtime.engines.prompts`.
-        separator: text that ends a step.
-        context: most tokens of a prompt and its completion.
-        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
-        gpus: 0 for the CPU, 1 for a GPU, None for whichever is there.
-        device: torch device, in place of `gpus`.
+        spec: its catalog entry.
         threads: CPU threads of this process.
+        device: torch device, in place of the entry's `gpus`.
         max_rows: most children that generate together; None for as many as the memory is likely to
             hold. It is halved when memory runs out all the same.
 
     Raises:
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
+    model, revision, prompt = spec.location, spec.revision, spec.prompt
+    separator, context, dtype, gpus = spec.separator, spec.context, spec.dtype, spec.gpus
     what = f"policy {model}"
     check_dtype(what, dtype)
     check_options(what, prompt=prompt, separator=separator)

@@ -13,19 +13,20 @@ import torch
 from transformers import AutoConfig
 
 from testtime import prms
-from testtime.engines.devices import pick_device
+from testtime.engines.base import report, to_read
 from testtime.engines.pretrained import (
     check_context,
     check_dtype,
     check_loaded,
     load_tokenizer,
     loading,
+    pick_device,
     source,
 )
-from testtime.engines.prm_requests import report, to_read
 from testtime.engines.transformers.prm_model import PrmModel
 from testtime.engines.transformers.prm_rows import Row, share
 from testtime.prms.base import Encoded, Reader
+from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
 # Tokens of one batch: on the CPU what its caches like, on a GPU what keeps it busy.
@@ -38,6 +39,20 @@ class TransformersPrm:
 
     def __init__(self, model: PrmModel, reader: Reader, context: int):
         self.model, self.reader, self.context = model, reader, context
+        self._waiting: list[tuple[int, ScoreRequest]] = []
+        self._tickets = 0
+
+    def submit(self, request: ScoreRequest) -> int:
+        """Queue a request for the scores of the steps after its known ones; returns its ticket."""
+        self._tickets += 1
+        self._waiting.append((self._tickets, request))
+        return self._tickets
+
+    def poll(self) -> list[tuple[int, StepScores]]:
+        """Read all that waits; returns (ticket, scores) in the order of submission."""
+        waiting, self._waiting = self._waiting, []
+        found = self.score([request for _, request in waiting])
+        return [(ticket, scores) for (ticket, _), scores in zip(waiting, found, strict=True)]
 
     @property
     def tokens_fed(self) -> int:
@@ -117,36 +132,27 @@ class TransformersPrm:
 
 
 def load_prm(
-    model: str,
+    spec: PrmSpec,
     *,
-    format: str | None = None,
-    revision: str | None = None,
-    context: int,
-    dtype: str = "auto",
-    gpus: int | None = None,
-    device: str | None = None,
     threads: int | None = None,
+    device: str | None = None,
     max_tokens_per_batch: int | None = None,
     cache_bytes: int | None = None,
 ) -> TransformersPrm:
     """Load a PRM.
 
     Args:
-        model: a local folder, which needs no network, or a hub id.
-        format: name of the format in `testtime.prms`; may be None for a local folder whose
-            architecture says it.
-        revision: commit or tag on the hub.
-        context: most tokens of one input; steps that end beyond it get no score.
-        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
-        gpus: 0 for the CPU, 1 for a GPU, None for whichever is there.
-        device: torch device, in place of `gpus`.
+        spec: its catalog entry.
         threads: CPU threads of this process.
+        device: torch device, in place of the entry's `gpus`.
         max_tokens_per_batch: tokens of one batch, padding included.
         cache_bytes: most memory for keys and values of paths under way.
 
     Raises:
         UserError: the model, its format or the machine does not fit; names what and why.
     """
+    model, format, revision = spec.location, spec.format, spec.revision
+    context, dtype, gpus = spec.context, spec.dtype, spec.gpus
     what = f"PRM {model}"
     format = prms.detect(model, format or None)
     check_dtype(what, dtype)
@@ -155,18 +161,18 @@ def load_prm(
         torch.set_num_threads(threads)
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's
     where = source(model, revision)
-    spec = prms.get(format)
+    known = prms.get(format)
     with loading(what):
         config = AutoConfig.from_pretrained(**where)
         tokenizer = load_tokenizer(where)
     check_context(what, config, context)
-    reader = spec.reader(tokenizer)
+    reader = known.reader(tokenizer)
     with loading(what):
-        loaded, info = spec.model_class().from_pretrained(
+        loaded, info = known.model_class().from_pretrained(
             **where,
             dtype=dtype,
             attn_implementation="sdpa",
-            key_mapping=spec.renamed,
+            key_mapping=known.renamed,
             output_loading_info=True,
         )
     check_loaded(what, info)
@@ -179,7 +185,7 @@ def load_prm(
         PrmModel(
             model,
             loaded,
-            spec.head(loaded, reader),
+            known.head(loaded, reader),
             max_tokens=max_tokens_per_batch or (GPU_TOKENS if on_gpu else CPU_TOKENS),
             cache_bytes=cache_bytes,
         ),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from testtime.engines.devices import is_out_of_memory
+from testtime.engines.pretrained import is_out_of_memory
 from testtime.engines.transformers.kv_pool import KvPool
 from testtime.engines.transformers.prm_rows import Row, batches
 from testtime.errors import UserError
