@@ -17,6 +17,8 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
     engine = spec.engine or engine
     module = _module(engine, "policy")
     _say("policy", spec)
+    if engine == "transformers":
+        return module.load_policy(spec, threads=threads)
     return module.load_policy(
         spec.location,
         revision=spec.revision,
@@ -26,7 +28,7 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
-        **_memory(engine, spec),
+        memory_gb=spec.memory_gb,
     )
 
 
@@ -35,6 +37,8 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     engine = spec.engine or engine
     module = _module(engine, "prm")
     _say("PRM", spec)
+    if engine == "transformers":
+        return module.load_prm(spec, threads=threads)
     return module.load_prm(
         spec.location,
         format=spec.format,
@@ -43,13 +47,8 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
         dtype=spec.dtype,
         gpus=spec.gpus,
         threads=threads,
-        **_memory(engine, spec),
+        memory_gb=spec.memory_gb,
     )
-
-
-def _memory(engine: str, spec: ModelSpec) -> dict:
-    """What vllm, which takes its memory beforehand, is told of an entry beyond the common part."""
-    return {"memory_gb": spec.memory_gb} if engine == "vllm" else {}
 
 
 def _say(role: str, spec: ModelSpec) -> None:
