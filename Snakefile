@@ -12,22 +12,8 @@ container: f"{workflow.basedir}/testtime.sif"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/models.smk"
-include: "workflow/rules/resources.smk"
-include: "workflow/rules/inputs.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/problems.smk"
-include: "workflow/rules/generate.smk"
-include: "workflow/rules/score.smk"
-include: "workflow/rules/search.smk"
-include: "workflow/rules/grade.smk"
-include: "workflow/rules/difficulty.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/fit.smk"
-include: "workflow/rules/compare.smk"
-include: "workflow/rules/figures_common.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/notebooks.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/present.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -36,30 +22,30 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        get_tables(),
-        get_figures(),
-        get_notebooks(),
-        f"{RESULTS}/report.html",
+        TABLE_FILES,
+        FIGURE_FILES,
+        [LAYOUT.path("notebook_table", notebook=name) for name in NOTEBOOKS],
+        LAYOUT.pattern("report"),
     localrule: True
 
 
 onstart:
     # Snakemake's own lock would outlive a killed run, see profiles/default.
     try:
-        hold(RESULTS)
+        hold(LAYOUT.results)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    from testtime.present.report.closing import closing_words
+    from testtime.present.report.finding import closing_words
 
-    print(closing_words(RESULTS, config), end="")
+    print(closing_words(LAYOUT.results, config), end="")
 
 
 onerror:
     print(
         "Finished files are kept: mend what the logs above name, then give the same command again.\n"
-        f"All logs: {RESULTS}/logs",
+        f"All logs: {LAYOUT.results}/logs",
         file=sys.stderr,
     )

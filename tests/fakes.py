@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from testtime.engines.base import Tickets
 from testtime.study.seeds import derive
 from testtime.study.types import Continuation, Request, ScoreRequest, StepScores
 
@@ -114,29 +115,41 @@ class FakePrm:
 
     Attributes:
         reads: every request that was read, in order.
+        batches: how many times it was let run with something to read.
         tokens: all tokens read.
     """
 
     def __init__(self, seed: int = 0, levels: int = 5):
         self.seed, self.levels = seed, levels
         self.reads: list[ScoreRequest] = []
-        self.calls = 0
+        self.batches = 0
         self.tokens = 0
+        self._tickets = Tickets()
+        self._waiting: dict[int, ScoreRequest] = {}
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
-        self.calls += 1
-        seen, results = set(), []
-        for request in requests:
-            assert all(step.strip() for step in request.steps), "an empty step was to be scored"
-            assert len(request.steps) > request.known, "nothing new was to be scored"
-            scores = self.rescore(request.problem, request.steps)[request.known :]
+    def submit(self, request: ScoreRequest) -> int:
+        assert all(step.strip() for step in request.steps), "an empty step was to be scored"
+        assert len(request.steps) > request.known, "nothing new was to be scored"
+        ticket = self._tickets.issue()
+        self._waiting[ticket] = request
+        return ticket
+
+    def poll(self) -> list[tuple[int, StepScores]]:
+        waiting, self._waiting = self._waiting, {}
+        self.batches += bool(waiting)
+        seen: set[ScoreRequest] = set()
+        for ticket, request in waiting.items():
             tokens = 0 if request in seen else self.cost(request)
             if request not in seen:
                 self.reads.append(request)
                 self.tokens += tokens
             seen.add(request)
-            results.append(StepScores(scores, tokens))
-        return results
+            self._tickets.finish(ticket, StepScores(self.new_scores(request), tokens))
+        return self._tickets.collect()
+
+    def new_scores(self, request: ScoreRequest) -> tuple[float, ...]:
+        """Scores of the steps after the known ones."""
+        return self.rescore(request.problem, request.steps)[request.known :]
 
     def rescore(self, problem: str, steps: Sequence[str]) -> tuple[float, ...]:
         """The score of every step of a path, read whole."""

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import synthetic
 import synthetic_results
-from test_figures_drawn import FIGURES
 from testtime.present.figures import style
-from testtime.present.figures.data import render
 
 
 def config(results: Path) -> dict:
@@ -27,10 +25,10 @@ def make(folder: Path, figures: tuple[str, ...] = ("methods_diagram", "small_vs_
     sharp, style.DPI = style.DPI, 60
     try:
         for name in figures:
-            make_data, draw = FIGURES[name]
             images = [results / f"figures/{name}.{end}" for end in ("png", "pdf")]
             table = results / f"figures/data/{name}.csv"
-            render(make_data(), draw, table=table, images=images)
+            draw = synthetic.figure(name).draw
+            style.render(synthetic.figure_data(name), draw, table=table, images=images)
     finally:
         style.DPI = sharp
     return results

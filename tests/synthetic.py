@@ -1,7 +1,10 @@
 """Made-up tables of a study, by formula. Nothing in them was measured."""
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
+from testtime.present import registry
 
 DATASET = "toy"
 POLICIES = {"tiny": 3e4, "small": 1.1e5, "large": 4.3e5}
@@ -216,6 +219,11 @@ def difficulty(policy: str, n: int = 200) -> pd.DataFrame:
     )
 
 
+def difficulties() -> pd.DataFrame:
+    frames = [difficulty(policy).assign(policy=policy) for policy in POLICIES]
+    return pd.concat(frames).assign(dataset=DATASET)
+
+
 def lookup() -> dict:
     choices = {
         "easy": ("majority", "none", "majority", "none"),
@@ -255,3 +263,29 @@ TABLES = {
     "prm_length": prm_length,
     "prm_bias": prm_bias,
 }
+THINGS = TABLES | {"lookup": lookup, "difficulty": difficulties}
+SETTINGS = {
+    "policies": POLICIES,
+    "prms": PRMS,
+    "figures": config()["figures"],
+    "headline": 16,
+    "thresholds": {"easy": 0.5, "hard": 0.1},
+}
+
+
+def figure(name: str):
+    """A figure's module."""
+    return import_module(f"testtime.present.figures.{name}")
+
+
+def figure_data(name: str, **changes) -> pd.DataFrame:
+    """A figure's rows, made of what it asks for.
+
+    Args:
+        name: of the figure.
+        changes: inputs and settings in place of the synthetic ones.
+    """
+    asked = registry.figures()[name]
+    known = {thing: THINGS[thing]() for thing in (*asked.inputs, *asked.optional)}
+    known |= {setting: SETTINGS[setting] for setting in asked.settings}
+    return figure(name).data(**known | changes)

@@ -5,8 +5,9 @@ import worlds
 from testtime.cli import app
 from testtime.data.store import write_json
 from testtime.errors import UserError
+from testtime.fit.cells import Settings
 from testtime.fit.lookup import lookup
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.select import fit_study
 from typer.testing import CliRunner
 
 SETTINGS = Settings(seed=1, folds=4, repeats=3, bootstrap=100)

@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 from fakes import END, PIECES, FakePolicy, FakePrm, random_tree
-from testtime.sample import sample_pool
-from testtime.solve import Models, solve, summary
-from testtime.solve.draw import with_classes
+from testtime.sample import SampleSettings, sample_pool
+from testtime.solve.draw import Models, with_classes
+from testtime.solve.run import solve, summary
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.types import Problem
 
@@ -76,9 +76,7 @@ def pool(n):
         PROBLEMS,
         start=0,
         stop=n,
-        sampling=SPEC.sampling,
-        max_tokens=SPEC.max_tokens,
-        seed_parts=(1, "toy", "fake"),
+        settings=SampleSettings.of(SPEC, (1, "toy", "fake")),
     )
     return drawn
 

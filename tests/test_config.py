@@ -55,6 +55,11 @@ WRONG = [
     ("difficulty/samples", -1, "difficulty.samples: -1"),
     ("seed", "lucky", "seed: 'lucky'"),
     ("engine", "tgi", "engine: 'tgi' is not known; allowed: transformers, vllm"),
+    (
+        "catalog",
+        {"prms": {"micro-prm-good": {"engine": "tgi"}}},
+        "catalog.prms.micro-prm-good.engine: 'tgi' is not known; allowed: transformers, vllm",
+    ),
     ("threads", 0, "threads: 0"),
     ("pinned", "yes", "pinned: 'yes'"),
     ("jobs/max_hours", 0.5, "jobs.max_hours: 0.5 is below jobs.hours 1"),

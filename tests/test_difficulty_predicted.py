@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import worlds
 from testtime.errors import UserError
-from testtime.fit.calibration import calibration_table
+from testtime.fit.cells import Settings
 from testtime.fit.plans import best_plan, make_plans
 from testtime.fit.predict import (
+    calibration_table,
     crossfit_predictions,
     fit_predictor,
     predict,
@@ -15,7 +16,7 @@ from testtime.fit.predict import (
     probe_features,
     probe_samples,
 )
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.select import fit_study
 
 SETTINGS = Settings(seed=1, folds=4, repeats=2, bootstrap=50)
 

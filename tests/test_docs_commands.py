@@ -16,6 +16,8 @@ import yaml
 from docs_pages import PAGES, ROOT, RUN, Block, blocks, commands
 from studies import copy_checkout
 
+pytestmark = pytest.mark.study  # one of its own, and pages of commands
+
 SMALL = {
     "policies": ["micro-xs", "micro-s"],
     "prms": ["micro-prm-good"],

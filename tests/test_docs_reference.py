@@ -3,8 +3,7 @@
 import pytest
 import yaml
 from testtime.cli.reference import BEGIN, PARTS, config_table, method_table, renewed
-from testtime.search.methods import METHODS
-from testtime.study.config import POOL_METHODS
+from testtime.study.methods import METHODS
 
 
 def leaves(value: dict, prefix: str = ""):
@@ -36,7 +35,7 @@ def test_every_key_of_the_config_is_explained(root):
 
 def test_every_method_is_explained():
     table = method_table()
-    assert all(f"| `{name}` |" in table for name in {*POOL_METHODS, *METHODS})
+    assert all(f"| `{name}` |" in table for name in METHODS)
 
 
 def test_a_wrong_default_is_put_right():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from testtime.engines.base import sample
-from testtime.engines.step_ends import StepEnds, token_texts
+from testtime.engines.steps import StepEnds, token_texts
 from testtime.study.types import Request, Sampling
 from tiny_policies import WORDS, ids, load, scripted_policy
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

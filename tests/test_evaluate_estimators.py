@@ -5,15 +5,18 @@ from math import comb
 
 import numpy as np
 import pytest
-from testtime.evaluate import majority
-from testtime.evaluate.best_of_k import best_of_k
-from testtime.evaluate.pass_at_k import pass_at_k
-from testtime.evaluate.pool import Pool
+from testtime.errors import UserError
+from testtime.evaluate import votes
+from testtime.evaluate.estimators import (
+    best_of_k,
+    choose_subsets,
+    miss_probability,
+    pass_at_k,
+    rank_probability,
+    win_probability,
+)
 from testtime.evaluate.scoring import path_scores
-from testtime.evaluate.strategies import Draws
-from testtime.evaluate.strategies import choose as choose_by
-from testtime.evaluate.subsets import choose_subsets, miss_probability, rank_probability
-from testtime.evaluate.votes import majority_vote, weighted_vote
+from testtime.evaluate.votes import Draws, expected_vote, majority_vote, tally, weighted_vote
 
 SCORINGS = ("min", "last", "avg")
 COARSE = (0.0, 0.25, 0.5, 0.75, 1.0)  # sums of quarters are exact, so equal sums are ties
@@ -66,11 +69,6 @@ def take_best(classes, correct, scores):
     return value
 
 
-def as_pool(classes, correct):
-    rows = np.arange(len(classes))[None]
-    return Pool(np.array(["p"]), rows, classes[None], correct[None])
-
-
 DRAWS = Draws(subsets=1000, seeds=np.array([7]))
 
 
@@ -78,14 +76,14 @@ DRAWS = Draws(subsets=1000, seeds=np.array([7]))
 def test_votes_and_best_of_k_equal_the_mean_over_all_subsets(seed):
     classes, correct, steps = random_pool(np.random.default_rng(seed))
     n = len(classes)
-    pool = as_pool(classes, correct)
+    own = classes[None], correct[None]
     scores = path_scores(steps, SCORINGS)
     for k in range(1, n + 1):
-        found, error = majority_vote(pool.classes, pool.correct, k, subsets=1000, seeds=DRAWS.seeds)
+        found, error = majority_vote(*own, k, DRAWS)
         assert found[0] == pytest.approx(over_all_subsets(n, k, vote(classes, correct, np.ones(n))))
         assert error[0] == 0
-        weighted = choose_by(pool, scores[None], k, "weighted", DRAWS)[0][0]
-        best = choose_by(pool, scores[None], k, "max", DRAWS)[0][0]
+        weighted = expected_vote(*own, scores[None], k, "weighted", DRAWS)[0][0]
+        best = expected_vote(*own, scores[None], k, "max", DRAWS)[0][0]
         for column, scoring in enumerate(SCORINGS):
             weights = [score(s, scoring) for s in steps]
             assert weighted[column] == pytest.approx(
@@ -94,6 +92,28 @@ def test_votes_and_best_of_k_equal_the_mean_over_all_subsets(seed):
             assert best[column] == pytest.approx(
                 over_all_subsets(n, k, take_best(classes, correct, weights))
             )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_vote_names_the_classes_that_the_expectation_of_all_samples_takes(seed):
+    classes, _, steps = random_pool(np.random.default_rng(seed))
+    weights = path_scores(steps, ["last"])
+    for how in ("majority", "weighted"):
+        won = tally(classes, weights[:, 0], how)
+        for group in set(classes[classes >= 0]):
+            right = (classes == group).astype(float)[None]
+            expected = expected_vote(classes[None], right, weights[None], len(classes), how, DRAWS)
+            assert expected[0][0, 0] == pytest.approx((group in won) / max(len(won), 1))
+
+
+def test_classes_that_tie_win_together_in_the_order_of_their_first_paths():
+    assert tally([7, 3, 3, 7, -1], [0.1, 0.2, 0.3, 0.4, 0.9], "majority") == [7, 3]
+    assert tally([7, 3, 3, 7, -1], [0.1, 0.2, 0.3, 0.4, 0.9], "weighted") == [7, 3]
+    assert tally([7, 3, 3, 7, -1], [0.1, 0.2, 0.3, 0.4, 0.9], "max") == [7]
+    assert tally([-1, -1], [0.5, 0.5], "weighted") == []
+    assert tally([2, 2, 5], [0.0, 0.0, 0.0], "weighted") == [2, 5]
+    with pytest.raises(UserError, match="vote 'mean' is not known; allowed: majority, max, wei"):
+        tally([1], [1.0], "mean")
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 10])
@@ -132,38 +152,32 @@ def test_budget_one_is_the_mean_for_every_estimator():
     classes = rng.integers(0, 4, (5, 30))
     correct = (classes == 1).astype(float)
     weights = rng.random((5, 30, 2)) + 0.1
-    seeds = np.arange(5)
+    draws = Draws(1000, np.arange(5))
     mean = correct.mean(axis=1)
     np.testing.assert_allclose(pass_at_k(correct, 1), mean)
     np.testing.assert_allclose(best_of_k(correct, weights[..., 0], 1), mean)
-    np.testing.assert_allclose(
-        majority_vote(classes, correct, 1, subsets=1000, seeds=seeds)[0], mean
-    )
-    weighted = weighted_vote(classes, correct, weights, 1, subsets=1000, seeds=seeds)[0]
+    np.testing.assert_allclose(majority_vote(classes, correct, 1, draws)[0], mean)
+    weighted = weighted_vote(classes, correct, weights, 1, draws)[0]
     np.testing.assert_allclose(weighted, np.stack([mean, mean], axis=1))
 
 
 def test_a_sample_without_an_answer_does_not_vote_and_nobody_voting_is_wrong():
-    seeds = np.array([1])
+    draws = Draws(10, np.array([1]))
     silent = np.array([[-1, -1, 2]])
-    assert majority_vote(silent, np.array([[0, 0, 1.0]]), 3, subsets=10, seeds=seeds)[0][0] == 1
-    assert majority_vote(silent, np.array([[0, 0, 1.0]]), 2, subsets=10, seeds=seeds)[0][0] == (
-        pytest.approx(2 / 3)
-    )
+    assert majority_vote(silent, np.array([[0, 0, 1.0]]), 3, draws)[0][0] == 1
+    assert majority_vote(silent, np.array([[0, 0, 1.0]]), 2, draws)[0][0] == (pytest.approx(2 / 3))
     nobody = np.full((1, 3), -1)
-    assert majority_vote(nobody, np.zeros((1, 3)), 3, subsets=10, seeds=seeds)[0][0] == 0
+    assert majority_vote(nobody, np.zeros((1, 3)), 3, draws)[0][0] == 0
 
 
 def test_random_subsets_agree_with_the_exact_majority_within_their_stated_error():
     rng = np.random.default_rng(3)
     classes = rng.choice(6, (60, 64), p=[0.3, 0.25, 0.2, 0.15, 0.05, 0.05])
     correct = (classes == 0).astype(float)
-    seeds = np.arange(60)
+    draws = Draws(1000, np.arange(60))
     for k in (4, 16):
-        exact, no_error = majority_vote(classes, correct, k, subsets=1000, seeds=seeds)
-        drawn, error = weighted_vote(
-            classes, correct, np.ones((60, 64, 1)), k, subsets=1000, seeds=seeds
-        )
+        exact, no_error = majority_vote(classes, correct, k, draws)
+        drawn, error = weighted_vote(classes, correct, np.ones((60, 64, 1)), k, draws)
         z = (drawn[:, 0] - exact) / error[:, 0]
         assert not no_error.any()
         assert 0.8 < np.sqrt((z**2).mean()) < 1.3
@@ -176,17 +190,17 @@ def test_a_vote_too_long_to_compute_falls_back_to_subsets(monkeypatch):
     rng = np.random.default_rng(4)
     classes = rng.integers(0, 3, (2, 40))
     correct = (classes == 0).astype(float)
-    arguments = {"subsets": 2000, "seeds": np.arange(2)}
-    exact, _ = majority_vote(classes, correct, 10, **arguments)
-    monkeypatch.setattr(majority, "MAX_OPERATIONS", 0)
-    drawn, error = majority_vote(classes, correct, 10, **arguments)
+    draws = Draws(2000, np.arange(2))
+    exact, _ = majority_vote(classes, correct, 10, draws)
+    monkeypatch.setattr(votes, "MAX_OPERATIONS", 0)
+    drawn, error = majority_vote(classes, correct, 10, draws)
     assert (error > 0).all()
     assert (np.abs(drawn - exact) < 4 * error).all()
 
 
 def test_exact_majority_of_a_large_split_pool_adds_up_to_one():
     counts = np.array([60, 50, 40, 30, 20, 10, *[1] * 40])
-    chances = [majority.win_probability(counts, 64, 256, i) for i in range(len(counts))]
+    chances = [win_probability(counts, 64, 256, i) for i in range(len(counts))]
     # Some sample always votes: only 6 of 256 do not, and 64 are drawn.
     assert sum(chances) == pytest.approx(1.0, abs=1e-12)
     assert all(a >= b for a, b in pairwise(chances))
@@ -208,10 +222,8 @@ def test_the_same_seed_gives_the_same_votes_whatever_other_problems_are_there():
     correct = (classes == 0).astype(float)
     weights = rng.random((3, 64, 2))
     seeds = np.array([11, 12, 13])
-    together = weighted_vote(classes, correct, weights, 16, subsets=200, seeds=seeds)[0]
-    alone = weighted_vote(
-        classes[1:2], correct[1:2], weights[1:2], 16, subsets=200, seeds=seeds[1:2]
-    )[0]
+    together = weighted_vote(classes, correct, weights, 16, Draws(200, seeds))[0]
+    alone = weighted_vote(classes[1:2], correct[1:2], weights[1:2], 16, Draws(200, seeds[1:2]))[0]
     np.testing.assert_array_equal(together[1:2], alone)
 
 

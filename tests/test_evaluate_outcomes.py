@@ -134,7 +134,7 @@ def test_the_order_of_the_input_does_not_matter(outcomes):
         (lambda g, s, r: (g, s.assign(prm="other"), r), "PRM 'other' has scores but no number"),
         (
             lambda g, s, r: (g, s.assign(scores=[[np.nan]] * len(s)), r),
-            "scores of good, row 0: step score nan is not allowed; 0 to 1 are",
+            "best_of_n with good: scores, row 0: step score nan is not allowed; 0 to 1 are",
         ),
     ],
 )
@@ -147,4 +147,4 @@ def test_missing_data_is_refused_by_name(break_it, message):
 def test_a_budget_beyond_the_pool_is_refused():
     generations, scores, grades = frames()
     with pytest.raises(UserError, match=r"budgets.pool: 8 is more than the 4 samples"):
-        evaluate(generations, scores, NO_SEARCH, grades, budgets_pool=[2, 8])
+        evaluate(generations, scores, NO_SEARCH, grades, pool_budgets=[2, 8])

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from testtime.errors import UserError
-from testtime.evaluate import accuracy_table, pass_at_k_table
-from testtime.evaluate.flops import inference_flops, pretraining_flops
+from testtime.evaluate.costs import inference_flops, pretraining_flops
+from testtime.evaluate.tables import accuracy_table, pass_at_k_table
 
 N = 120
 

@@ -56,7 +56,7 @@ def outcomes(searches, search_grades, **changes):
         NO_SCORES,
         searches.sample(frac=1, random_state=3),
         pd.concat([grades, search_grades.astype({"correct": "boolean"})]),
-        **({"methods": ["dvts", "beam_search"], "budgets_search": [2, 4, 8]} | changes),
+        **({"methods": ["dvts", "beam_search"], "search_budgets": [2, 4, 8]} | changes),
     )
     return rows.set_index(["problem_id", "scoring", "vote", "budget"]).sort_index()
 
@@ -90,7 +90,7 @@ def test_dvts_is_the_mean_over_all_sets_of_whole_subtrees():
 
 
 def test_beam_search_is_one_draw_whose_paths_vote_once():
-    rows = outcomes(*beams(4), methods=["beam_search"], budgets_search=[4])
+    rows = outcomes(*beams(4), methods=["beam_search"], search_budgets=[4])
     assert rows.loc[("a", "none", "majority", 4), "correct"] == 1  # two paths of three
     assert rows.loc[("a", "last", "max", 4), "correct"] == 0
     assert rows.loc[("a", "last", "weighted", 4), "correct"] == 1  # 0.4 + 0.6 against 0.9
@@ -103,19 +103,19 @@ def test_each_budget_of_beam_search_is_its_own_run():
     parts = [beams(budget) for budget in (2, 4)]
     searches, grades = (pd.concat(frames_) for frames_ in zip(*parts, strict=True))
     grades.loc[grades["budget"] == 2, "correct"] = False
-    rows = outcomes(searches, grades, methods=["beam_search"], budgets_search=[2, 4])
+    rows = outcomes(searches, grades, methods=["beam_search"], search_budgets=[2, 4])
     assert rows.loc[("a", "none", "majority", 2), "correct"] == 0
     assert rows.loc[("a", "none", "majority", 4), "correct"] == 1
 
 
 def test_a_budget_that_was_not_searched_is_refused():
     with pytest.raises(UserError, match=r"dvts with good at N=16: 8 subtrees are needed, 4 were"):
-        outcomes(*dvts(), budgets_search=[16])
+        outcomes(*dvts(), search_budgets=[16])
     with pytest.raises(UserError, match=r"beam_search with good at N=16: 0 problems were searched"):
-        outcomes(*beams(4), methods=["beam_search"], budgets_search=[16])
+        outcomes(*beams(4), methods=["beam_search"], search_budgets=[16])
 
 
 def test_a_path_without_a_grade_is_refused():
     searches, grades = beams(4)
     with pytest.raises(UserError, match="paths without a grade"):
-        outcomes(searches, grades.head(2), methods=["beam_search"], budgets_search=[4])
+        outcomes(searches, grades.head(2), methods=["beam_search"], search_budgets=[4])

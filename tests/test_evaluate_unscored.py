@@ -3,7 +3,7 @@
 import pandas as pd
 from testtime.data.store import write_parquet
 from testtime.evaluate.scoring import path_scores
-from testtime.evaluate.unscored import unscored_table
+from testtime.evaluate.tables import unscored_table
 
 
 def write(folder, name, **columns):

@@ -4,33 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
-from testtime.data.store import write_csv
+from synthetic import figure_data
+from testtime.compare.prm_worth import best_prm
+from testtime.data.store import read_csv, read_json, write_csv
 from testtime.errors import UserError
-from testtime.present import figures
-from testtime.present.figures.accuracy_by_budget import accuracy_by_budget_data
-from testtime.present.figures.accuracy_by_difficulty import accuracy_by_difficulty_data
-from testtime.present.figures.accuracy_by_flops import accuracy_by_flops_data
-from testtime.present.figures.compute_optimal_curve import compute_optimal_curve_data
-from testtime.present.figures.data import best_prm, by_size, in_order, one_line_per_method, read_csv
 from testtime.present.figures.looks import LOOKS, count, look
-from testtime.present.figures.lookup_heatmap import lookup_heatmap_data
-from testtime.present.figures.methods_diagram import methods_diagram_data
-from testtime.present.figures.pass_at_1_distribution import pass_at_1_distribution_data
-from testtime.present.figures.prm_quality import prm_quality_data
-from testtime.present.figures.small_vs_large import PUBLISHED, published_points, small_vs_large_data
-
-SHOWN = {"scoring": "last", "vote": "weighted"}
+from testtime.present.figures.rows import by_size, in_order, one_line_per_method
+from testtime.present.figures.small_vs_large import PUBLISHED
+from testtime.study.blocks import headline_budget
 
 
 def by_budget(prms=synthetic.PRMS) -> pd.DataFrame:
     accuracy = synthetic.accuracy()
-    return accuracy_by_budget_data(
-        accuracy[accuracy["prm"].isin([*prms, "none"])],
-        synthetic.pass_at_k(),
-        policies=synthetic.POLICIES,
-        prms=list(prms),
-        **SHOWN,
-    )
+    accuracy = accuracy[accuracy["prm"].isin([*prms, "none"])]
+    return figure_data("accuracy_by_budget", accuracy=accuracy, prms=list(prms))
 
 
 def test_each_method_has_one_line_per_policy_and_prm():
@@ -81,13 +68,7 @@ def test_ordering_rows_neither_loses_nor_repeats_any():
 
 
 def test_difficulty_marks_one_prm_to_draw_and_keeps_all():
-    data = accuracy_by_difficulty_data(
-        synthetic.accuracy(),
-        policies=synthetic.POLICIES,
-        prms=synthetic.PRMS,
-        shown_prm="good-prm",
-        **SHOWN,
-    )
+    data = figure_data("accuracy_by_difficulty")  # good-prm judges steps best
     assert set(data.loc[data["shown"], "prm"]) == {"good-prm"}
     assert set(data["prm"]) == set(synthetic.PRMS)
     assert list(data["difficulty"].drop_duplicates()) == ["easy", "medium", "hard"]
@@ -106,13 +87,7 @@ def test_without_a_measurement_the_last_prm_of_the_study_is_shown(quality):
 
 
 def test_in_sample_accuracy_is_the_cross_fitted_one_plus_its_optimism():
-    data = compute_optimal_curve_data(
-        synthetic.accuracy(),
-        synthetic.compute_optimal(),
-        policies=synthetic.POLICIES,
-        shown_prm="good-prm",
-        **SHOWN,
-    )
+    data = figure_data("compute_optimal_curve")
     keys = ["policy", "budget"]
     fitted, judged = (
         data[data["method"] == method].set_index(keys)["accuracy"]
@@ -123,9 +98,7 @@ def test_in_sample_accuracy_is_the_cross_fitted_one_plus_its_optimism():
 
 
 def test_by_flops_every_policy_has_its_cot_and_what_was_spent_on_tts():
-    data = accuracy_by_flops_data(
-        synthetic.by_cost(), synthetic.accuracy(), policies=synthetic.POLICIES
-    )
+    data = figure_data("accuracy_by_flops")
     tiny = data[data["policy"] == "tiny"].set_index("setting")["flops"]
     size = synthetic.POLICIES["tiny"]
     assert tiny["CoT"] == 2 * size * 40
@@ -135,7 +108,7 @@ def test_by_flops_every_policy_has_its_cot_and_what_was_spent_on_tts():
 def test_samples_of_unknown_length_are_not_drawn_by_flops():
     accuracy = synthetic.accuracy().assign(flops=np.nan)
     none = synthetic.by_cost().iloc[:0]
-    assert accuracy_by_flops_data(none, accuracy, policies=synthetic.POLICIES).empty
+    assert figure_data("accuracy_by_flops", by_cost=none, accuracy=accuracy).empty
 
 
 def test_pass_at_1_bins_count_every_problem_once():
@@ -147,7 +120,7 @@ def test_pass_at_1_bins_count_every_problem_once():
             "quantile": ["q3", "q3", "q2", "q2", "q1", "q1"],
         }
     )
-    data = pass_at_1_distribution_data(difficulty, policies={"tiny": 1.0}, easy=0.5, hard=0.1)
+    data = figure_data("pass_at_1_distribution", difficulty=difficulty)
     bins = data[data["kind"] == "bin"]
     assert list(bins["n_problems"]) == [2, 2, 1, 0, 1]  # [0, 0.2), [0.2, 0.4), ..., [0.8, 1]
     assert bins["share"].sum() == pytest.approx(1)
@@ -156,7 +129,7 @@ def test_pass_at_1_bins_count_every_problem_once():
 
 
 def test_small_against_large_has_cot_and_every_budget_of_the_free_choice():
-    data = small_vs_large_data(synthetic.frontier(), policies=synthetic.POLICIES)
+    data = figure_data("small_vs_large")
     tiny = data[data["policy"] == "tiny"]
     assert list(tiny["setting"]) == ["CoT", "compute-optimal TTS", "compute-optimal TTS"]
     assert list(tiny["budget"]) == [1, 4, 16]
@@ -166,7 +139,7 @@ def test_published_values_stand_apart_and_only_for_the_same_models():
     frontier = synthetic.frontier().assign(dataset="math500")
     frontier["policy"] = frontier["policy"].replace("small", "qwen2.5-7b-instruct")
     policies = {"tiny": 1.0, "qwen2.5-7b-instruct": 7.6e9, "large": 9e9}
-    data = small_vs_large_data(frontier, policies=policies, published=published_points())
+    data = figure_data("small_vs_large", frontier=frontier, policies=policies)
     theirs = data[data["source"] == PUBLISHED]
     assert set(theirs["policy"]) == {"qwen2.5-7b-instruct"}
     values = theirs.set_index("setting")["accuracy"]
@@ -176,9 +149,7 @@ def test_published_values_stand_apart_and_only_for_the_same_models():
 
 def test_a_log_curve_takes_three_prms():
     quality, best = synthetic.prm_quality(), synthetic.compute_optimal()
-    study = {"policies": synthetic.POLICIES, "budget": 16}
-    two = prm_quality_data(best, quality, prms=synthetic.PRMS, **study)
-    assert two["slope"].isna().all()
+    assert figure_data("prm_quality")["slope"].isna().all()
 
     third = best[best["prm"] == "good-prm"].assign(prm="mid-prm")
     better = quality[quality["prm"] == "good-prm"].assign(prm="mid-prm", f1=0.6)
@@ -187,31 +158,25 @@ def test_a_log_curve_takes_three_prms():
     line = rows["prm"].map(x)
     rows["accuracy"] = (7.66 * np.log(100 * line) + 44.31).div(100).fillna(rows["accuracy"])
     prms = ["weak-prm", "mid-prm", "good-prm"]
-    data = prm_quality_data(rows, pd.concat([quality, better]), prms=prms, **study)
+    quality = pd.concat([quality, better])
+    data = figure_data("prm_quality", compute_optimal=rows, prm_quality=quality, prms=prms)
     np.testing.assert_allclose(data["slope"], 7.66)
     np.testing.assert_allclose(data["intercept"], 44.31)
 
 
 def test_quality_without_step_labels_gives_no_points():
-    data = prm_quality_data(
-        synthetic.compute_optimal(),
-        pd.DataFrame(),
-        policies=synthetic.POLICIES,
-        prms=synthetic.PRMS,
-        budget=16,
-    )
-    assert data.empty
+    assert figure_data("prm_quality", prm_quality=pd.DataFrame()).empty
 
 
 def test_the_heat_map_has_one_cell_per_policy_level_and_budget():
-    data = lookup_heatmap_data(synthetic.lookup(), policies=synthetic.POLICIES)
+    data = figure_data("lookup_heatmap")
     assert not data.duplicated(["policy", "difficulty", "budget"]).any()
     assert len(data) == 3 * 3 * 2
     assert data["agreement"].iloc[0] == pytest.approx(41 / 50)
 
 
 def test_trees_of_the_diagram_keep_the_best_candidates():
-    data = methods_diagram_data()
+    data = figure_data("methods_diagram")
     for method, size in (("beam_search", 4), ("dvts", 2)):
         tree = data[(data["method"] == method) & (data["depth"] > 0)]
         for _, step in tree.groupby("depth"):
@@ -220,18 +185,6 @@ def test_trees_of_the_diagram_keep_the_best_candidates():
             assert kept.sum(axis=1).tolist() == [size // 2] * len(scores)
             for group, chosen in zip(scores, kept, strict=True):
                 assert group[chosen].min() >= group[~chosen].max()
-
-
-def test_a_study_is_asked_only_for_figures_it_can_fill():
-    every = figures.applicable(has_prm=True, n_policies=2)
-    assert every == list(figures.TITLES)
-    alone = figures.applicable(has_prm=True, n_policies=1)
-    assert set(every) - set(alone) == {"small_vs_large", "accuracy_by_policy_size"}
-    imported = figures.applicable(
-        has_prm=False, n_policies=1, has_cot=False, has_scores=False, has_quality=False
-    )
-    assert "accuracy_by_budget" in imported
-    assert not {"prm_quality", "voting_ablation", "prm_biases", "small_vs_large"} & set(imported)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +196,7 @@ def test_a_study_is_asked_only_for_figures_it_can_fill():
     ],
 )
 def test_one_budget_figures_show_the_largest_that_all_methods_have(budgets, expected):
-    assert figures.headline_budget(budgets) == expected
+    assert headline_budget(budgets) == expected
 
 
 @pytest.mark.parametrize(
@@ -272,3 +225,11 @@ def test_an_empty_table_is_no_error_but_a_missing_one_is(tmp_path):
     assert read_csv(tmp_path / "t.csv").empty
     with pytest.raises(UserError, match=r"no such file: .*missing\.csv"):
         read_csv(tmp_path / "missing.csv")
+
+
+def test_json_that_is_missing_or_cut_short_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no such file: .*lookup\.json"):
+        read_json(tmp_path / "lookup.json")
+    (tmp_path / "lookup.json").write_text('{"contexts": [')
+    with pytest.raises(UserError, match=r"lookup\.json is not whole JSON .*delete it"):
+        read_json(tmp_path / "lookup.json")

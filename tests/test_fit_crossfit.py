@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 from testtime.evaluate.statistics import resample_weights
-from testtime.fit.crossfit import crossfit, draw_folds
+from testtime.fit import crossfit as module
+from testtime.fit.crossfit import best_strategy, crossfit, draw_folds
 
 
 def fit(correct, bins, *, n_bins, folds=5, repeats=4, seed=0, weights=None, **kwargs):
@@ -79,6 +80,32 @@ def test_repeats_draw_different_folds_and_a_seed_the_same():
     folds = draw_folds(bins, 5, 3, seed=4)
     assert (folds[0] != folds[1]).any()
     assert (folds == draw_folds(bins, 5, 3, seed=4)).all()
+
+
+def test_the_rule_takes_the_most_accurate_and_of_equals_the_cheapest():
+    sums = np.array([[0.2, 0.5, 0.5], [0.4, 0.1, 0.0]])  # cheapest first
+    size, n = np.ones(2), np.array([10, 10])
+    assert list(best_strategy(sums, size, n)) == [1, 0]
+    allowed = np.array([[True, False, True], [False, True, True]])
+    assert list(best_strategy(sums, size, n, allowed)) == [2, 1]
+
+
+def test_another_rule_is_told_how_accurate_each_is_and_on_how_many_problems(monkeypatch):
+    """The cheapest within one standard error: 0.84 of 100 problems is within 0.04 of 0.87."""
+    correct = np.zeros((100, 2))
+    correct[:84, 0] = correct[:87, 1] = 1.0
+
+    def one_standard_error(sums, size, n_problems, allowed=None):
+        accuracy = sums / size[..., None]
+        best = accuracy.max(axis=-1, keepdims=True)
+        error = np.sqrt(best * (1 - best) / n_problems[..., None])
+        return np.argmax(accuracy >= best - error, axis=-1)
+
+    assert list(fit(correct, np.zeros(100, dtype=int), n_bins=1).chosen) == [1]
+    monkeypatch.setattr(module, "best_strategy", one_standard_error)
+    result = fit(correct, np.zeros(100, dtype=int), n_bins=1)
+    assert list(result.chosen) == [0]
+    assert result.accuracy[0] == pytest.approx(0.84)
 
 
 def test_equally_accurate_strategies_give_the_cheapest():

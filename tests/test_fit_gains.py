@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
-from testtime.compare.compute import flops_table
-from testtime.compare.frontier import frontier_table, overtaking_table
+from testtime.compare.frontier import flops_table, frontier_table, overtaking_table
 from testtime.compare.gains import efficiency_gain, gains_table, performance_gain
 from testtime.compare.voting import voting_ablation
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.cells import Settings
+from testtime.fit.select import fit_study
 from testtime.fit.transfer import transfer_table
 from testtime.study.catalog import PolicySpec
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from testtime.evaluate.statistics import resample_weights
 from testtime.fit.crossfit import crossfit, draw_folds
-from testtime.fit.intervals import interval
+from testtime.fit.select import interval
 
 
 def cover(n, worlds, *, better):

@@ -5,10 +5,10 @@ import pytest
 import worlds
 from testtime.data.store import write_json
 from testtime.errors import UserError
-from testtime.fit.advice import cheaper, words
-from testtime.fit.find import find, level_of, load
-from testtime.fit.lookup import lookup
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.advise import cheaper, find, level_of, words
+from testtime.fit.cells import Settings
+from testtime.fit.lookup import load, lookup
+from testtime.fit.select import fit_study
 from testtime.study.catalog import PolicySpec, PrmSpec
 
 SETTINGS = Settings(seed=1, folds=4, repeats=3, bootstrap=100)

@@ -3,10 +3,14 @@ import pandas as pd
 import pytest
 import worlds
 from testtime.errors import UserError
-from testtime.fit.cells import candidates, contexts, read_cells
+from testtime.fit.cells import Settings, candidates, contexts, read_cells
 from testtime.fit.cost_axis import cost_table, fit_by_cost
-from testtime.fit.selection import Settings, fit_study
-from testtime.fit.tables import binning_table, choice_table, compute_optimal_table
+from testtime.fit.select import (
+    binning_table,
+    choice_table,
+    compute_optimal_table,
+    fit_study,
+)
 
 SETTINGS = Settings(seed=1, folds=4, repeats=3, bootstrap=100)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
-from testtime.fit.selection import Settings, fit_study
+from testtime.fit.cells import Settings
+from testtime.fit.select import fit_study
 from testtime.fit.tree import choose, fit_tree, render, tree_contexts
 
 SETTINGS = Settings(seed=1, folds=4, repeats=1, bootstrap=20)

@@ -1,23 +1,21 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from fakes import END, SEPARATOR, FakePolicy, random_tree
 from testtime.engines.steps import StepReader
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
+from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(5)]
 
 
-def draw(policy=None, problems=PROBLEMS, start=0, stop=8, **changes):
-    settings = {
-        "sampling": Sampling(),
-        "max_tokens": 30,
-        "seed_parts": (7, "dataset", "policy"),
-        "method_label": "pool",
-    }
+def draw(policy=None, problems=PROBLEMS, start=0, stop=8, progress=None, **changes):
+    settings = replace(SampleSettings(Sampling(), 30, (7, "dataset", "policy")), **changes)
     policy = policy or FakePolicy(random_tree(1))
-    return sample_pool(policy, problems, start=start, stop=stop, **(settings | changes))
+    return sample_pool(policy, problems, settings, start=start, stop=stop, progress=progress)
 
 
 def test_blocks_and_shards_are_parts_of_one_pool():
@@ -41,7 +39,17 @@ def test_every_sample_has_a_seed_of_its_own():
 
 
 def test_held_out_samples_are_not_the_pool():
-    assert set(draw(method_label="difficulty")["seed"]).isdisjoint(draw()["seed"])
+    assert set(draw(label="difficulty")["seed"]).isdisjoint(draw()["seed"])
+
+
+def test_a_policys_entry_says_how_it_is_drawn_and_chain_of_thought_is_greedy():
+    spec = PolicySpec("p", 1, temperature=0.7, top_p=0.9, top_k=5, max_tokens=9, separator="; ")
+    pool, difficulty, cot = (
+        SampleSettings.of(spec, (7,), label) for label in ("pool", "difficulty", "cot")
+    )
+    assert pool == SampleSettings(Sampling(0.7, 0.9, 5), 9, (7,), "pool", "; ")
+    assert difficulty == replace(pool, label="difficulty")
+    assert cot == replace(pool, label="cot", sampling=Sampling(0))
 
 
 def test_rows_describe_the_samples():
@@ -78,6 +86,13 @@ def test_an_empty_block_has_the_columns_of_a_full_one():
     empty, full = draw(start=4, stop=4), draw()
     assert list(empty.columns) == list(full.columns)
     assert empty["seed"].dtype == full["seed"].dtype
+
+
+def test_an_engine_that_loses_a_request_is_an_error_not_a_hang():
+    policy = FakePolicy(random_tree(1))
+    policy.poll = list
+    with pytest.raises(RuntimeError, match="lost 5 requests"):
+        draw(policy)
 
 
 def test_progress_counts_samples():

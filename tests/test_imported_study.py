@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
+pytestmark = pytest.mark.study
+
 N_PROBLEMS, RIGHT = 12, {"long": 0.5, "short": 0.25}
 
 

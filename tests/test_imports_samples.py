@@ -141,7 +141,7 @@ def test_a_part_of_the_dataset_leaves_other_rows_out(tmp_path):
         (change(0, sample="first"), r"line 1: sample 'first' is not a whole number; allowed: 0"),
         (change(4, token_count=-3), r"line 5: token_count -3 is negative"),
         (change(4, token_count=1.5), r"line 5: token_count 1.5 is not a whole number"),
-        (change(1, sample=0), r"line 2: sample 0 of p/0 stands twice"),
+        (change(1, sample=0), r"line 2: sample 0 of p/0 is given twice"),
         (ROWS[:-1], r"problem p/[01] has [23] samples, most have [23]; allowed: the same number"),
         (ROWS[:3], r"no samples of problem p/1 \(1 are missing\)"),
         ([{"problem_id": "p/0", "sample": 0}], r"line 1: no 'completion'; allowed: every row"),

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from microcosm.prms import TAGS
+from microcosm.models import TAGS
 from microcosm.tokenizer import (
     POLICY_TOKENS,
     PRM_TOKENS,

@@ -7,16 +7,14 @@ import torch
 from microcosm.checks import (
     LATE_WEIGHT,
     PAST_ERROR,
+    faulty,
     faulty_solutions,
     sampled_solutions,
     tagged,
     token_labels,
 )
 from microcosm.data import IGNORED, memory, solutions
-from microcosm.export import count, save_policy, save_prm
-from microcosm.faults import faulty
-from microcosm.policies import train_policy
-from microcosm.prms import TAGS, grow, train_prm
+from microcosm.models import TAGS, count, grow, save_policy, save_prm
 from microcosm.quality import policy_quality
 from microcosm.sampler import sample
 from microcosm.tokenizer import (
@@ -25,6 +23,7 @@ from microcosm.tokenizer import (
     policy_tokenizer,
     prompt,
 )
+from microcosm.training import train_policy, train_prm
 from safetensors import safe_open
 from testtime.data.microcosm import (
     SEPARATOR,

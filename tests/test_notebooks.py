@@ -15,7 +15,7 @@ def cells(request, root):
 
 def test_every_notebook_is_known_and_has_a_rule(root):
     assert {path.stem for path in (root / "notebooks").glob("*.ipynb")} == set(NAMES)
-    rules = (root / "workflow/rules/notebooks.smk").read_text()
+    rules = (root / "workflow/rules/present.smk").read_text()
     assert all(f"notebooks/{name}.ipynb" in rules for name in NAMES)
 
 

@@ -9,9 +9,11 @@ import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from testtime.data.partial import resume
 from testtime.errors import UserError
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.score import score_pool
-from testtime.search import METHODS, search_problems, to_rows
+from testtime.search.rows import to_rows
+from testtime.search.run import SearchSettings, search_problems
+from testtime.study.methods import names
 from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"What is {i} + {i}?") for i in range(12)]
@@ -140,9 +142,7 @@ def draw(policy, partial=None):
         PROBLEMS,
         start=0,
         stop=4,
-        sampling=Sampling(),
-        max_tokens=40,
-        seed_parts=(1, "d", "p"),
+        settings=SampleSettings(Sampling(), 40, (1, "d", "p")),
         partial=partial,
     )
 
@@ -176,21 +176,18 @@ def test_scores_go_on_behind_the_finished_texts(kept, monkeypatch):
     assert len(undisturbed.reads) - len(prm.reads) == pytest.approx(20, abs=3)  # texts have steps
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", names("search"))
 def test_searches_go_on_behind_the_finished_trees(kept, method):
     def search(policy, done=()):
-        return search_problems(
-            policy,
-            FakePrm(),
-            PROBLEMS,
-            method=method,
+        settings = SearchSettings(
+            method,
             budget=8,
             sampling=Sampling(),
             step_tokens=20,
             max_steps=6,
             seed_parts=(1, "d", "p", "r"),
-            done=done,
         )
+        return search_problems(policy, FakePrm(), PROBLEMS, settings, done=done)
 
     undisturbed = FakePolicy(random_tree(1))
     whole = to_rows(search(undisturbed))

@@ -9,6 +9,7 @@ import tiny_prms
 from microcosm.tokenizer import POLICY_TOKENS, SEPARATOR, prm_tokenizer
 from testtime import prms
 from testtime.errors import UserError
+from testtime.study.catalog import PRM_FORMATS, load
 from transformers import AutoTokenizer
 
 
@@ -141,6 +142,16 @@ def test_whatever_a_microcosm_policy_writes_can_be_read(format):
         assert [encoded.token_ids[place] for place in encoded.positions] == [reader.tag] * len(
             steps
         )
+
+
+def test_every_format_that_a_study_may_name_is_written():
+    for name in PRM_FORMATS:
+        assert callable(prms.get(name).reader)
+
+
+def test_a_study_is_told_the_formats_and_the_key_of_a_wrong_one():
+    with pytest.raises(UserError, match=r"catalog\.prms\.mine\.format: 'shepherd'.*math-shepherd"):
+        load({"prms": {"mine": {"base": "micro-prm-good", "format": "shepherd"}}})
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():

@@ -1,18 +1,24 @@
 """Loading PRMs: by name, whole, with their own tokenizer, or not at all."""
 
+from dataclasses import replace
+
 import pytest
 import tiny_prms
 from safetensors.torch import load_file, save_file
-from testtime.engines.transformers.prm import load_prm
+from testtime.engines.base import score
+from testtime.engines.load import load_prm
 from testtime.errors import UserError
 from testtime.prms.qwen25_math_prm import Qwen2ForProcessRewardModel
+from testtime.runtime import hub
+from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config
 
 
-def load(format, folder):
-    return load_prm(str(folder), format=format, context=512)
+def load(format, folder, **entry):
+    spec = PrmSpec(str(folder), 0, model=str(folder), format=format, context=512, dtype="auto")
+    return load_prm(replace(spec, **entry), engine="transformers")
 
 
 def test_weights_that_a_wrapper_saved_behind_its_own_name_load(tmp_path, tmp_path_factory):
@@ -25,7 +31,7 @@ def test_weights_that_a_wrapper_saved_behind_its_own_name_load(tmp_path, tmp_pat
     }
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     ours, published = (
-        load("skywork", f).score([ScoreRequest(p, tuple(s)) for p, s in tiny_prms.TEXTS])
+        score(load("skywork", f), [ScoreRequest(p, tuple(s)) for p, s in tiny_prms.TEXTS])
         for f in (tmp_path, folder)
     )
     assert ours == published
@@ -60,7 +66,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path, tmp_path_factory, 
 def test_what_does_not_fit_is_refused_by_name(tmp_path_factory, options, message):
     folder = tiny_prms.build("rlhflow", tmp_path_factory.getbasetemp() / "rlhflow")
     with pytest.raises(UserError, match=message):
-        load_prm(str(folder), **({"format": "rlhflow", "context": 64} | options))
+        load(**({"format": "rlhflow", "folder": folder, "context": 64} | options))
 
 
 def test_a_tokenizer_is_taken_as_its_file_says_whatever_the_models_family(tmp_path):
@@ -73,7 +79,7 @@ def test_a_tokenizer_is_taken_as_its_file_says_whatever_the_models_family(tmp_pa
     tokenizer.save_pretrained(tmp_path)
     config = Qwen2Config(vocab_size=4, dtype="float32", **tiny_prms.SIZES)
     Qwen2ForProcessRewardModel(config).save_pretrained(tmp_path)
-    assert load(None, tmp_path).reader.encode("one two.", ["two. one"]).token_ids[-5:] == [
+    assert load("", tmp_path).reader.encode("one two.", ["two. one"]).token_ids[-5:] == [
         1,
         2,
         2,
@@ -84,4 +90,23 @@ def test_a_tokenizer_is_taken_as_its_file_says_whatever_the_models_family(tmp_pa
 
 def test_a_hub_model_that_is_not_here_is_named_at_once():
     with pytest.raises(UserError, match="nobody/no-such-prm is not in the cache"):
-        load_prm("nobody/no-such-prm", format="rlhflow", context=64)
+        load("rlhflow", "nobody/no-such-prm")
+
+
+def test_the_hub_is_asked_once_and_the_log_says_which_commit_runs(monkeypatch, capsys):
+    asked = []
+
+    def find(repo, revision):
+        asked.append((repo, revision))
+        return hub.Found("0123abcd")
+
+    monkeypatch.setattr(hub, "find", find)
+    with pytest.raises(UserError, match="org/prm cannot be loaded"):
+        load("rlhflow", "org/prm", revision="main")
+    assert asked == [("org/prm", "main")]
+    assert "PRM org/prm: org/prm, commit 0123abcd\n" in capsys.readouterr().err
+
+
+def test_an_engine_that_there_is_not_is_named_with_those_that_there_are(tmp_path):
+    with pytest.raises(UserError, match="engine 'tgi' is not known; allowed: transformers, vllm"):
+        load("rlhflow", tmp_path, engine="tgi")

@@ -3,7 +3,7 @@ import pytest
 from testtime.compare.gains import performance_gain
 from testtime.compare.published import TABLES, beside_published, published_accuracy, read_published
 from testtime.errors import UserError
-from testtime.evaluate.flops import pretraining_flops
+from testtime.evaluate.costs import pretraining_flops
 from testtime.study import catalog
 
 

@@ -4,7 +4,7 @@ import chromium
 import pytest
 import report_study
 from needs import require
-from testtime.present.report import write_report
+from testtime.present.report.page import write_report
 
 pytestmark = pytest.mark.browser
 

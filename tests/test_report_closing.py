@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import report_study
 from testtime.data.store import write_csv
-from testtime.present.report import write_report
-from testtime.present.report.closing import closing_words
+from testtime.present.report.finding import closing_words
+from testtime.present.report.page import write_report
 
 
 @pytest.fixture

@@ -10,13 +10,10 @@ import report_study
 import synthetic
 from testtime.data.store import write_csv
 from testtime.errors import UserError
-from testtime.present.report import write_report
-from testtime.present.report.costs import stage_costs
-from testtime.present.report.embed import MOST_ROWS, embed
 from testtime.present.report.examples import interesting
-from testtime.present.report.paths import Solution, vote
-from testtime.present.report.trees import fold
-from testtime.present.report.undecided import undecided
+from testtime.present.report.facts import stage_costs, undecided
+from testtime.present.report.page import MOST_ROWS, embed, write_report
+from testtime.present.report.paths import Solution, fold, vote
 
 
 @pytest.fixture(scope="module")

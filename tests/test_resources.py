@@ -49,13 +49,13 @@ def test_plan_counts_the_jobs_that_are_submitted(jobs, paper):
     counted = {stage.name: stage.jobs for stage in forecast(paper)}
     rules = Counter(job["rule"] for job in jobs)
     stages = {"sample_pool": "generate", "score_pool": "score", "search_trees": "search"}
-    for rule, stage in (stages | {"fit_lookup": "fit"}).items():
+    for rule, stage in (stages | {"tabulate_lookup": "fit"}).items():
         assert rules[rule] == counted[stage]
-    assert rules["grade_samples"] + rules["cross_check_grades"] == counted["grade"]
+    assert rules["grade_samples"] + rules["tabulate_grade_disagreements"] == counted["grade"]
 
 
 def test_every_job_names_gpus_memory_and_time(jobs):
-    assert {job["rule"] for job in jobs} >= MODELS | {"grade_samples", "fit_lookup"}
+    assert {job["rule"] for job in jobs} >= MODELS | {"grade_samples", "tabulate_lookup"}
     for job in jobs:
         assert job["gpu"] >= 0, job
         assert job["mem_mb"] >= 1024, job
@@ -160,21 +160,25 @@ def test_a_model_without_a_rate_gets_a_guess_that_falls_with_its_size():
     assert work.rate(small) > 5 * work.rate(large) > 0
 
 
-@pytest.mark.parametrize("study", ["smoke", "from-scratch", "one-gpu"])
-def test_every_job_of_a_study_is_counted_once(root, study):
-    """The jobs that are planned have the names of the files that rules ask for."""
-    config = read(root / f"workflow/studies/{study}.yaml")
-    plan = Study(config, validate(config))
-    for cell in plan.cells():
-        stages = [stage for stage, _ in plan.model_jobs(*cell)]
-        shards = {block: plan.generation_shards(*cell, block) for block in plan.all_blocks(cell[1])}
-        assert stages.count("generate") == sum(map(len, shards.values()))
-        assert stages.count("score") == len(config["prms"]) * sum(
-            len(shards[block]) for block in plan.pool_blocks(cell[1])
-        )
-        assert stages.count("search") == sum(
-            len(plan.search_shards(*search)) for search in plan.searches(*cell)
-        )
+@pytest.mark.parametrize("name", ["smoke", "from-scratch", "one-gpu"])
+def test_every_job_of_a_study_is_counted_once(root, monkeypatch, name):
+    """Snakemake's jobs are as many as the study has blocks and shards."""
+    monkeypatch.chdir(root)
+    config = read(f"workflow/studies/{name}.yaml")
+    study = Study(config, validate(config))
+    jobs = {stage.name: stage.jobs for stage in forecast(study)}
+    drawn = {
+        (*cell, block): len(study.generation_shards(*cell, block))
+        for cell in study.cells()
+        for block in study.all_blocks(cell[1])
+    }
+    assert jobs["generate"] == sum(drawn.values())
+    pooled = [n for (*_, block), n in drawn.items() if "-" in block]
+    assert jobs["score"] == len(config["prms"]) * sum(pooled)
+    searches = [search for cell in study.cells() for search in study.searches(*cell)]
+    assert jobs["search"] == sum(len(study.search_shards(**search)) for search in searches)
+    assert jobs["grade"] == len(study.cells()) + study.has("cross_check")
+    assert jobs["all"] == sum(n for stage, n in jobs.items() if stage != "all")
 
 
 def test_shards_of_a_search_follow_both_rates():

@@ -14,16 +14,18 @@ class CountingPrm:
 
     def __init__(self):
         self.asked = []
+        self.ready = []
 
-    def score(self, requests):
-        self.asked += requests
-        return [
-            StepScores(
-                tuple(1 / len(step) for step in request.steps),
-                len(request.problem) + sum(map(len, request.steps)),
-            )
-            for request in requests
-        ]
+    def submit(self, request):
+        self.asked.append(request)
+        scores = tuple(1 / len(step) for step in request.steps)
+        tokens = len(request.problem) + sum(map(len, request.steps))
+        self.ready.append((len(self.asked), StepScores(scores, tokens)))
+        return len(self.asked)
+
+    def poll(self):
+        done, self.ready = self.ready[::-1], []
+        return done
 
 
 class Counter:

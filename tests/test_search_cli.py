@@ -1,13 +1,14 @@
 """`testtime search` and the vote that gives its answers."""
 
 import json
+import math
 import sys
 
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from testtime.cli.search import policy_spec, search
 from testtime.errors import UserError
-from testtime.search.vote import choose_answer
+from testtime.solve.answer import as_frame, choose_answer
 from testtime.study.types import Path
 
 command = sys.modules["testtime.cli.search"]  # the package's attribute is the function
@@ -64,7 +65,7 @@ def run(problems, **changes):
 
 
 @pytest.mark.parametrize(
-    "method", ["cot", "majority", "best_of_n", "beam_search", "dvts", "rebase"]
+    "method", ["cot", "majority", "confidence", "best_of_n", "beam_search", "dvts", "rebase"]
 )
 def test_every_line_gets_an_answer_its_paths_and_what_they_cost(problems, engines, method):
     lines = run(problems, method=method)
@@ -75,15 +76,17 @@ def test_every_line_gets_an_answer_its_paths_and_what_they_cost(problems, engine
             set(path) == {"text", "steps", "scores", "tokens", "finished"} for path in line["paths"]
         )
         assert line["policy_tokens"] >= sum(path["tokens"] for path in line["paths"][:1])
-        assert (line["prm_tokens"] > 0) == (method not in {"cot", "majority"})
+        assert (line["prm_tokens"] > 0) == (method not in {"cot", "majority", "confidence"})
         assert line["answer"] is None or line["answer"].isdigit()
     expected = {"cot": 1, "majority": 8, "best_of_n": 8, "beam_search": 2, "dvts": 2}
+    expected["confidence"] = 8
     if method in expected:
         assert {len(line["paths"]) for line in lines} == {expected[method]}
 
 
-def test_methods_without_a_prm_load_none(problems, engines):
-    run(problems, method="majority", prm=None)
+@pytest.mark.parametrize("method", ["majority", "confidence"])
+def test_methods_without_a_prm_load_none(problems, engines, method):
+    run(problems, method=method, prm=None)
     assert [kind for kind, _ in engines] == ["policy"]
 
 
@@ -145,10 +148,12 @@ def test_a_folder_is_a_policy(tmp_path):
 
 def paths(*pairs):
     """(answer, scores) pairs as paths; no box where the answer is None."""
-    return [
-        Path(text="" if answer is None else f"so \\boxed{{{answer}}}", scores=tuple(scores))
-        for answer, scores in pairs
-    ]
+    return as_frame(
+        [
+            Path(text="" if answer is None else f"so \\boxed{{{answer}}}", scores=tuple(scores))
+            for answer, scores in pairs
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,10 +170,18 @@ def test_the_vote_is_over_equivalent_answers(vote, scoring, answer):
     drawn = paths(
         ("1/2", [0.1, 0.4]), ("3", [0.2, 0.8]), ("0.5", [0.5]), ("4", [0.7]), (None, [0.99])
     )
-    assert choose_answer(drawn, scoring=scoring, vote=vote) == answer
+    assert choose_answer(drawn, "best_of_n", scoring, vote) == answer
 
 
 def test_a_tie_goes_to_the_first_path_and_no_answer_is_none():
-    assert choose_answer(paths(("5", [0.1]), ("6", [0.1])), scoring="last", vote="weighted") == "5"
-    assert choose_answer(paths((None, [0.9])), scoring="last", vote="weighted") is None
-    assert choose_answer([], scoring="last", vote="majority") is None
+    tied = paths(("5", [0.1]), ("6", [0.1]))
+    assert choose_answer(tied, "best_of_n", "last", "weighted") == "5"
+    assert choose_answer(paths((None, [0.9])), "best_of_n", "last", "weighted") is None
+    assert choose_answer(paths(), "majority", "last", "majority") is None
+
+
+def test_the_policy_itself_weighs_where_the_method_is_confidence():
+    drawn = [("5", 0.3), ("6", 0.9), ("5", 0.4)]
+    rows = as_frame([Path(text=f"\\boxed{{{answer}}}", logprob=math.log(p)) for answer, p in drawn])
+    assert choose_answer(rows, "confidence", "last", "weighted") == "6"  # 0.9 against 0.3 + 0.4
+    assert choose_answer(rows, "confidence", "last", "majority") == "5"

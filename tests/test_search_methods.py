@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from scipy.stats import beta
-from testtime.sample import sample_pool
-from testtime.search import search_problems
+from testtime.sample import SampleSettings, sample_pool
 from testtime.search.adaptive_best_of_n import is_decided
 from testtime.search.particle_filtering import resample
 from testtime.search.rebase import share_out
+from testtime.search.run import SearchSettings, search_problems
 from testtime.search.tree import select_best
 from testtime.study.types import Path, Problem, Sampling
 
@@ -98,18 +98,15 @@ def test_doubtful_votes_and_samples_without_an_answer_decide_nothing():
 def adaptive(budget, classify, monkeypatch):
     monkeypatch.setattr("testtime.search.adaptive_best_of_n._classify", classify)
     policy = FakePolicy(random_tree(1))
-    [result] = search_problems(
-        policy,
-        FakePrm(levels=1),
-        [Problem("p", "problem")],
-        method="adaptive_best_of_n",
+    settings = SearchSettings(
+        "adaptive_best_of_n",
         budget=budget,
-        beam_width=4,
         sampling=Sampling(),
         step_tokens=10,
         max_steps=5,
         seed_parts=(1,),
     )
+    [result] = search_problems(policy, FakePrm(levels=1), [Problem("p", "problem")], settings)
     return result
 
 
@@ -126,17 +123,15 @@ def test_majority_and_best_of_n_draw_the_same_samples_and_cot_is_greedy():
     policy, problem = FakePolicy(random_tree(1)), Problem("p", "problem")
 
     def run(method, budget=6, prm=None):
-        [result] = search_problems(
-            policy,
-            prm,
-            [problem],
-            method=method,
+        settings = SearchSettings(
+            method,
             budget=budget,
             sampling=Sampling(),
             step_tokens=50,
             max_steps=1,
             seed_parts=(1,),
         )
+        [result] = search_problems(policy, prm, [problem], settings)
         return result
 
     drawn, greedy = run("majority"), run("cot")
@@ -147,10 +142,7 @@ def test_majority_and_best_of_n_draw_the_same_samples_and_cot_is_greedy():
         [problem],
         start=0,
         stop=1,
-        sampling=Sampling(temperature=0.0),
-        max_tokens=50,
-        seed_parts=(1,),
-        method_label="cot",
+        settings=SampleSettings(Sampling(temperature=0.0), 50, (1,), "cot"),
     )
     assert greedy.paths[0].text == pool["text"][0]
     assert run("majority", 3).paths == drawn.paths[:3]

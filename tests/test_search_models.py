@@ -1,8 +1,9 @@
 """Search on the microcosm's real models."""
 
 import pytest
-from testtime.search import search_problems
-from testtime.study.catalog import WORKFLOW
+from testtime.engines.base import score
+from testtime.search.run import SearchSettings, search_problems
+from testtime.study.catalog import WORKFLOW, load
 from testtime.study.types import Problem, Sampling, ScoreRequest
 
 MODELS = WORKFLOW / "resources/microcosm"
@@ -14,13 +15,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def engines():
-    from testtime.engines.transformers.policy import load_policy
-    from testtime.engines.transformers.prm import load_prm
+    from testtime.engines.load import load_policy, load_prm
 
-    policy = load_policy(
-        str(MODELS / "micro-xs"), prompt="plain", separator="\n\n", context=256, gpus=0, threads=1
-    )
-    return policy, load_prm(str(MODELS / "micro-prm-good"), context=256, gpus=0, threads=1)
+    known = load()
+    policy = load_policy(known.policy("micro-xs"), engine="transformers", threads=1)
+    return policy, load_prm(known.prm("micro-prm-good"), engine="transformers", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def problems():
     return [Problem(row["problem_id"], row["problem"]) for row in generate_problems("fresh", 12, 3)]
 
 
-def search(engines, problems, method, **changes):
+def search(engines, problems, method, max_rows=4096, **changes):
     policy, prm = engines
     prm.forget()
     settings = {
@@ -41,7 +40,8 @@ def search(engines, problems, method, **changes):
         "max_steps": 10,
         "seed_parts": (5,),
     }
-    results = search_problems(policy, prm, problems, method=method, **(settings | changes))
+    settings = SearchSettings(method, **(settings | changes))
+    results = search_problems(policy, prm, problems, settings, max_rows=max_rows)
     return {(result.problem_id, result.subtree): result for result in results}
 
 
@@ -65,7 +65,7 @@ def test_scores_of_paths_equal_those_of_reading_them_whole(engines, problems):
     found = search(engines, problems, "beam_search")
     paths = [(texts[key[0]], path) for key, result in found.items() for path in result.paths]
     engines[1].forget()
-    whole = engines[1].score([ScoreRequest(text, path.steps) for text, path in paths])
+    whole = score(engines[1], [ScoreRequest(text, path.steps) for text, path in paths])
     assert len(paths) == 2 * len(problems)
     for answer, (_, path) in zip(whole, paths, strict=True):
         assert path.scores == pytest.approx(answer.scores, abs=1e-4)
@@ -82,11 +82,12 @@ def test_the_prm_reads_at_most_a_third_of_what_whole_paths_would_take(engines, p
         def forget(self):
             prm.forget()
 
-        def score(self, requests):
-            for request in requests:
-                text = prm.reader.encode(request.problem, request.steps)
-                self.tokens += len(text.token_ids)
-            return prm.score(requests)
+        def submit(self, request):
+            self.tokens += len(prm.reader.encode(request.problem, request.steps).token_ids)
+            return prm.submit(request)
+
+        def poll(self):
+            return prm.poll()
 
     whole = WholePaths()
     found = search((policy, whole), problems, "beam_search", budget=16)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
-from testtime.search import search_problems
+from testtime.search.run import SearchSettings, search_problems
 from testtime.study.seeds import derive, uniforms
 from testtime.study.types import Problem, Sampling, ScoreRequest
 
@@ -208,19 +208,17 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
     for number in range(WORLDS):
         policy, prm, problems = world(number)
         budget = [2, 4, 8][number % 3]
-        results = search_problems(
-            policy,
-            prm,
-            problems,
-            method=method,
+        settings = SearchSettings(
+            method,
             budget=budget,
             beam_width=M,
             sampling=Sampling(),
             step_tokens=STEP_TOKENS,
             max_steps=MAX_STEPS,
             seed_parts=(number,),
-            max_rows=[1, 10, 4096][number % 3],
         )
+        max_rows = [1, 10, 4096][number % 3]
+        results = search_problems(policy, prm, problems, settings, max_rows=max_rows)
         for result in results:
             problem = next(p for p in problems if p.problem_id == result.problem_id)
             own = result.subtree if method == "dvts" else budget

@@ -6,17 +6,19 @@ from itertools import groupby
 import pytest
 from fakes import END, PROMPT, SEPARATOR, FakePolicy, FakePrm, random_tree
 from testtime.errors import UserError
-from testtime.search import METHODS, Seconds, search_problems, to_rows
-from testtime.search.methods import WHOLE
-from testtime.study.types import Problem, Sampling, StepScores
+from testtime.search.rows import to_rows
+from testtime.search.run import SearchSettings, search_problems
+from testtime.search.scheduler import Seconds
+from testtime.study.methods import METHODS, names
+from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(12)]
-TREES = [name for name, method in METHODS.items() if method.tree]
+TREES = [name for name in names("search") if name != "adaptive_best_of_n"]
 BEAMS = [name for name, method in METHODS.items() if method.beams]
 A, B = 2, 3  # two words
 
 
-def search(policy, prm=None, problems=PROBLEMS, **changes):
+def search(policy, prm=None, problems=PROBLEMS, *, call=None, max_rows=4096, **changes):
     settings = {
         "method": "beam_search",
         "budget": 8,
@@ -27,7 +29,8 @@ def search(policy, prm=None, problems=PROBLEMS, **changes):
         "seed_parts": (1, "dataset", "policy"),
     }
     prm = prm or FakePrm()
-    return list(search_problems(policy, prm, problems, **(settings | changes)))
+    settings = SearchSettings(**(settings | changes))
+    return list(search_problems(policy, prm, problems, settings, max_rows=max_rows, **(call or {})))
 
 
 def fake(order=0, **traits):
@@ -91,7 +94,7 @@ def test_a_finished_beam_leaves_with_its_place():
 def test_the_first_subtrees_of_a_large_dvts_run_are_the_small_run():
     large = by_tree(search(fake(), method="dvts", budget=32))
     small = by_tree(search(fake(), method="dvts", budget=8))
-    block = by_tree(search(fake(), method="dvts", budget=32, subtrees=range(2, 8)))
+    block = by_tree(search(fake(), method="dvts", budget=32, call={"subtrees": range(2, 8)}))
     assert small | block == large
 
 
@@ -128,7 +131,7 @@ def test_subtrees_share_the_request_for_their_first_step():
 def test_scores_are_asked_for_in_batches_over_problems():
     prm = FakePrm()
     search(fake(), prm)
-    assert prm.calls < len(prm.reads) / 10
+    assert prm.batches < len(prm.reads) / 10
 
 
 def test_a_long_problem_does_not_hold_the_others():
@@ -156,7 +159,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("method", [*METHODS, *WHOLE])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("habit", HOSTILE)
 def test_a_strange_policy_neither_hangs_nor_crashes_a_search(method, habit, monkeypatch):
     monkeypatch.setattr(
@@ -167,14 +170,14 @@ def test_a_strange_policy_neither_hangs_nor_crashes_a_search(method, habit, monk
     )
     assert {result.problem_id for result in results} == {"p0", "p1"}
     for path in (path for result in results for path in result.paths):
-        assert len(path.scores) == (0 if method in {"cot", "majority"} else len(path.steps))
+        assert len(path.scores) == (len(path.steps) if METHODS[method].needs_prm else 0)
         assert path.finished == (path.token_ids[-1] == END)
         assert path.finish in {"stop", "length"}
     if habit == "immediate end":
         assert all(path.tokens == 1 and path.steps == () for path in results[0].paths)
-    if habit == "endless step" and METHODS.get(method, WHOLE.get(method)).tree:
+    if habit == "endless step" and method in TREES:
         assert all(path.steps == ("aaaa",) for path in results[0].paths)
-    if habit == "bare separators" and METHODS.get(method, WHOLE.get(method)).tree:
+    if habit == "bare separators" and method in TREES:
         assert all(path.text == "\n\n" * 5 for path in results[0].paths)
 
 
@@ -206,11 +209,8 @@ def test_a_path_that_gains_no_step_ranks_by_its_parents_score():
 
 def test_a_path_too_long_for_the_prm_is_kept_unfinished():
     class Short(FakePrm):
-        def score(self, requests):
-            return [
-                answer if len(request.steps) < 3 else StepScores((), 0)
-                for request, answer in zip(requests, super().score(requests), strict=True)
-            ]
+        def new_scores(self, request):
+            return super().new_scores(request) if len(request.steps) < 3 else ()
 
     policy = FakePolicy(HOSTILE["endless steps"])
     for result in search(policy, Short()):
@@ -220,11 +220,30 @@ def test_a_path_too_long_for_the_prm_is_kept_unfinished():
         assert all(path.text == policy.decode(path.token_ids) != "" for path in result.paths)
 
 
-def test_a_policy_that_loses_a_request_is_an_error_not_a_hang():
-    policy = fake()
-    policy.poll = list
-    with pytest.raises(RuntimeError, match="lost"):
+def test_an_engine_that_loses_a_request_is_an_error_not_a_hang():
+    policy, prm = fake(), FakePrm()
+    policy.poll = prm.poll = list
+    with pytest.raises(RuntimeError, match="the policy lost"):
         search(policy)
+    with pytest.raises(RuntimeError, match="the PRM lost"):
+        search(fake(), prm)
+
+
+@pytest.mark.parametrize("method", TREES)
+def test_a_prm_may_answer_in_parts_and_in_any_order(method):
+    class Slow(FakePrm):
+        """Hands out two results at a time, the newest first."""
+
+        def __init__(self):
+            super().__init__()
+            self.ready = []
+
+        def poll(self):
+            self.ready += super().poll()
+            done, self.ready = self.ready[-2:], self.ready[:-2]
+            return done[::-1]
+
+    assert by_tree(search(fake(), Slow(), method=method)) == by_tree(search(fake(), method=method))
 
 
 def test_a_path_is_described_by_its_own_tokens():
@@ -263,7 +282,7 @@ def test_progress_and_seconds_follow_the_search():
             self.done += n
 
     bar, seconds = Bar(), Seconds()
-    search(fake(), method="dvts", progress=bar, seconds=seconds)
+    search(fake(), method="dvts", call={"progress": bar, "seconds": seconds})
     assert bar.done == len(PROBLEMS)
     assert min(seconds.policy, seconds.prm, seconds.own) > 0
 
@@ -287,17 +306,8 @@ def test_a_search_that_cannot_be_is_refused_in_one_line(changes, message):
 
 
 def test_a_method_that_needs_a_prm_says_so():
-    with pytest.raises(UserError, match="beam_search needs a PRM"):
-        list(
-            search_problems(
-                fake(),
-                None,
-                PROBLEMS,
-                method="beam_search",
-                budget=4,
-                sampling=Sampling(),
-                step_tokens=4,
-                max_steps=4,
-                seed_parts=(),
-            )
-        )
+    settings = SearchSettings(
+        "beam_search", budget=4, sampling=Sampling(), step_tokens=4, max_steps=4, seed_parts=()
+    )
+    with pytest.raises(UserError, match=r"beam_search needs a PRM; .* cot, majority, confidence"):
+        search_problems(fake(), None, PROBLEMS, settings)

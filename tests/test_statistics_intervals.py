@@ -8,7 +8,6 @@ from testtime.evaluate.statistics import (
     bootstrap_interval,
     effective_n,
     holm,
-    paired_difference,
     resample_weights,
     sign_flip_p_value,
     wilson,
@@ -48,37 +47,6 @@ def test_paired_intervals_cover_95_percent(n):
     low, high = bootstrap_interval(a - b, resample_weights(n, 1000, seed=1))
     covered = np.mean((low <= difference) & (difference <= high))
     assert covered == pytest.approx(0.95, abs=0.02)
-
-
-def test_paired_intervals_of_right_or_wrong_never_cover_too_little():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for study in range(400):
-        d = rng.choice([1.0, -1.0, 0.0], size=40, p=[0.1, 0.05, 0.85])
-        _, low, high, _ = paired_difference(d, np.zeros(40), n_resamples=200, seed=study)
-        covered += low <= 0.05 <= high
-    assert covered / 400 >= 0.93
-
-
-def test_paired_differences_are_narrower_than_unpaired_ones():
-    rng = np.random.default_rng(2)
-    hard = rng.random(200)
-    a, b = np.clip(hard + 0.02, 0, 1), hard
-    weights = resample_weights(200, 1000, seed=0)
-    difference, low, high, p_value = paired_difference(a, b, weights=weights)
-    assert difference == pytest.approx(np.mean(a - b))
-    assert low <= difference <= high
-    unpaired = bootstrap_interval(a, weights)
-    assert high - low < 0.1 * (unpaired[1] - unpaired[0])
-    assert p_value == pytest.approx(1 / 1001)
-
-
-def test_strategies_that_never_differ_have_an_interval_all_the_same():
-    same = np.ones(30)
-    difference, low, high, p_value = paired_difference(same, same)
-    assert difference == 0
-    assert low < 0 < high
-    assert p_value == 1
 
 
 def test_p_values_are_uniform_where_nothing_differs():

@@ -128,6 +128,7 @@ def models_and_samples(folder):
     return {p: p.stat().st_mtime_ns for p in paths if not p.name.startswith(".")}
 
 
+@pytest.mark.study
 def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(study, results):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", SMOKE]
     command += ["--config", "results=again"]

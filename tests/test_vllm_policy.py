@@ -9,7 +9,7 @@ from test_engine_policy_steps import ends_after
 from testtime.data.microcosm import generate_problems
 from testtime.errors import UserError
 from testtime.evaluate.statistics import accuracy_interval, resample_weights
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.study.types import Problem, Request, Sampling
 from tiny_policies import WORDS, ids, random_policy, scripted_policy
 from transformers import AutoModelForCausalLM
@@ -106,9 +106,7 @@ def test_sampled_answers_are_right_as_often_as_under_transformers():
             [Problem(row["problem_id"], row["problem"]) for row in rows],
             start=0,
             stop=16,
-            sampling=Sampling(),
-            max_tokens=160,
-            seed_parts=(1, "fresh", "micro-s"),
+            settings=SampleSettings(Sampling(), 160, (1, "fresh", "micro-s")),
         )
         right = drawn["text"].map(boxed) == drawn["problem_id"].map(answers)
         per_problem = right.groupby(drawn["problem_id"]).mean().to_numpy()

@@ -6,6 +6,7 @@ import prm_references
 import pytest
 import tiny_prms
 from testtime.data.microcosm import generate_problems, solution
+from testtime.engines.base import score
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.study.types import ScoreRequest
 from vllm_engines import prm, shipped_prm
@@ -46,18 +47,18 @@ def steps_one_by_one(request):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_scores_are_those_of_the_transformers_engine(whole, name):
-    both = [shipped_prm(name, engine).score(whole) for engine in ("vllm", "transformers")]
+    both = [score(shipped_prm(name, engine), whole) for engine in ("vllm", "transformers")]
     for mine, other in zip(*both, strict=True):
         assert mine.scores == pytest.approx(other.scores, abs=1e-3)
         assert mine.tokens == other.tokens
-    spread = [score for scored in both[0] for score in scored.scores]
+    spread = [value for scored in both[0] for value in scored.scores]
     assert max(spread) - min(spread) > 0.5  # so that agreement means something
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_random_models_of_the_published_forms_score_as_their_cards_say(tiny, format):
-    model = prm(tiny[format], format=format, context=CONTEXT, dtype="float32")
-    found = model.score([ScoreRequest(p, tuple(steps)) for p, steps in tiny_prms.TEXTS])
+    model = prm(tiny[format], format=format, context=CONTEXT)
+    found = score(model, [ScoreRequest(p, tuple(steps)) for p, steps in tiny_prms.TEXTS])
     for (problem, steps), scored in zip(tiny_prms.TEXTS, found, strict=True):
         expected = prm_references.reference_scores(format, tiny[format], problem, steps)
         assert scored.scores == pytest.approx(expected, abs=1e-3)
@@ -66,8 +67,8 @@ def test_random_models_of_the_published_forms_score_as_their_cards_say(tiny, for
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_path_scored_step_by_step_scores_as_read_whole(whole, name):
     model = shipped_prm(name, "vllm")
-    for request, expected in zip(whole[:9], model.score(whole[:9]), strict=True):
-        found = [model.score([part])[0].scores for part in steps_one_by_one(request)]
+    for request, expected in zip(whole[:9], score(model, whole[:9]), strict=True):
+        found = [score(model, [part])[0].scores for part in steps_one_by_one(request)]
         assert [len(scores) for scores in found] == [1] * len(request.steps)
         assert [scores[0] for scores in found] == pytest.approx(expected.scores, abs=1e-4)
 
@@ -80,14 +81,14 @@ def test_a_language_model_reads_and_counts_the_new_steps_of_a_path(whole):
     model = shipped_prm("micro-prm-weak", "vllm")
     parts = steps_one_by_one(whole[0])
     total = lengths(model, parts)
-    counted = [model.score([part])[0].tokens for part in parts]
+    counted = [score(model, [part])[0].tokens for part in parts]
     assert counted == [total[0], *(b - a for a, b in pairwise(total))]
 
 
 def test_a_two_class_model_reads_and_counts_every_text_whole(whole):
     model = shipped_prm("micro-prm-good", "vllm")
     parts = steps_one_by_one(whole[0])
-    assert [model.score([part])[0].tokens for part in parts] == lengths(model, parts)
+    assert [score(model, [part])[0].tokens for part in parts] == lengths(model, parts)
 
 
 def test_a_language_model_reads_cached_blocks_no_second_time(whole, monkeypatch):
@@ -102,9 +103,9 @@ def test_a_language_model_reads_cached_blocks_no_second_time(whole, monkeypatch)
     monkeypatch.setattr(model.runtime._llm, "generate", watched)
     model.forget()
     parts = steps_one_by_one(max(whole, key=lambda request: len(request.steps)))
-    model.score(parts[:-1])
+    score(model, parts[:-1])
     cached.clear()
-    model.score(parts[-1:])
+    score(model, parts[-1:])
     block = 32
     assert cached == [lengths(model, parts[-2:-1])[0] // block * block]
     assert cached[0] > 0
@@ -114,13 +115,13 @@ def test_a_language_model_reads_cached_blocks_no_second_time(whole, monkeypatch)
 def test_equal_texts_are_read_once_and_nothing_new_is_nothing_read(whole, name):
     model, request = shipped_prm(name, "vllm"), whole[0]
     known = ScoreRequest(request.problem, request.steps, known=len(request.steps))
-    first, second, nothing, empty = model.score(
-        [request, request, known, ScoreRequest("1 + 2", ())]
+    first, second, nothing, empty = score(
+        model, [request, request, known, ScoreRequest("1 + 2", ())]
     )
     assert first.scores == second.scores
     assert (first.tokens, second.tokens) == (lengths(model, [request])[0], 0)
     assert [(result.scores, result.tokens) for result in (nothing, empty)] == [((), 0)] * 2
-    assert model.score([]) == []
+    assert score(model, []) == []
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -131,17 +132,17 @@ def test_steps_that_end_within_the_context_are_scored_and_no_others(tiny, format
     ends = prm(tiny[format], "transformers", format=format, context=CONTEXT).reader.encode(
         problem, steps
     )
-    model = prm(tiny[format], format=format, context=ends.positions[4] + 1, dtype="float32")
-    scored = model.score([request])[0]
+    model = prm(tiny[format], format=format, context=ends.positions[4] + 1)
+    scored = score(model, [request])[0]
     assert scored.scores == pytest.approx(expected[:5], abs=1e-3)
     assert scored.tokens == ends.positions[4] + 1
     none_fits = ScoreRequest("x" * CONTEXT, ("y",))
-    assert [(s.scores, s.tokens) for s in model.score([none_fits])] == [((), 0)]
+    assert [(s.scores, s.tokens) for s in score(model, [none_fits])] == [((), 0)]
 
 
 def test_a_value_head_runs_on_transformers(tiny):
     texts = [ScoreRequest(p, tuple(steps)) for p, steps in tiny_prms.TEXTS]
-    options = {"format": "skywork", "context": CONTEXT, "dtype": "float32"}
+    options = {"format": "skywork", "context": CONTEXT}
     model = prm(tiny["skywork"], **options)
     assert isinstance(model, TransformersPrm)
-    assert model.score(texts) == prm(tiny["skywork"], "transformers", **options).score(texts)
+    assert score(model, texts) == score(prm(tiny["skywork"], "transformers", **options), texts)

@@ -111,10 +111,8 @@ def test_wrong_options_are_told(folder, options, message):
 
 
 def test_gpus_that_this_build_cannot_use_are_told(folder):
-    from testtime.engines.vllm.policy import load_policy
-
     with pytest.raises(UserError, match="needs 2 GPUs and this vllm is built for the CPU"):
-        load_policy(str(folder), gpus=2, prompt="plain", separator="\n\n", context=128)
+        policy(folder, gpus=2)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):

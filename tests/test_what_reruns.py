@@ -17,8 +17,8 @@ REST = {
     "training": r"train_",
     "problems": r"make_problems",
     "grades": r"grade_samples",
-    "tables": r"evaluate_policy|tabulate_|fit_lookup",
-    "figures": r"plot_",
+    "tables": r"evaluate_policy|tabulate_",
+    "figures": r"draw_figure",
     "report": r"write_report",
 }
 
@@ -98,7 +98,7 @@ EDITS = {
     "an edit of the code that grades": ["workflow/testtime/grade/grading.py"],
     "an edit of the code that evaluates": ["workflow/testtime/evaluate/votes.py"],
     "an edit of the figures' style": ["workflow/testtime/present/figures/style.py"],
-    "an edit of a caption": ["workflow/report/lookup_heatmap.rst"],
+    "an edit of a figure or its caption": ["workflow/testtime/present/figures/lookup_heatmap.py"],
     "the format number of a stage (generate)": ["workflow/rules/common.smk"],
 }
 
@@ -134,7 +134,7 @@ def edited(study, files):
     try:
         for path, text in before.items():
             if path.suffix == ".smk":
-                path.write_text(text.replace('"generate": 1', '"generate": 2'))
+                path.write_text(text.replace('"generate": 2', '"generate": 3'))
             else:
                 path.write_text(text + "\n# edited\n")
         yield

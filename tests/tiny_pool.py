@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from testtime.evaluate import evaluate_policy
+from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
 
 P, R = 1e6, 5e6  # parameters of the policy and of the PRM
 POOL = {  # problem -> per sample: answer class, correct, step scores, text, tokens
@@ -69,8 +69,8 @@ def evaluate(generations, scores, searches, grades, **changes):
         "policy": "p",
         "parameters": P,
         "prm_parameters": {"good": R},
-        "budgets_pool": [2, 4],
-        "budgets_search": [],
+        "pool_budgets": [2, 4],
+        "search_budgets": [],
         "methods": ["cot", "majority", "confidence", "best_of_n"],
         "scorings": ["min", "last", "avg"],
         "votes": ["majority", "max", "weighted"],
@@ -78,4 +78,5 @@ def evaluate(generations, scores, searches, grades, **changes):
         "seed": 0,
         "subsets": 100,
     }
-    return evaluate_policy(generations, scores, searches, grades, **(settings | changes))
+    settings = EvaluationSettings(**(settings | changes))
+    return evaluate_policy(generations, scores, searches, grades, settings)

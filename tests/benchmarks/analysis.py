@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from testtime.evaluate import accuracy_table, evaluate_policy
+from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
+from testtime.evaluate.tables import accuracy_table
+from testtime.study.vocabulary import SCORINGS, VOTES
 
-SCORINGS = ("min", "last", "avg")
-VOTES = ("majority", "max", "weighted")
 BUDGETS = (4, 16, 64, 256)
 
 
@@ -105,18 +105,20 @@ def measure(size: Size) -> tuple[list[Clock], int]:
         scores,
         pd.DataFrame(columns=["method", "prm", "budget", "problem_id"]),
         grades,
-        dataset="d",
-        policy="p",
-        parameters=1e9,
-        prm_parameters={f"prm-{i}": 7e9 for i in range(size.prms)},
-        budgets_pool=[b for b in BUDGETS if b <= size.samples][-size.budgets :],
-        budgets_search=[],
-        methods=["majority", "best_of_n"],
-        scorings=SCORINGS[: size.scorings],
-        votes=VOTES[-size.votes :],
-        beam_width=4,
-        seed=0,
-        subsets=size.subsets,
+        EvaluationSettings(
+            dataset="d",
+            policy="p",
+            parameters=1e9,
+            prm_parameters={f"prm-{i}": 7e9 for i in range(size.prms)},
+            pool_budgets=[b for b in BUDGETS if b <= size.samples][-size.budgets :],
+            search_budgets=[],
+            methods=["majority", "best_of_n"],
+            scorings=SCORINGS[: size.scorings],
+            votes=VOTES[-size.votes :],
+            beam_width=4,
+            seed=0,
+            subsets=size.subsets,
+        ),
     )
     clocks.append(Clock())
     right = grades["correct"].astype(float).groupby(grades["problem_id"]).mean()

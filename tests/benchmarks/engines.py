@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import torch
 from testtime.data.microcosm import generate_problems
-from testtime.engines import ENGINES, load_policy, load_prm
-from testtime.sample import sample_pool
-from testtime.study.catalog import load
+from testtime.engines.base import score
+from testtime.engines.load import load_policy, load_prm
+from testtime.sample import SampleSettings, sample_pool
+from testtime.study.catalog import ENGINES, load
 from testtime.study.types import Problem, ScoreRequest
 
 PRMS = ("micro-prm-good", "micro-prm-weak")
@@ -47,23 +48,16 @@ def main() -> None:
         for engine in ENGINES:
             spec = replace(load().prm(name), engine=None)
             model, start = timed(lambda e=engine, s=spec: load_prm(s, engine=e, threads=1))
-            model.score(requests[: args.samples])
-            scored, spent = timed(lambda m=model: m.score(requests))
+            score(model, requests[: args.samples])
+            scored, spent = timed(lambda m=model: score(m, requests))
             read = sum(result.tokens for result in scored)
             print(f"| {name} | {engine} | {start:.1f} | {read / spent:,.0f} |")
 
 
 def draw(model, spec, problems: list[Problem], samples: int):
     """A pool of every problem."""
-    return sample_pool(
-        model,
-        problems,
-        start=0,
-        stop=samples,
-        sampling=spec.sampling,
-        max_tokens=spec.max_tokens,
-        seed_parts=(0, "benchmark", spec.name),
-    )
+    settings = SampleSettings.of(spec, (0, "benchmark", spec.name))
+    return sample_pool(model, problems, settings, start=0, stop=samples)
 
 
 def timed(work: Callable):

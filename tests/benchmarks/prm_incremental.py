@@ -22,7 +22,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from testtime.cli.score import prm_spec
 from testtime.data.microcosm import compute, generate_problems, write
-from testtime.engines import load_prm, prm_rows
+from testtime.engines.base import score
+from testtime.engines.load import load_prm
+from testtime.engines.transformers import prm_rows
 from testtime.study.types import ScoreRequest
 
 SEED = 7
@@ -60,7 +62,7 @@ def measure(prm, name: str, calls: list[list[ScoreRequest]]) -> tuple[dict, list
     """Score all calls from an empty cache."""
     prm.forget()
     fed, wall, cpu = prm.tokens_fed, time.perf_counter(), time.process_time()
-    results = [prm.score(call) for call in calls]
+    results = [score(prm, call) for call in calls]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     tokens = sum(result.tokens for call in results for result in call)
     row = {"": name, "counted": tokens, "fed": prm.tokens_fed - fed, "wall s": wall, "CPU s": cpu}
@@ -103,7 +105,7 @@ def main() -> None:
     torch.set_num_threads(1)
     prm = load_prm(prm_spec(options.prm), engine="transformers", threads=1)
     problems = [row["problem"] for row in generate_problems("fresh", options.problems, SEED)]
-    prm.score([ScoreRequest(problem, ("x",)) for problem in problems])  # warm up
+    score(prm, [ScoreRequest(problem, ("x",)) for problem in problems])  # warm up
     for budget in options.budgets:
         steps = candidates(problems, budget, options.width)
         whole = [[ScoreRequest(r.problem, r.steps) for r in call] for call in steps]

@@ -20,8 +20,11 @@ import torch
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
 from testtime.data.microcosm import generate_problems
-from testtime.engines import load_policy, load_prm
-from testtime.search import METHODS, Seconds, search_problems
+from testtime.engines.base import score
+from testtime.engines.load import load_policy, load_prm
+from testtime.search.run import SearchSettings, search_problems
+from testtime.search.scheduler import Seconds
+from testtime.study.methods import names
 from testtime.study.types import Problem, ScoreRequest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -38,22 +41,8 @@ def run(policy, prm, spec, problems, method="beam_search", budget=16, width=4) -
     if hasattr(prm, "forget"):
         prm.forget()
     seconds, started, cpu = Seconds(), time.perf_counter(), time.process_time()
-    results = list(
-        search_problems(
-            policy,
-            prm,
-            problems,
-            method=method,
-            budget=budget,
-            beam_width=width,
-            sampling=spec.sampling,
-            step_tokens=spec.step_tokens,
-            max_steps=spec.max_steps,
-            separator=spec.separator,
-            seed_parts=(SEED,),
-            seconds=seconds,
-        )
-    )
+    settings = SearchSettings.of(spec, method, budget, beam_width=width, seed_parts=(SEED,))
+    results = list(search_problems(policy, prm, problems, settings, seconds=seconds))
     return {
         "wall": time.perf_counter() - started,
         "cpu": time.process_time() - cpu,
@@ -108,7 +97,7 @@ class Reference:
         steps = [[s for s in text.split(self.spec.separator) if s.strip()] for text in texts]
         self.prm.forget()  # nothing is kept from one step to the next
         requests = [ScoreRequest(problem, tuple(s)) for s in steps if s]
-        answers = iter(self.prm.score(requests))
+        answers = iter(score(self.prm, requests))
         scores = []
         for s in steps:
             answer = next(answers) if s else None
@@ -196,7 +185,7 @@ def main() -> None:
     for n in (4, 16, 64):
         print(line(f"N = {n}", run(policy, prm, spec, problems, budget=n), count))
     print("\nMethods")
-    for method in METHODS:
+    for method in names("search"):
         figures = run(policy, prm, spec, problems, method=method, budget=budget)
         print(line(method, figures, count))
 

@@ -21,10 +21,9 @@ import torch
 from search import SEED, microcosm_problems
 from testtime.cli.score import prm_spec
 from testtime.cli.search import policy_spec
-from testtime.engines import load_policy, load_prm
-from testtime.sample import sample_pool
-from testtime.search import search_problems
-from testtime.study.types import Sampling
+from testtime.engines.load import load_policy, load_prm
+from testtime.sample import SampleSettings, sample_pool
+from testtime.search.run import SearchSettings, search_problems
 
 POOL, SEARCH, WIDTH = (4, 16, 64), (4, 16, 64), 4
 
@@ -37,14 +36,14 @@ class Whole:
     tokens: int = 0
     whole: int = 0
 
-    def score(self, requests):
-        answers = self.prm.score(requests)
-        self.tokens += sum(answer.tokens for answer in answers)
-        self.whole += sum(
-            len(self.prm.reader.encode(request.problem, request.steps).token_ids)
-            for request in dict.fromkeys(requests)
-        )
-        return answers
+    def submit(self, request):
+        self.whole += len(self.prm.reader.encode(request.problem, request.steps).token_ids)
+        return self.prm.submit(request)
+
+    def poll(self):
+        done = self.prm.poll()
+        self.tokens += sum(scores.tokens for _, scores in done)
+        return done
 
 
 def count_pool(prm, problems: pd.DataFrame, pool: pd.DataFrame) -> tuple[int, int]:
@@ -64,19 +63,8 @@ def count_pool(prm, problems: pd.DataFrame, pool: pd.DataFrame) -> tuple[int, in
 def search_tokens(policy, prm, spec, problems, method: str, budget: int) -> tuple[int, int, int]:
     """(generated, read, read whole) of one search."""
     counter = Whole(prm)
-    results = search_problems(
-        policy,
-        counter,
-        problems,
-        method=method,
-        budget=budget,
-        beam_width=WIDTH,
-        sampling=spec.sampling,
-        step_tokens=spec.step_tokens,
-        max_steps=spec.max_steps,
-        separator=spec.separator,
-        seed_parts=(SEED,),
-    )
+    settings = SearchSettings.of(spec, method, budget, beam_width=WIDTH, seed_parts=(SEED,))
+    results = search_problems(policy, counter, problems, settings)
     generated = sum(result.policy_tokens for result in results)
     return generated, counter.tokens, counter.whole
 
@@ -94,21 +82,12 @@ def main() -> None:
     problems = microcosm_problems(arguments.problems)
     table = pd.DataFrame([vars(problem) for problem in problems])
 
-    def draw(stop: int, label: str, sampling: Sampling) -> pd.DataFrame:
-        return sample_pool(
-            policy,
-            problems,
-            start=0,
-            stop=stop,
-            sampling=sampling,
-            max_tokens=spec.max_tokens,
-            separator=spec.separator,
-            seed_parts=(SEED,),
-            method_label=label,
-        )
+    def draw(stop: int, label: str) -> pd.DataFrame:
+        settings = SampleSettings.of(spec, (SEED,), label)
+        return sample_pool(policy, problems, settings, start=0, stop=stop)
 
-    pool = draw(POOL[-1], "pool", spec.sampling)
-    cot = int(draw(1, "cot", Sampling(temperature=0.0))["tokens"].sum())
+    pool = draw(POOL[-1], "pool")
+    cot = int(draw(1, "cot")["tokens"].sum())
     each = sum(int(pool.loc[pool["sample"] < n, "tokens"].sum()) for n in POOL)
     n_prms = len(arguments.prms)
     rows = [

@@ -45,7 +45,7 @@ def policy_card(
 
     Args:
         name: as in the catalog.
-        recipe: as `policies.train_policy` takes it.
+        recipe: as `training.train_policy` takes it.
         size: parameters, all and of the layers alone.
         seconds: that training took.
         tokens: tokens read in training.
@@ -94,7 +94,7 @@ def prm_card(
 
     Args:
         name: as in the catalog.
-        recipe: as `prms.train_prm` takes it, with the names of backbone and policies.
+        recipe: as `training.train_prm` takes it, with the names of backbone and policies.
         size: parameters, all and of the layers alone.
         seconds: that training took.
         backbone: what its backbone alone can solve, as `quality.policy_quality` returns it.

@@ -90,7 +90,7 @@ def prm_quality(
         tails = [tagged(ids, tag) for ids in completions]
         width = max(map(len, tails))
         ids = torch.tensor([head + t + [0] * (width - len(t)) for t in tails])
-        right = torch.softmax(prm(ids), -1)[:, len(head) :, 1]
+        right = torch.softmax(prm(ids, use_cache=False), -1)[:, len(head) :, 1]
         for tail, row in zip(tails, right.tolist(), strict=True):
             marks = token_labels(problem, tail, tag)
             good = True

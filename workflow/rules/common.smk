@@ -8,15 +8,16 @@ from snakemake.exceptions import WorkflowError
 # Also without an installation: a clone is enough.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from testtime.study.blocks import COT
-from testtime.study.catalog import as_params
+from testtime.errors import UserError
+from testtime.present import registry
+from testtime.runtime.job import export_package
+from testtime.runtime.lock import check_run, hold
+from testtime.study import methods
 from testtime.study.closure import import_closure
 from testtime.study.config import validate
-from testtime.runtime.environment import export_package
-from testtime.errors import UserError
-from testtime.runtime.lock import check_run, hold
+from testtime.study.layout import from_here
+from testtime.study.resources import resources
 from testtime.study.study import Study
-from testtime.study.work import grading, ram_gb, training
 
 export_package()
 
@@ -29,10 +30,25 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 STUDY = Study(config, CATALOG)
-RESULTS = config["results"]
+LAYOUT = STUDY.layout
 
 # Raise a stage's number when its output changes meaning; edits of code alone rerun no heavy job.
-FORMATS = {"train": 1, "problems": 1, "generate": 1, "score": 1, "search": 1}
+FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 2, "search": 2}
+
+
+# The tables and figures that this study can fill.
+TABLES = registry.of_study(registry.tables(), STUDY)
+FIGURES = registry.of_study(registry.figures(), STUDY)
+TABLE_FILES = [
+    path for facts in TABLES.values() for path in registry.files_of(facts, STUDY).values()
+]
+FIGURE_FILES = [
+    LAYOUT.path(kind, figure=name)
+    for name in FIGURES
+    for kind in ("figure", "figure_pdf", "figure_data")
+]
+# Comparing with the paper takes CoT.
+NOTEBOOKS = ["one_problem", "compute_optimal", *(["published"] if STUDY.has("cot") else [])]
 
 
 wildcard_constraints:
@@ -41,28 +57,30 @@ wildcard_constraints:
     prm=r"[^/]+",
     method=r"[^/]+",
     name=r"[^/]+",
+    figure=r"[^/]+",
     block=r"cot|difficulty|\d+|\d+-\d+",
     shard=r"\d+-of-\d+",
 
 
-def of_checkout(*parts):
-    """A file of the checkout, named from the working directory where that is the checkout.
-
-    A checkout that is moved as a whole then reruns nothing.
-    """
-    path = Path(workflow.basedir).resolve().joinpath(*parts)
-    here = Path.cwd().resolve()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+def get_code(*programs):
+    """Programs of the workflow and all that they import, for rules that follow their code."""
+    root = Path(workflow.basedir).resolve()
+    return [from_here(path) for path in import_closure(*(root / name for name in programs))]
 
 
-def get_code(name):
-    """A rule's script or notebook and all that it imports, for rules that follow their code."""
-    programs = [
-        path
-        for path in (
-            Path(workflow.basedir, "workflow", "scripts", f"{name}.py"),
-            Path(workflow.basedir, "notebooks", f"{name}.ipynb"),
-        )
-        if path.exists()
-    ]
-    return [of_checkout(path) for path in import_closure(*programs)]
+def one_of(names):
+    """A pattern of names; of none of them one that matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def none_of(names):
+    """A pattern of all other names."""
+    return f"(?!({one_of(names)})/)[^/]+"
+
+
+def get_figure_inputs(wildcards):
+    """What a figure is made of, and the code that makes it."""
+    source = f"workflow/testtime/present/figures/{wildcards.figure}.py"
+    return registry.inputs_of(FIGURES[wildcards.figure], STUDY) | {
+        "code": get_code("workflow/scripts/draw_figure.py", source)
+    }

@@ -1,74 +1,220 @@
-# Models: their files, and the settings that decide what they put out.
-SAMPLED_AS = ("prompt", "separator", "context", "dtype", "max_tokens")
-# Weights, and what a tokenizer, a chat template and defaults of sampling are in.
-MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
-DRAWN_AS = ("temperature", "top_p", "top_k")
+# Problems, and everything that runs a model or takes its place: samples, step scores, searches.
+IMPORTED = [policy for policy in config["policies"] if STUDY.is_imported(policy)]
+SCORED_ELSEWHERE = [prm for prm in config["prms"] if CATALOG.prm(prm).in_samples]
 
 
-def get_trained(specs):
-    """A pattern of the names that have a recipe; one that matches nothing where none has."""
-    return "|".join(re.escape(name) for name, spec in specs.items() if spec.train) or "(?!)"
+# Problems and, in a file that only `grade` reads, their answers.
+rule make_problems:
+    input:
+        source=lambda wildcards: STUDY.problem_file(wildcards.dataset),
+    output:
+        problems=LAYOUT.pattern("problems"),
+        answers=LAYOUT.pattern("answers"),
+    log:
+        LAYOUT.log("problems"),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        dataset=lambda wildcards: asdict(CATALOG.dataset(wildcards.dataset)),
+        seed=config["seed"],
+        limit=config["problems"]["limit"],
+        format=FORMATS["problems"],
+    message:
+        "Problems of {wildcards.dataset}"
+    script:
+        "../scripts/make_problems.py"
 
 
-def get_model_folder(name):
-    """A policy's folder: trained by this study, or one that exists."""
-    spec = CATALOG.policy(name)
-    return f"{RESULTS}/models/{name}" if spec.train else str(spec.folder)
+# The microcosm's models, trained from the catalog's recipes (`train:`) where a study asks for it.
+rule train_policy:
+    output:
+        model=directory(LAYOUT.pattern("model")),
+    log:
+        LAYOUT.log("model"),
+    benchmark:
+        LAYOUT.benchmark("model")
+    wildcard_constraints:
+        name=one_of(name for name, spec in CATALOG.policies.items() if spec.train),
+    conda:
+        "../../envs/transformers.yaml"
+    threads: 1
+    resources:
+        **resources(STUDY, "train_policy"),
+    params:
+        name=lambda wildcards: wildcards.name,
+        recipe=lambda wildcards: CATALOG.policy(wildcards.name).train,
+        format=FORMATS["train"],
+    message:
+        "Training of {wildcards.name}"
+    script:
+        "../scripts/train_policy.py"
 
 
-def get_model_files(kind, name):
-    """What a model's jobs depend on: its files, where they are a local folder or trained here."""
-    spec = CATALOG.policy(name) if kind == "policy" else CATALOG.prm(name)
-    if spec.train is not None:
-        return [f"{RESULTS}/models/{name}"]
-    if spec.folder is None:
-        return []
-    return sorted(str(path) for path in spec.folder.glob("*") if path.suffix in MODEL_FILES)
+rule train_prm:
+    input:
+        backbone=lambda wildcards: STUDY.model_folder(CATALOG.prm(wildcards.name).train["backbone"]),
+        policies=lambda wildcards: [
+            STUDY.model_folder(policy) for policy in CATALOG.prm(wildcards.name).train["policies"]
+        ],
+    output:
+        model=directory(LAYOUT.pattern("model")),
+    log:
+        LAYOUT.log("model"),
+    benchmark:
+        LAYOUT.benchmark("model")
+    wildcard_constraints:
+        name=one_of(name for name, spec in CATALOG.prms.items() if spec.train),
+    conda:
+        "../../envs/transformers.yaml"
+    threads: 1
+    resources:
+        **resources(STUDY, "train_prm"),
+    params:
+        name=lambda wildcards: wildcards.name,
+        recipe=lambda wildcards: CATALOG.prm(wildcards.name).train,
+        format=FORMATS["train"],
+    message:
+        "Training of {wildcards.name}"
+    script:
+        "../scripts/train_prm.py"
 
 
-def get_policy_engine(policy):
-    return STUDY.engine(CATALOG.policy(policy))
+# Samples of a policy: one nested pool per (dataset, policy), a greedy CoT sample, and held-out
+# samples from which difficulty is estimated.
+rule sample_pool:
+    input:
+        problems=LAYOUT.pattern("problems"),
+        model=lambda wildcards: STUDY.model_files("policy", wildcards.policy),
+    output:
+        LAYOUT.pattern("generations"),
+    log:
+        LAYOUT.log("generations"),
+    benchmark:
+        LAYOUT.benchmark("generations")
+    wildcard_constraints:
+        policy=none_of(IMPORTED),
+    conda:
+        lambda wildcards: f"../../envs/{STUDY.engine(CATALOG.policy(wildcards.policy))}.yaml"
+    threads: config["threads"]
+    resources:
+        **resources(STUDY, "sample_pool"),
+    params:
+        settings=lambda wildcards: STUDY.sampling_settings(wildcards.policy, wildcards.block),
+        samples=lambda wildcards: STUDY.block_samples(wildcards.block),
+        seed=config["seed"],
+        engine=lambda wildcards: STUDY.engine(CATALOG.policy(wildcards.policy)),
+        format=FORMATS["generate"],
+    message:
+        "Samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset} ({wildcards.shard})"
+    script:
+        "../scripts/sample_pool.py"
 
 
-def get_prm_engine(prm):
-    return STUDY.engine(CATALOG.prm(prm))
+# Samples that were made elsewhere, cut into the blocks of the pool.
+rule import_samples:
+    input:
+        problems=LAYOUT.pattern("problems"),
+        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
+        code=get_code("workflow/scripts/import_samples.py"),
+    output:
+        LAYOUT.pattern("generations"),
+    log:
+        LAYOUT.log("generations"),
+    wildcard_constraints:
+        policy=one_of(IMPORTED),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        block=lambda wildcards: wildcards.block,
+        settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
+        separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
+    message:
+        "Imported samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset}"
+    script:
+        "../scripts/import_samples.py"
 
 
-def get_search_engine(wildcards):
-    """The environment of a search: vllm's can run transformers too, not the other way round."""
-    engines = {get_policy_engine(wildcards.policy), get_prm_engine(wildcards.prm)}
-    return "vllm" if "vllm" in engines else "transformers"
+# Step scores of a PRM for the samples of a pool.
+rule score_pool:
+    input:
+        problems=LAYOUT.pattern("problems"),
+        generations=LAYOUT.pattern("generations"),
+        model=lambda wildcards: STUDY.model_files("prm", wildcards.prm),
+    output:
+        LAYOUT.pattern("scores"),
+    log:
+        LAYOUT.log("scores"),
+    benchmark:
+        LAYOUT.benchmark("scores")
+    wildcard_constraints:
+        prm=none_of(SCORED_ELSEWHERE),
+    conda:
+        lambda wildcards: f"../../envs/{STUDY.engine(CATALOG.prm(wildcards.prm))}.yaml"
+    threads: config["threads"]
+    resources:
+        **resources(STUDY, "score_pool"),
+    params:
+        settings=lambda wildcards: STUDY.prm_settings(wildcards.prm),
+        engine=lambda wildcards: STUDY.engine(CATALOG.prm(wildcards.prm)),
+        format=FORMATS["score"],
+    message:
+        "Scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block} ({wildcards.shard})"
+    script:
+        "../scripts/score_pool.py"
 
 
-def get_prm_settings(prm):
-    return as_params(CATALOG.prm(prm), "model", "revision", "format", "context", "dtype")
+# Step scores that the files of samples made elsewhere bring along.
+rule import_scores:
+    input:
+        problems=LAYOUT.pattern("problems"),
+        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
+        code=get_code("workflow/scripts/import_scores.py"),
+    output:
+        LAYOUT.pattern("scores"),
+    log:
+        LAYOUT.log("scores"),
+    wildcard_constraints:
+        prm=one_of(SCORED_ELSEWHERE),
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        block=lambda wildcards: wildcards.block,
+        prm=lambda wildcards: wildcards.prm,
+        settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
+    message:
+        "Imported scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block}"
+    script:
+        "../scripts/import_scores.py"
 
 
-def get_parameters(policy):
-    """Weights of the policy and of each PRM, the P of FLOPs = 2·P·tokens."""
-    return {
-        "policy": CATALOG.policy(policy).parameters,
-        "prms": {prm: CATALOG.prm(prm).parameters for prm in config["prms"]},
-    }
-
-
-def get_rates():
-    """Tokens per second of every model, which turn tokens into seconds."""
-    specs = [CATALOG.policy(name) for name in config["policies"]]
-    specs += [CATALOG.prm(name) for name in config["prms"]]
-    return {spec.name: spec.rate for spec in specs}
-
-
-def get_generation_settings(wildcards):
-    """The part of the catalog that decides what is sampled; greedy CoT ignores the temperature."""
-    spec = CATALOG.policy(wildcards.policy)
-    names = SAMPLED_AS if wildcards.block == COT else SAMPLED_AS + DRAWN_AS
-    return as_params(spec, "model", "revision", *names)
-
-
-def get_search_settings(wildcards):
-    spec = CATALOG.policy(wildcards.policy)
-    policy = as_params(
-        spec, "model", "revision", *SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps"
-    )
-    return {"policy": policy, "prm": get_prm_settings(wildcards.prm)}
+# Tree searches: beam search once per budget; DVTS as one nested pool of subtrees.
+rule search_trees:
+    input:
+        problems=LAYOUT.pattern("problems"),
+        policy=lambda wildcards: STUDY.model_files("policy", wildcards.policy),
+        prm=lambda wildcards: STUDY.model_files("prm", wildcards.prm),
+    output:
+        LAYOUT.pattern("searches"),
+    log:
+        LAYOUT.log("searches"),
+    benchmark:
+        LAYOUT.benchmark("searches")
+    conda:
+        lambda wildcards: f"../../envs/{STUDY.search_environment(wildcards.policy, wildcards.prm)}.yaml"
+    threads: config["threads"]
+    resources:
+        **resources(STUDY, "search_trees"),
+    params:
+        settings=lambda wildcards: STUDY.search_settings(wildcards.policy, wildcards.prm),
+        beam_width=config["beam_width"],
+        seed=config["seed"],
+        engine=lambda wildcards: STUDY.search_engines(wildcards.policy, wildcards.prm),
+        format=FORMATS["search"],
+    message:
+        "{wildcards.method} {wildcards.block} of {wildcards.policy} with {wildcards.prm}"
+        " on {wildcards.dataset} ({wildcards.shard})"
+    script:
+        "../scripts/search_trees.py"

@@ -3,12 +3,12 @@ from testtime.data.store import read_parquet, write_parquet
 from testtime.runtime.job import job
 
 
-def main(inputs, wildcards, params, output):
-    ids = read_parquet(inputs.problems)["problem_id"]
-    rows = import_scores(inputs.samples, ids, wildcards.prm, part=params.part)
-    chosen = select_block(rows, wildcards.block, pool=params.pool, held_out=params.held_out)
+def main(inputs, params, output):
+    ids, settings = read_parquet(inputs.problems)["problem_id"], params.settings
+    rows = import_scores(inputs.samples, ids, params.prm, part=settings["part"])
+    chosen = select_block(rows, params.block, pool=settings["pool"], held_out=settings["held_out"])
     write_parquet(chosen, output)
 
 
 with job(snakemake.log[0]):
-    main(snakemake.input, snakemake.wildcards, snakemake.params, snakemake.output[0])
+    main(snakemake.input, snakemake.params, snakemake.output[0])

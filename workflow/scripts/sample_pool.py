@@ -1,34 +1,31 @@
 from testtime.data.partial import resume
 from testtime.data.problems import as_problems
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines import load_policy
+from testtime.engines.load import load_policy
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.study import catalog
-from testtime.study.blocks import COT, SINGLE, block_range, select_shard
-from testtime.study.types import Sampling
-
-GREEDY = Sampling(temperature=0.0)
+from testtime.study.blocks import SINGLE, block_range, select_shard
 
 
 def main(config, wildcards, samples, threads, problems, output, partial):
     spec = catalog.of_study(config).policy(wildcards.policy)
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
     drawn = range(samples) if wildcards.block in SINGLE else block_range(wildcards.block)
-    label = wildcards.block if wildcards.block in SINGLE else "pool"
+    settings = SampleSettings.of(
+        spec,
+        seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),
+        label=wildcards.block if wildcards.block in SINGLE else "pool",
+    )
     policy = load_policy(spec, engine=config["engine"], threads=threads)
     with progress(len(chosen) * len(drawn), f"{spec.name} {wildcards.block}", "samples") as bar:
         rows = sample_pool(
             policy,
             chosen,
+            settings,
             start=drawn.start,
             stop=drawn.stop,
-            sampling=GREEDY if wildcards.block == COT else spec.sampling,
-            max_tokens=spec.max_tokens,
-            separator=spec.separator,
-            seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),
-            method_label=label,
             progress=bar,
             partial=partial,
         )

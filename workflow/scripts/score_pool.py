@@ -1,6 +1,6 @@
 from testtime.data.partial import resume
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines import load_prm
+from testtime.engines.load import load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored, score_pool

@@ -1,14 +1,15 @@
 from testtime.data.partial import resume
 from testtime.data.problems import as_problems
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines import load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored
-from testtime.search import search_problems, to_rows
-from testtime.search.methods import METHODS
+from testtime.search.rows import to_rows
+from testtime.search.run import SearchSettings, search_problems
 from testtime.study import catalog
 from testtime.study.blocks import block_range, select_shard
+from testtime.study.methods import METHODS
 
 
 def main(config, wildcards, threads, problems, output, partial):
@@ -20,6 +21,13 @@ def main(config, wildcards, threads, problems, output, partial):
         budget = block.stop
     else:
         subtrees, budget = None, int(wildcards.block)
+    settings = SearchSettings.of(
+        spec,
+        wildcards.method,
+        budget,
+        beam_width=width,
+        seed_parts=(config["seed"], wildcards.dataset, wildcards.policy, wildcards.prm),
+    )
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
     policy = load_policy(spec, engine=config["engine"], threads=threads)
     prm = load_prm(study.prm(wildcards.prm), engine=config["engine"], threads=threads)
@@ -28,17 +36,10 @@ def main(config, wildcards, threads, problems, output, partial):
             policy,
             prm,
             chosen,
-            method=wildcards.method,
-            budget=budget,
-            beam_width=width,
+            settings,
             subtrees=subtrees,
-            sampling=spec.sampling,
-            step_tokens=spec.step_tokens,
-            max_steps=spec.max_steps,
-            separator=spec.separator,
-            seed_parts=(config["seed"], wildcards.dataset, wildcards.policy, wildcards.prm),
-            progress=bar,
             done=partial.units,
+            progress=bar,
         )
         rows = to_rows(results, partial)
     print(describe_unscored(rows["steps"], rows["scores"], "paths"))

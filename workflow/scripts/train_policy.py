@@ -3,9 +3,9 @@ import time
 import torch
 from microcosm.cards import policy_card
 from microcosm.data import TOKENS_PER_STEP
-from microcosm.export import count, save_policy
-from microcosm.policies import train_policy
+from microcosm.models import count, save_policy
 from microcosm.quality import policy_quality
+from microcosm.training import train_policy
 from testtime.data.store import atomic_folder
 from testtime.runtime.job import job
 

@@ -2,10 +2,10 @@ import time
 
 import torch
 from microcosm.cards import prm_card
-from microcosm.export import count, save_prm
-from microcosm.prms import TAGS, train_prm
+from microcosm.models import TAGS, count, save_prm
 from microcosm.quality import policy_quality, prm_quality
 from microcosm.tokenizer import PRM_TOKENS
+from microcosm.training import train_prm
 from testtime.data.store import atomic_folder
 from testtime.runtime.job import job
 from transformers import AutoModelForCausalLM

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from testtime.present.report import write_report
+from testtime.present.report.page import write_report
 from testtime.runtime.job import job
 
 

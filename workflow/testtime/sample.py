@@ -1,6 +1,7 @@
 """The stage `generate`: whole samples of a policy, one nested pool per problem."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -8,8 +9,10 @@ from testtime.data.partial import Partial
 from testtime.engines.base import Policy, sample
 from testtime.engines.steps import StepReader, mean
 from testtime.runtime.progress import Progress
+from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
-from testtime.study.types import Continuation, Problem, Request, Sampling
+from testtime.study.types import GREEDY, Continuation, Problem, Request, Sampling
+from testtime.study.vocabulary import COT
 
 COLUMNS = (
     "problem_id",
@@ -25,17 +28,40 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class SampleSettings:
+    """What decides samples, beside the policy and the problem.
+
+    Attributes:
+        sampling: how tokens are drawn.
+        max_tokens: most new tokens of a sample; one that reaches it has finish "length".
+        seed_parts: study seed, dataset and policy.
+        label: "pool", "difficulty" (held out) or "cot"; part of the seed.
+        separator: text between two steps.
+    """
+
+    sampling: Sampling
+    max_tokens: int
+    seed_parts: tuple[str | int, ...]
+    label: str = "pool"
+    separator: str = "\n\n"
+
+    @classmethod
+    def of(
+        cls, spec: PolicySpec, seed_parts: tuple[str | int, ...], label: str = "pool"
+    ) -> "SampleSettings":
+        """Samples as a policy's entry says; "cot" is greedy."""
+        sampling = GREEDY if label == COT else spec.sampling
+        return cls(sampling, spec.max_tokens, seed_parts, label, spec.separator)
+
+
 def sample_pool(
     policy: Policy,
     problems: Sequence[Problem],
+    settings: SampleSettings,
     *,
     start: int,
     stop: int,
-    sampling: Sampling,
-    max_tokens: int,
-    separator: str = "\n\n",
-    seed_parts: tuple[str | int, ...],
-    method_label: str = "pool",
     progress: Progress | None = None,
     partial: Partial | None = None,
 ) -> pd.DataFrame:
@@ -47,13 +73,9 @@ def sample_pool(
     Args:
         policy: generates.
         problems: of one shard.
+        settings: how they are drawn.
         start: first index of the samples.
         stop: index behind the last one.
-        sampling: greedy for "cot".
-        max_tokens: most new tokens per sample; a sample that reaches it has finish "length".
-        separator: text between two steps.
-        seed_parts: study seed, dataset and policy.
-        method_label: "pool", "difficulty" (held out) or "cot"; part of the seed.
         progress: told of every sample that is done.
         partial: keeps finished problems; those that it has are not drawn again.
 
@@ -66,81 +88,40 @@ def sample_pool(
     rows = [row for problem in problems for row in done.get(problem.problem_id, ())]
     if progress is not None and rows:
         progress.update(len(rows))
-    drawn = draw_samples(
-        policy,
-        [problem for problem in problems if problem.problem_id not in done],
-        start=start,
-        stop=stop,
-        sampling=sampling,
-        max_tokens=max_tokens,
-        separator=separator,
-        seed_parts=seed_parts,
-        method_label=method_label,
-        progress=progress,
-    )
-    for problem_id, own in drawn:
+    left = [problem for problem in problems if problem.problem_id not in done]
+    reader = StepReader(policy, settings.separator)
+    requests = [_request(policy, problem, range(start, stop), settings) for problem in left]
+    for index, children in sample(policy, requests if stop > start else []):
+        problem_id, request = left[index].problem_id, requests[index]
+        own = [
+            {
+                "problem_id": problem_id,
+                "sample": number,
+                **_describe(child, reader),
+                "prompt_tokens": len(request.token_ids),
+                "seed": seed,
+            }
+            for number, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start)
+        ]
         if partial is not None:
             partial.add(problem_id, own)
         rows += own
-    return to_frame(rows)
-
-
-def draw_samples(
-    policy: Policy,
-    problems: Sequence[Problem],
-    *,
-    start: int,
-    stop: int,
-    sampling: Sampling,
-    max_tokens: int,
-    separator: str,
-    seed_parts: tuple[str | int, ...],
-    method_label: str,
-    progress: Progress | None = None,
-) -> Iterator[tuple[str, list[dict]]]:
-    """Yield each problem_id with its rows of `sample_pool`, in the order of completion."""
-    reader = StepReader(policy, separator)
-    prompts = [policy.encode(problem.problem) for problem in problems]
-    requests = [
-        Request(
-            token_ids=prompt,
-            seeds=tuple(
-                derive(*seed_parts, problem.problem_id, method_label, i) for i in range(start, stop)
-            ),
-            sampling=sampling,
-            stop="end",
-            max_tokens=max_tokens,
-        )
-        for problem, prompt in zip(problems, prompts, strict=True)
-    ]
-    for index, children in sample(policy, requests if stop > start else []):
-        request = requests[index]
-        problem_id = problems[index].problem_id
-        yield (
-            problem_id,
-            [
-                {
-                    "problem_id": problem_id,
-                    "sample": i,
-                    **_describe(child, reader),
-                    "prompt_tokens": len(request.token_ids),
-                    "seed": seed,
-                }
-                for i, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start)
-            ],
-        )
         if progress is not None:
-            progress.update(len(children))
-
-
-def to_frame(rows: list[dict]) -> pd.DataFrame:
-    """Stack rows of `draw_samples`, sorted by problem and sample."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame = frame.astype(
-        {"sample": "int64", "tokens": "int64", "prompt_tokens": "int64", "seed": "int64"}
-        | {"logprob": "float64"}
-    )
+            progress.update(len(own))
+    integers = dict.fromkeys(("sample", "tokens", "prompt_tokens", "seed"), "int64")
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(integers | {"logprob": "float64"})
     return frame.sort_values(["problem_id", "sample"], kind="stable", ignore_index=True)
+
+
+def _request(policy: Policy, problem: Problem, numbers: range, settings: SampleSettings) -> Request:
+    names = (*settings.seed_parts, problem.problem_id, settings.label)
+    return Request(
+        token_ids=policy.encode(problem.problem),
+        seeds=tuple(derive(*names, number) for number in numbers),
+        sampling=settings.sampling,
+        stop="end",
+        max_tokens=settings.max_tokens,
+    )
 
 
 def _describe(child: Continuation, reader: StepReader) -> dict:

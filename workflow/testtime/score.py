@@ -8,7 +8,7 @@ import pandas as pd
 
 from testtime.data.partial import Partial
 from testtime.data.store import read_numbered_jsonl, write_jsonl
-from testtime.engines.base import Prm
+from testtime.engines.base import Prm, score
 from testtime.errors import UserError
 from testtime.runtime.progress import Progress
 from testtime.study.types import ScoreRequest, StepScores
@@ -162,7 +162,7 @@ def _check_row(row: dict, where: str) -> None:
 
 def _score(prm: Prm, requests: Sequence[ScoreRequest]) -> list[StepScores]:
     """Ask the PRM, which is not bothered with texts that have no step."""
-    asked = iter(prm.score([request for request in requests if request.steps]))
+    asked = iter(score(prm, [request for request in requests if request.steps]))
     return [next(asked) if request.steps else StepScores((), 0) for request in requests]
 
 

@@ -38,8 +38,8 @@ def advise(
 
     Example: testtime advise --policy micro-s --prm micro-prm-good --budget 16 --pass-at-1 0.3
     """
-    from testtime.fit.advice import cheaper, words
-    from testtime.fit.find import find, level_of, load
+    from testtime.fit.advise import cheaper, find, level_of, words
+    from testtime.fit.lookup import load
 
     if difficulty is not None and pass_at_1 is not None:
         raise UserError("give --difficulty or --pass-at-1, not both")

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from testtime import prms
-from testtime.engines import ENGINES
-from testtime.search.methods import METHODS, WHOLE
 from testtime.study import catalog
+from testtime.study.methods import METHODS
 
 
 def _offer(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -17,6 +15,6 @@ def _offer(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
 
 policies = _offer(lambda: catalog.load().policies)
 prm_names = _offer(lambda: catalog.load().prms)
-methods = _offer(lambda: WHOLE | METHODS)
-engines = _offer(lambda: ENGINES)
-formats = _offer(lambda: prms.FORMATS)
+methods = _offer(lambda: METHODS)
+engines = _offer(lambda: catalog.ENGINES)
+formats = _offer(lambda: catalog.PRM_FORMATS)

@@ -1,16 +1,22 @@
-"""What a study will take, stage by stage: the same estimates that give jobs their run times."""
+"""What a study will take, stage by stage: Snakemake's own jobs, at the times that they ask for."""
 
-from collections.abc import Iterator
+import csv
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 
-from testtime.study import work
-from testtime.study.study import Study
-from testtime.study.work import SCRIPT_SECONDS, Work
+import yaml
 
-FIGURE_SECONDS = 3.0
-NOTEBOOK_SECONDS = 5.0
-STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
-STAGES += ("fit", "compare", "figures", "notebooks", "report")
+from testtime.errors import UserError
+from testtime.present import registry
+from testtime.study.catalog import ROOT
+from testtime.study.layout import STAGE_OF, STAGES, identify
+from testtime.study.resources import job_work
+from testtime.study.study import Study
+from testtime.study.work import Work
+
+Job = tuple[str, Work]  # its stage, and what it does
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,47 @@ class Stage:
 
 
 def forecast(study: Study) -> list[Stage]:
-    """One entry per stage that has jobs, in the order of the study, then one for all of them."""
-    jobs: dict[str, list[Work]] = {name: [] for name in STAGES}
-    for name, job in _jobs(study):
-        jobs[name].append(job)
-    everything = [job for own in jobs.values() for job in own]
-    return [_sum(name, own) for name, own in jobs.items() if own] + [_sum("all", everything)]
+    """One entry per stage that has jobs, in the order of the study, then one for all of them.
+
+    Raises:
+        UserError: Snakemake cannot plan the study; says why.
+    """
+    jobs = study_jobs(study)
+    by_stage = {name: [job for stage, job in jobs if stage == name] for name in STAGES}
+    stages = [_sum(name, own) for name, own in by_stage.items() if own]
+    return [*stages, _sum("all", [job for _, job in jobs])]
+
+
+def study_jobs(study: Study) -> list[Job]:
+    """Every job of a study, whatever of it is there already.
+
+    Raises:
+        UserError: Snakemake cannot plan the study; says why.
+    """
+    found: dict[tuple, Job] = {}
+    stages = {f"tabulate_{name}": facts.stage for name, facts in registry.tables().items()}
+    for row in _summary(study.config):
+        rule, (kind, names) = row["rule"], identify(row["output_file"])
+        wildcards = {key: value for key, value in names.items() if key != "table"}
+        key = (rule, *wildcards.items())
+        if key not in found:
+            stage = stages.get(rule) or STAGE_OF[kind]
+            found[key] = (stage, job_work(study, rule, **wildcards))
+    return list(found.values())
+
+
+def _summary(config: dict) -> list[dict[str, str]]:
+    """Snakemake's list of all output files of a study, with the rule that makes each."""
+    command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", "--cores", "1"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(config, file)
+        file.flush()
+        command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise UserError(f"Snakemake cannot plan this study: {' '.join(lines[-3:])}")
+    return list(csv.DictReader(done.stdout.splitlines(), delimiter="\t"))
 
 
 def _sum(name: str, jobs: list[Work]) -> Stage:
@@ -55,29 +96,3 @@ def _sum(name: str, jobs: list[Work]) -> Stage:
         prm_tokens=sum(job.prm_tokens for job in jobs),
         size=sum(job.size for job in jobs),
     )
-
-
-def _jobs(study: Study) -> Iterator[tuple[str, Work]]:
-    script, fit = Work(start_seconds=SCRIPT_SECONDS), study.fit()
-    yield from (("train", work.training(recipe)) for recipe in study.recipes())
-    yield from (("problems", script) for _ in study.config["datasets"])
-    for cell in study.cells():
-        yield from study.model_jobs(*cell)
-        yield "grade", study.grading(*cell)
-        yield "difficulty", script
-        yield "difficulty", work.evaluating(study.texts(*cell) // 2)
-        yield "evaluate", study.evaluation(*cell)
-    if study.has_cross_check():
-        yield "grade", work.grading(sum(study.tokens(*cell) for cell in study.cells()))
-    yield from (("evaluate", script) for _ in range(3))  # the tables
-    if study.is_scored():
-        yield "evaluate", script
-    yield "fit", fit
-    yield "compare", work.fitting(study.outcome_rows() // 8)
-    if study.has_scores():
-        yield "compare", work.fitting(study.outcome_rows() // 8)
-    figure = Work(start_seconds=FIGURE_SECONDS)
-    yield from (("figures", figure) for _ in study.figures())
-    notebook = Work(start_seconds=NOTEBOOK_SECONDS)
-    yield from (("notebooks", notebook) for _ in study.notebooks())
-    yield "report", figure

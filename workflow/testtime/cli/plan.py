@@ -18,8 +18,9 @@ def plan(
 ) -> None:
     """Print jobs, hours, GPU-hours, tokens and disk of a study, stage by stage.
 
-    From the catalog's rates and lengths, as the jobs' run times are; a whole study, whatever of it
-    is there already. Example: testtime plan workflow/studies/paper.yaml
+    Of the jobs that Snakemake would run, at the catalog's rates and lengths, as their run times
+    are; a whole study, whatever of it is there already.
+    Example: testtime plan workflow/studies/paper.yaml
     """
     stages = forecast(config_study(config))
     head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "policy tokens", "PRM tokens")

@@ -8,18 +8,28 @@ rewrites them from the schemas, `config.yaml` and the registry of methods; a tes
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
+from importlib import import_module
 from pathlib import Path
 
 import yaml
 
 from testtime.data.store import atomic
-from testtime.evaluate import confidence
 from testtime.present.figures.looks import count
-from testtime.search.methods import METHODS, WHOLE
-from testtime.study.catalog import ROOT, DatasetSpec, PolicySpec, PrmSpec, load
+from testtime.study.catalog import (
+    ENGINES,
+    PRM_FORMATS,
+    ROOT,
+    DatasetSpec,
+    PolicySpec,
+    PrmSpec,
+    load,
+)
+from testtime.study.methods import METHODS
 from testtime.study.schema import SCHEMAS
 
 BEGIN, END = "<!-- generated: {} -->\n", "<!-- end -->"
+# What a key may be where the schema leaves it to a registry.
+REGISTERED = {"engine": ENGINES, "format": PRM_FORMATS}
 SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec}
 
 
@@ -48,20 +58,18 @@ def config_table() -> str:
         value = config
         for part in key.split("."):
             value = value[part]
-        rows.append((f"`{key}`", _shown(value), _allowed(schema), _meaning(schema)))
+        rows.append((f"`{key}`", _shown(value), _allowed(schema, key), _meaning(schema)))
     return _table(("key", "default", "allowed", "meaning"), rows)
 
 
 def method_table() -> str:
     """Every method that a study may name."""
-    own = {name: inspect.getdoc(method.run) for name, method in (WHOLE | METHODS).items()}
-    own["confidence"] = inspect.getdoc(confidence)
     rows = []
-    for name, text in own.items():
-        method = (WHOLE | METHODS).get(name)
-        needs = "yes" if method and method.prm else "no"
-        pool = "search" if name in METHODS else "pool"
-        rows.append((f"`{name}`", _first(text), needs, "–" if name == "cot" else f"`{pool}`"))
+    for name, method in METHODS.items():
+        function = getattr(import_module(method.module), name)
+        needs = "yes" if method.needs_prm else "no"
+        budgets = "–" if method.kind == "greedy" else f"`{method.kind}`"
+        rows.append((f"`{name}`", _first(inspect.getdoc(function)), needs, budgets))
     return _table(("method", "what it does", "PRM", "budgets"), rows)
 
 
@@ -76,7 +84,7 @@ def entry_table(kind: str) -> str:
         default = defaults.get(key)
         empty = key == "base" or key in factories or default in (None, "", MISSING)
         shown = "" if empty else _shown(default)
-        rows.append((f"`{key}`", shown, _allowed(part), _meaning(part)))
+        rows.append((f"`{key}`", shown, _allowed(part, key), _meaning(part)))
     return _table(("key", "default", "allowed", "meaning"), rows)
 
 
@@ -131,8 +139,10 @@ def _flat(schema: Mapping, prefix: str = "") -> Iterator[tuple[str, Mapping]]:
             yield f"{prefix}{key}", part
 
 
-def _allowed(schema: Mapping) -> str:
+def _allowed(schema: Mapping, key: str = "") -> str:
     """What a value may be, in words."""
+    if key in REGISTERED:
+        return ", ".join(f"`{name}`" for name in REGISTERED[key])
     if "enum" in schema:
         return ", ".join(f"`{_plain(value)}`" for value in schema["enum"])
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]

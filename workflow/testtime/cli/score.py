@@ -9,12 +9,12 @@ import typer
 
 from testtime import prms
 from testtime.cli.complete import engines, formats, prm_names
-from testtime.engines import ENGINES, load_prm
+from testtime.engines.load import load_prm
 from testtime.errors import UserError
 from testtime.runtime.progress import progress
 from testtime.score import check_file, score_file
 from testtime.study import catalog
-from testtime.study.catalog import PrmSpec
+from testtime.study.catalog import ENGINES, PRM_FORMATS, PrmSpec, check_engine
 
 
 def score(
@@ -27,7 +27,7 @@ def score(
     output: Annotated[Path, typer.Option(help='The same lines with "scores".')],
     format: Annotated[
         str | None,
-        typer.Option(help=f"How the PRM reads: {', '.join(prms.FORMATS)}.", autocompletion=formats),
+        typer.Option(help=f"How the PRM reads: {', '.join(PRM_FORMATS)}.", autocompletion=formats),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)
@@ -51,8 +51,8 @@ def prm_spec(prm: str, format: str | None = None, engine: str | None = None) -> 
     Raises:
         UserError: there is neither such an entry nor such a folder, or nothing says the format.
     """
-    if engine is not None and engine not in ENGINES:
-        raise UserError(f"--engine {engine!r} is not known; allowed: {', '.join(ENGINES)}")
+    if engine is not None:
+        check_engine("--engine", engine)
     if format is not None:
         prms.get(format)
     known = catalog.load()
@@ -86,5 +86,6 @@ def _folder_spec(folder: Path, format: str | None) -> PrmSpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
+        memory_gb=None,
         format=prms.detect(folder, format),
     )

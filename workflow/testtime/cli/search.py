@@ -10,18 +10,17 @@ import typer
 
 from testtime.cli.complete import engines, formats, methods, policies, prm_names
 from testtime.data.store import read_numbered_jsonl, write_jsonl
-from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
 from testtime.grade.pool import Pool
 from testtime.runtime.progress import progress
-from testtime.search import METHODS, Seconds, check_budget, search_problems
-from testtime.search.methods import WHOLE
-from testtime.search.vote import VOTES, answer_problems
+from testtime.search.run import SearchSettings, search_problems
+from testtime.search.scheduler import Seconds
 from testtime.study import catalog
-from testtime.study.catalog import PolicySpec
+from testtime.study.catalog import ENGINES, PolicySpec
+from testtime.study.methods import METHODS, check_budget
 from testtime.study.types import Problem
-
-SCORINGS = ("min", "last", "avg")
+from testtime.study.vocabulary import SCORINGS, VOTES
 
 
 def search(
@@ -32,9 +31,7 @@ def search(
         typer.Option(help="A catalog name or a local model folder.", autocompletion=policies),
     ],
     output: Annotated[Path, typer.Option(help="The same lines with answer, paths and tokens.")],
-    method: Annotated[
-        str, typer.Option(help=f"{', '.join(WHOLE | METHODS)}.", autocompletion=methods)
-    ],
+    method: Annotated[str, typer.Option(help=f"{', '.join(METHODS)}.", autocompletion=methods)],
     budget: Annotated[int, typer.Option(help="N: samples, or candidates of a step.")] = 16,
     prm: Annotated[
         str | None,
@@ -43,7 +40,8 @@ def search(
     beam_width: Annotated[int, typer.Option(help="M: children of each expanded path.")] = 4,
     scoring: Annotated[str, typer.Option(help="A path's score: min, last or avg.")] = "last",
     vote: Annotated[
-        str, typer.Option(help="majority, max or weighted; without a PRM always majority.")
+        str,
+        typer.Option(help="majority, max or weighted; of no matter to cot and majority."),
     ] = "weighted",
     seed: Annotated[int, typer.Option(help="Same seed, same paths.")] = 0,
     convention: Annotated[
@@ -65,11 +63,13 @@ def search(
     Example: testtime search problems.jsonl --policy micro-s --prm micro-prm-good
     --method beam_search --budget 16 --output solved.jsonl
     """
+    from testtime.solve.answer import answer_problems
+
     _allow("--scoring", scoring, SCORINGS)
     _allow("--vote", vote, VOTES)
     if engine is not None:
         _allow("--engine", engine, ENGINES)
-    needs_prm = check_budget(method, budget, beam_width).prm
+    needs_prm = check_budget(method, budget, beam_width).needs_prm
     if needs_prm and prm is None:
         raise UserError(f"--prm must be given for --method {method}")
     lines = read_problems(file)
@@ -77,21 +77,21 @@ def search(
     spec = policy_spec(policy, engine)
     reader = _load_prm(prm, format, engine, threads) if needs_prm else None
     writer = load_policy(spec, engine="transformers", threads=threads)
+    settings = SearchSettings.of(
+        spec,
+        method,
+        budget,
+        beam_width=beam_width,
+        max_tokens=spec.max_tokens,
+        seed_parts=(seed, Path(spec.name).name),
+    )
     seconds = Seconds()
     with progress(len(problems), f"{method} of {policy}", "problems") as bar:
         results = search_problems(
             writer,
             reader,
             problems,
-            method=method,
-            budget=budget,
-            beam_width=beam_width,
-            sampling=spec.sampling,
-            step_tokens=spec.step_tokens,
-            max_steps=spec.max_steps,
-            max_tokens=spec.max_tokens,
-            separator=spec.separator,
-            seed_parts=(seed, Path(spec.name).name),
+            settings,
             progress=bar,
             seconds=seconds,
         )
@@ -100,8 +100,9 @@ def search(
         answers = answer_problems(
             results,
             problems,
+            method=method,
             scoring=scoring,
-            vote=vote if needs_prm else "majority",
+            vote=vote,
             convention=convention,
             pool=pool,
         )
@@ -181,6 +182,7 @@ def _folder_spec(folder: Path) -> PolicySpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
+        memory_gb=None,
     )
 
 

@@ -9,11 +9,12 @@ import typer
 
 from testtime.cli.complete import engines, policies, prm_names
 from testtime.data.store import write_jsonl
-from testtime.engines import ENGINES, load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
 from testtime.study import catalog
 from testtime.study.catalog import ModelSpec
 from testtime.study.types import Problem
+from testtime.study.vocabulary import NONE
 
 
 def solve(
@@ -24,7 +25,7 @@ def solve(
     output: Annotated[Path, typer.Option(help="The same lines with answer and costs.")],
     prm: Annotated[
         str, typer.Option(help="A PRM of the lookup, or none.", autocompletion=prm_names)
-    ] = "none",
+    ] = NONE,
     probe: Annotated[
         bool | None,
         typer.Option(help="Draw samples to predict difficulty; by default if it promises more."),
@@ -35,7 +36,7 @@ def solve(
     lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = Path("results/lookup.json"),
     seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 0,
     engine: Annotated[
-        str | None, typer.Option(help=f"{' or '.join(ENGINES)}.", autocompletion=engines)
+        str | None, typer.Option(help=f"{' or '.join(catalog.ENGINES)}.", autocompletion=engines)
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
@@ -45,9 +46,11 @@ def solve(
     --output solved.jsonl
     """
     from testtime.cli.search import read_problems
-    from testtime.fit.find import load, plan_for
-    from testtime.solve import Models, summary
-    from testtime.solve import solve as answer
+    from testtime.fit.advise import plan_for
+    from testtime.fit.lookup import load
+    from testtime.solve.draw import Models
+    from testtime.solve.run import solve as answer
+    from testtime.solve.run import summary
 
     table = load(lookup)
     plan, predictor = plan_for(
@@ -59,7 +62,7 @@ def solve(
     spec = _located(known.policy(policy), lookup, engine)
     if spec.samples is not None:
         raise UserError(f"policy {policy!r} was imported from {spec.samples}: no model to run")
-    prm_spec = None if prm == "none" else _located(known.prm(prm), lookup, engine)
+    prm_spec = None if prm == NONE else _located(known.prm(prm), lookup, engine)
     convention = known.datasets.get(plan["dataset"])
     models = Models(
         policy=load_policy(spec, engine="transformers", threads=threads),

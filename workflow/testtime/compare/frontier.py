@@ -1,21 +1,30 @@
-"""Tables 3 and 6: small policies with compute-optimal TTS against larger ones' CoT."""
+"""Tables 3, 4 and 6: small policies with compute-optimal TTS against larger ones' CoT.
+
+Accuracy and FLOPs, and whether the one overtakes the other on the same problems.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from testtime.compare.published import beside_published
+from testtime.compare.published import beside_published, read_published
 from testtime.errors import UserError
-from testtime.evaluate.statistics import SIGN_FLIPS, accuracy_interval, holm, sign_flip_p_value
-from testtime.fit.cells import ANY, COT, Cell, read_cells
-from testtime.fit.intervals import percentiles
-from testtime.fit.selection import Fit, Settings, cell_weights
+from testtime.evaluate.costs import pretraining_flops
+from testtime.evaluate.statistics import (
+    SIGN_FLIPS,
+    accuracy_interval,
+    holm,
+    percentiles,
+    sign_flip_p_value,
+)
+from testtime.fit.cells import Cell, Settings, cell_weights, read_cells
+from testtime.fit.select import Fit
 from testtime.study.catalog import PolicySpec
+from testtime.study.vocabulary import ANY, CHAIN, COT, INTERVAL, NONE, TTS
 
-CHAIN, TTS = "CoT", "compute-optimal TTS"
 OVERTAKING = ["dataset", "small", "large", "size_ratio", "budget", "n_problems", "small_accuracy"]
-OVERTAKING += ["large_accuracy", "difference", "ci_low", "ci_high", "p_value", "p_adjusted"]
+OVERTAKING += ["large_accuracy", "difference", *INTERVAL, "p_value", "p_adjusted"]
 
 
 def frontier_table(
@@ -23,8 +32,6 @@ def frontier_table(
     outcomes: pd.DataFrame,
     policies: Mapping[str, PolicySpec],
     settings: Settings,
-    *,
-    table: str = "table3_frontier",
 ) -> pd.DataFrame:
     """Accuracy and cost of every policy's CoT and of its cross-fitted compute-optimal TTS.
 
@@ -33,7 +40,6 @@ def frontier_table(
         outcomes: rows of `tables/outcomes.parquet`.
         policies: specs by name, for their sizes.
         settings: as the fits'.
-        table: the published table whose accuracies are set beside ours.
 
     Returns:
         Columns dataset, policy, parameters, setting ("CoT" or "compute-optimal TTS"), prm, budget,
@@ -48,7 +54,7 @@ def frontier_table(
         right = cell.correct[:, column]
         low, high = accuracy_interval(right, cell_weights(cell, settings), settings.confidence)
         costs = {name: float(values[:, column].mean()) for name, values in cell.costs.items()}
-        base = {"dataset": cell.dataset, "policy": cell.policy, "setting": CHAIN, "prm": "none"}
+        base = {"dataset": cell.dataset, "policy": cell.policy, "setting": CHAIN, "prm": NONE}
         rows.append(
             base
             | {"budget": 1, "n_problems": len(right), "accuracy": float(right.mean())}
@@ -64,7 +70,7 @@ def frontier_table(
     found = pd.DataFrame(rows)
     found.insert(2, "parameters", [policies[name].parameters for name in found["policy"]])
     found = found.sort_values(["dataset", "parameters", "policy", "setting", "prm", "budget"])
-    return beside_published(found.reset_index(drop=True), table)
+    return beside_published(found.reset_index(drop=True), "table3_frontier")
 
 
 def overtaking_table(
@@ -103,6 +109,47 @@ def overtaking_table(
         adjusted = table.groupby("dataset")["p_value"].transform(lambda p: holm(p.to_numpy()))
         table["p_adjusted"] = adjusted
     return table
+
+
+def flops_table(
+    fits: Sequence[Fit],
+    outcomes: pd.DataFrame,
+    policies: Mapping[str, PolicySpec],
+    settings: Settings,
+) -> pd.DataFrame:
+    """FLOPs behind each policy's CoT and behind its compute-optimal TTS at the largest budget.
+
+    Inference is that of the whole dataset, as in the paper; unlike there, tokens that the PRM reads
+    are counted (2·P·tokens with the PRM's P). Pretraining is the policy's; the PRM's is not known.
+
+    Returns:
+        Columns dataset, policy, parameters, setting, budget, accuracy, pretraining_flops (NaN where
+        the catalog knows no number of tokens), inference_flops, total_flops, and the paper's
+        published_pretraining, published_inference where it has the model.
+    """
+    best = largest_budget([fit for fit in fits if fit.prm == ANY])
+    rows = frontier_table(best, outcomes, policies, settings)
+    specs = [policies[name] for name in rows["policy"]]
+    rows["pretraining_flops"] = [
+        pretraining_flops(spec.parameters, spec.pretraining_tokens)
+        if spec.pretraining_tokens
+        else float("nan")
+        for spec in specs
+    ]
+    rows["inference_flops"] = rows["flops"] * rows["n_problems"]
+    rows["total_flops"] = rows["pretraining_flops"] + rows["inference_flops"]
+    known = read_published("table4_flops")
+    known = known[known["policy"] != ""].rename(
+        columns={
+            "pretraining_flops": "published_pretraining",
+            "inference_flops": "published_inference",
+        }
+    )
+    columns = ["dataset", "policy", "parameters", "setting", "budget", "accuracy"]
+    columns += ["pretraining_flops", "inference_flops", "total_flops"]
+    keys = ["policy", "setting"]
+    published = known[[*keys, "published_pretraining", "published_inference"]]
+    return rows[columns].merge(published, on=keys, how="left")
 
 
 def _compare(fit: Fit, cell: Cell, column: int, settings: Settings) -> dict:

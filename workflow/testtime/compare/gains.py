@@ -11,13 +11,14 @@ import pandas as pd
 
 from testtime.compare.frontier import chain_column
 from testtime.compare.published import read_published
-from testtime.fit.cells import Cell, read_cells
-from testtime.fit.intervals import percentiles
-from testtime.fit.selection import Fit, Settings, cell_weights
+from testtime.evaluate.statistics import percentiles
+from testtime.fit.cells import Cell, Settings, cell_weights, read_cells
+from testtime.fit.select import KEYS, Fit
+from testtime.study.vocabulary import MAJORITY
 
 MORE, LESS = ">", "<"
 PUBLISHED_ON = "math500"  # the dataset of the published table
-COLUMNS = ["dataset", "policy", "prm", "budget", "n_problems", "cot", "majority", "compute_optimal"]
+COLUMNS = [*KEYS, "n_problems", "cot", "majority", "compute_optimal"]
 COLUMNS += ["performance_gain", "performance_low", "performance_high", "efficiency_gain"]
 COLUMNS += ["efficiency_bound", "efficiency_low", "efficiency_low_bound", "efficiency_high"]
 COLUMNS += ["efficiency_high_bound"]
@@ -79,17 +80,16 @@ def gains_table(fits: Sequence[Fit], outcomes: pd.DataFrame, settings: Settings)
     """
     rows = []
     cells = {(cell.dataset, cell.policy): cell for cell in read_cells(outcomes)}
-    for key in sorted({(fit.dataset, fit.policy, fit.prm) for fit in fits}):
+    for key in sorted({fit.context[:-1] for fit in fits}):
         cell = cells[key[:2]]
         column = chain_column(cell)
-        voted = cell.strategies[cell.strategies["method"] == "majority"].sort_values("budget")
+        voted = cell.strategies[cell.strategies["method"] == MAJORITY].sort_values("budget")
         if column is None or voted.empty:
             continue
-        curve = [fit for fit in fits if (fit.dataset, fit.policy, fit.prm) == key]
+        curve = [fit for fit in fits if fit.context[:-1] == key]
         curve.sort(key=lambda fit: fit.budget)
         rows.append(
-            dict(zip(("dataset", "policy", "prm"), key, strict=True))
-            | _gains(cell, column, voted, curve, settings)
+            dict(zip(KEYS[:-1], key, strict=True)) | _gains(cell, column, voted, curve, settings)
         )
     return _beside_published(pd.DataFrame(rows, columns=COLUMNS))
 

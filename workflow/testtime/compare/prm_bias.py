@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from testtime.evaluate.best_of_k import best_of_k
+from testtime.evaluate.estimators import best_of_k
 from testtime.evaluate.scoring import path_scores
-from testtime.evaluate.statistics import bootstrap_interval, resample_weights
-from testtime.fit.intervals import percentiles
+from testtime.evaluate.statistics import bootstrap_interval, percentiles, resample_weights
+from testtime.study.vocabulary import CELL
 
-KEYS = ["dataset", "policy", "prm"]
+KEYS = [*CELL, "prm"]
 THIRDS = ("short", "middle", "long")
-BIAS_COLUMNS = ["dataset", "policy", "prm", "scoring", "correct", "length", "n_samples"]
+BIAS_COLUMNS = [*KEYS, "scoring", "correct", "length", "n_samples"]
 BIAS_COLUMNS += ["n_problems", "mean_tokens", "mean_score", "score_low", "score_high"]
-LENGTH_COLUMNS = ["dataset", "policy", "prm", "scoring", "budget", "n_problems", "chosen_tokens"]
+LENGTH_COLUMNS = [*KEYS, "scoring", "budget", "n_problems", "chosen_tokens"]
 LENGTH_COLUMNS += ["pool_tokens", "ratio", "ratio_low", "ratio_high"]
 LENGTH_COLUMNS += ["correlation", "correlation_low", "correlation_high"]
 

@@ -1,6 +1,6 @@
 """How well a PRM tells right steps from wrong ones, on step-labelled samples.
 
-Labels are the index of the first wrong step, -1 where all are right, as in ProcessBench
+A sample's label is the index of its first wrong step, -1 where all are right, as in ProcessBench
 (Zheng et al. 2024); steps after the first wrong one count as wrong.
 """
 
@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from testtime.evaluate.statistics import resample_weights
-from testtime.fit.intervals import percentiles
+from testtime.evaluate.statistics import percentiles, resample_weights
+from testtime.study.vocabulary import CELL
 
 THRESHOLD = 0.5
-KEYS = ["dataset", "policy", "prm"]
+KEYS = [*CELL, "prm"]
 COLUMNS = [*KEYS, "n_problems", "n_samples", "n_steps", "wrong_steps"]
 COLUMNS += ["auc", "auc_low", "auc_high", "auc_first_wrong"]
 COLUMNS += ["accuracy_erroneous", "accuracy_correct", "f1", "f1_low", "f1_high", "f1_tuned"]
@@ -82,18 +82,6 @@ def quality_table(
             | _quality(group, problem, weights, threshold, confidence)
         )
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def process_f1(
-    scores: Sequence[Sequence[float]], first_errors: Sequence[int], threshold: float = THRESHOLD
-) -> tuple[float, float, float]:
-    """ProcessBench: accuracy on erroneous samples, on correct samples, their harmonic mean.
-
-    The prediction is the first step scored below the threshold, -1 where there is none; an
-    erroneous sample is right only where that is exactly its first wrong step.
-    """
-    right = _located(scores, first_errors, threshold)
-    return _f1(right, np.asarray(first_errors) >= 0, np.ones((1, len(right))))[0]
 
 
 def step_auc(
@@ -166,12 +154,13 @@ def _steps(
 def _located(
     scores: Sequence[Sequence[float]], first_errors: Sequence[int], threshold: float
 ) -> np.ndarray:
+    """Whether the first step scored below the threshold is each sample's first wrong one."""
     called = [first_wrong([score >= threshold for score in row]) for row in scores]
     return np.array(called) == np.asarray(first_errors)
 
 
 def _f1(located: np.ndarray, erroneous: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Accuracy on erroneous and on correct samples and F1 per resample, (n_resamples, 3)."""
+    """Accuracy on erroneous and on correct samples, harmonic mean, per resample: (n, 3)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = weights @ (located & erroneous) / (weights @ erroneous)
         right = weights @ (located & ~erroneous) / (weights @ ~erroneous)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.study.catalog import WORKFLOW
+from testtime.study.vocabulary import CHAIN, TTS
 
 FOLDER = WORKFLOW / "resources" / "published"
 TABLES = ("table3_frontier", "table4_flops", "table5_gains", "table6_long_cot")
@@ -32,7 +33,7 @@ def published_accuracy(table: str) -> pd.DataFrame:
     rows = read_published(table)
     if "setting" not in rows:
         tts = rows["group"].str.contains("TTS")
-        rows["setting"] = tts.map({True: "compute-optimal TTS", False: "CoT"})
+        rows["setting"] = tts.map({True: TTS, False: CHAIN})
     keys = ["group", "model", "policy", "setting"]
     long = rows.melt(id_vars=keys, var_name="dataset", value_name="published")
     return long.assign(published=long["published"].astype(float) / 100)

@@ -1,12 +1,10 @@
-"""Table 2: what the scoring of a path and the choice of an answer are worth."""
+"""Table 2: what the scoring of a path and the vote over answers are worth."""
 
 import pandas as pd
 
 from testtime.evaluate.statistics import accuracy_interval, bootstrap_interval
-from testtime.fit.cells import NONE, STRATEGY, Cell, read_cells
-from testtime.fit.selection import Settings, cell_weights
-
-COLUMNS = ["dataset", "policy", *STRATEGY]
+from testtime.fit.cells import Cell, Settings, cell_weights, read_cells
+from testtime.study.vocabulary import MAJORITY, NONE, STRATEGY
 
 
 def voting_ablation(outcomes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -31,7 +29,7 @@ def _ablate(cell: Cell, settings: Settings) -> pd.DataFrame:
     rows["n_problems"] = len(cell.problem_ids)
     rows["accuracy"] = cell.correct.mean(axis=0)
     rows["ci_low"], rows["ci_high"] = accuracy_interval(cell.correct, weights, settings.confidence)
-    majority = rows[rows["method"] == "majority"]
+    majority = rows[rows["method"] == MAJORITY]
     column = dict(zip(majority["budget"], majority.index, strict=True))
     known = rows["budget"].map(column).dropna().astype(int)
     gain = cell.correct[:, known.index] - cell.correct[:, known]

@@ -14,15 +14,20 @@ Every problem has the same number of samples. What the file does not say stays u
 token_count, tokens and FLOPs are empty in every table.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from testtime.data.sample_files import is_finite, read_samples
+from testtime.data.store import read_numbered_jsonl, read_parquet
 from testtime.errors import UserError
 from testtime.study.blocks import DIFFICULTY, block_range
+
+NEEDED = ("problem_id", "sample")
+TEXTS = ("completion", "answer")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 
 def import_samples(
@@ -42,11 +47,11 @@ def import_samples(
         unknown), prompt_tokens (null), finish ("stop"), seed (-1).
 
     Raises:
-        UserError: a column is missing or has a wrong value, a problem is unknown, a sample stands
-            twice, or problems differ in their numbers of samples; names file, line and what is
-            allowed.
+        UserError: a column is missing or has a wrong value, a problem is unknown, a sample is
+            given twice, or problems differ in their numbers of samples; names file, line and what
+            is allowed.
     """
-    rows = read_samples(path, problem_ids, part=part)
+    rows = _read(path, problem_ids, part=part)
     completions = "completion" in rows
     texts = rows["completion"] if completions else rows["answer"].map(_boxed)
     steps = [
@@ -80,11 +85,11 @@ def import_scores(
     Raises:
         UserError: the PRM has no scores for some sample; as in `import_samples` besides.
     """
-    rows = read_samples(path, problem_ids, part=part)
+    rows = _read(path, problem_ids, part=part)
     given = rows["scores"] if "scores" in rows else [None] * len(rows)
     found = [s.get(prm) if isinstance(s, Mapping) else None for s in given]
     for where, scores in zip(rows["where"], found, strict=True):
-        if scores is None or not all(is_finite(score) and 0 <= score <= 1 for score in scores):
+        if scores is None or not all(_is_finite(score) and 0 <= score <= 1 for score in scores):
             raise UserError(
                 f"{path}, {where}: no step scores of {prm!r}, each between 0 and 1; allowed: "
                 f'"scores": {{"{prm}": [0.9, 0.7, ...]}} in every row'
@@ -133,3 +138,116 @@ def _boxed(answer: str) -> str:
     depths = np.cumsum([(c == "{") - (c == "}") for c in answer])
     balanced = len(depths) == 0 or (depths[-1] == 0 and depths.min() >= 0)
     return f"\\boxed{{{answer}}}" if answer.strip() and balanced else answer
+
+
+def _read(path: str | Path, problem_ids: Iterable[str], *, part: bool) -> pd.DataFrame:
+    """The file's columns, checked and sorted by problem and sample.
+
+    With them go token_count always (Int64) and `where`, the line each row came from.
+    """
+    path, known = Path(path), set(problem_ids)
+    rows = pd.DataFrame(_checked(path, known, part))
+    if rows.empty:
+        raise UserError(f"{path}: no samples of the dataset's problems")
+    rows["token_count"] = rows["token_count"].astype("Int64")
+    rows = rows.sort_values(["problem_id", "sample"], kind="stable", ignore_index=True)
+    _check_counts(path, rows, known)
+    rows["sample"] = rows.groupby("problem_id").cumcount()
+    return rows
+
+
+def _checked(path: Path, known: set[str], part: bool) -> Iterator[dict]:
+    text = None
+    for where, row in _rows(path):
+        for column in NEEDED:
+            if row.get(column) is None:
+                raise UserError(
+                    f"{path}, {where}: no {column!r}; allowed columns: problem_id, sample, "
+                    "completion or answer, token_count, scores"
+                )
+        text = text or next((name for name in TEXTS if name in row), None)
+        if text is None or text not in row:
+            raise UserError(
+                f"{path}, {where}: no {text or 'completion'!r}; allowed: every row has a "
+                "completion, or every row has an answer"
+            )
+        problem_id = str(row["problem_id"])
+        if problem_id not in known:
+            if part:
+                continue
+            raise UserError(
+                f"{path}, {where}: problem_id {problem_id!r} is not in the dataset; allowed: "
+                f"{', '.join(sorted(known)[:3])}, ..."
+            )
+        yield {
+            "where": where,
+            "problem_id": problem_id,
+            "sample": _whole(row["sample"], f"{path}, {where}: sample"),
+            text: "" if row[text] is None else str(row[text]),
+            "token_count": _tokens(row.get("token_count"), f"{path}, {where}: token_count"),
+            "scores": row.get("scores"),
+        }
+
+
+def _check_counts(path: Path, rows: pd.DataFrame, known: set[str]) -> None:
+    twice = rows[rows.duplicated(["problem_id", "sample"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise UserError(
+            f"{path}, {row['where']}: sample {row['sample']} of {row['problem_id']} is given twice"
+        )
+    counts = rows["problem_id"].value_counts()
+    missing = sorted(known - set(counts.index))
+    if missing:
+        raise UserError(f"{path}: no samples of problem {missing[0]} ({len(missing)} are missing)")
+    usual = int(counts.mode().max())
+    odd = counts[counts != usual]
+    if len(odd):
+        name = odd.index.min()
+        raise UserError(
+            f"{path}: problem {name} has {odd[name]} samples, most have {usual}; allowed: the same "
+            "number for every problem"
+        )
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict]]:
+    """Yield each row with the words that say where it stands."""
+    if not path.name.endswith(SUFFIXES):
+        raise UserError(f"{path}: unknown kind of file; allowed: {', '.join(SUFFIXES)}")
+    if path.suffix == ".parquet":
+        for number, row in enumerate(read_parquet(path).to_dict("records"), 1):
+            yield f"row {number}", {name: _plain(value) for name, value in row.items()}
+    else:
+        for number, row in read_numbered_jsonl(path):
+            yield f"line {number}", row
+
+
+def _plain(value: object) -> object:
+    """A Parquet value as JSON has it: null, not NaN; lists and dicts for nested columns."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, list):  # pyarrow's map type
+        value = dict(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items() if item is not None}
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _whole(value: object, what: str) -> int:
+    if not _is_finite(value) or value != int(value):
+        raise UserError(f"{what} {value!r} is not a whole number; allowed: 0, 1, 2, ...")
+    return int(value)
+
+
+def _tokens(value: object, what: str) -> int | None:
+    if value is None:
+        return None
+    tokens = _whole(value, what)
+    if tokens < 0:
+        raise UserError(f"{what} {value!r} is negative; allowed: 0, 1, 2, ...")
+    return tokens
+
+
+def _is_finite(value: object) -> bool:
+    """Whether it is a number, and neither infinite nor NaN."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))

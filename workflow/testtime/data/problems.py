@@ -52,7 +52,7 @@ def _check(rows: pd.DataFrame, spec: DatasetSpec) -> None:
             raise UserError(f"dataset {spec.name}: column {column!r} has empty values")
     twice = rows.loc[rows["problem_id"].duplicated(), "problem_id"]
     if len(twice):
-        raise UserError(f"dataset {spec.name}: problem_id {twice.iloc[0]!r} stands twice")
+        raise UserError(f"dataset {spec.name}: problem_id {twice.iloc[0]!r} is given twice")
     if len(rows) == 0:
         raise UserError(f"dataset {spec.name}: {spec.path} has no problems")
 

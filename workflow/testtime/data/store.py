@@ -1,11 +1,10 @@
 """Reading and writing the study's files: whole or not at all."""
 
-import errno
 import gzip
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from testtime.errors import UserError
+from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.lock import check_run
+from testtime.study.layout import identify
 
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+HOLDS = "testtime.holds"  # key of a Parquet file's metadata
 
 
 @contextmanager
@@ -84,11 +84,17 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
-    """Write a table atomically; the bytes depend on the rows alone."""
+    """Write a table atomically; the bytes depend on the rows and on the place alone.
+
+    The names in its place (see `study.layout`) are kept in the file, where `read_places` finds
+    them.
+    """
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
+    _, names = identify(path) or ("", {})
+    holds = {HOLDS: json.dumps(names, sort_keys=True)} if names else None
     with atomic(path) as temporary:
         pq.write_table(
-            table.replace_schema_metadata(None),
+            table.replace_schema_metadata(holds),
             temporary,
             compression="zstd",
             write_page_checksum=True,
@@ -105,13 +111,51 @@ def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.Dat
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def read_lengths(path: str | Path, column: str) -> np.ndarray:
-    """The lengths of a column of lists, without its values.
+def read_places(
+    paths: Iterable[str | Path], names: Sequence[str], columns: list[str] | None = None
+) -> pd.DataFrame:
+    """Read and stack tables of one kind, with what their files say that they hold.
+
+    Args:
+        paths: of files below a study's results.
+        names: of the names in their place, those that become columns, e.g. dataset and policy.
+        columns: of the files, to be read; all by default.
 
     Raises:
-        UserError: as `read_parquet`.
+        UserError: as `read_parquet`, or a file does not say what it holds.
     """
-    return pc.list_value_length(_read_table(path, [column])[column]).to_numpy()
+    frames = []
+    for path in paths:
+        table = _read_table(path, columns)
+        holds = holds_of(table, path)
+        frames.append(table.to_pandas().assign(**{name: holds[name] for name in names}))
+    if not frames:
+        return pd.DataFrame(columns=[*(columns or []), *names])
+    return pd.concat(frames, ignore_index=True)
+
+
+def holds_of(table: pa.Table, path: str | Path) -> dict[str, str]:
+    """The names (dataset, policy, ...) that `write_parquet` left in a file.
+
+    Raises:
+        UserError: there are none; the message names the file.
+    """
+    found = (table.schema.metadata or {}).get(HOLDS.encode())
+    if found is None:
+        raise UserError(
+            f"{path} does not say what it holds; delete it and run again, which makes it anew"
+        )
+    return json.loads(found)
+
+
+def read_lengths(path: str | Path, column: str) -> tuple[np.ndarray, dict[str, str]]:
+    """The lengths of a column of lists, without its values, and what the file holds.
+
+    Raises:
+        UserError: as `read_places`.
+    """
+    table = _read_table(path, [column])
+    return pc.list_value_length(table[column]).to_numpy(), holds_of(table, path)
 
 
 def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
@@ -135,6 +179,38 @@ def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
     """Write a table that a person reads: atomically, floats to six digits."""
     with atomic(path) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table as written; only an empty cell is missing, a policy may be called "NA".
+
+    A table of nothing, written without a header, is an empty frame.
+
+    Raises:
+        UserError: the file is missing; the message names it.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+
+
+def read_json(path: str | Path) -> object:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not whole; the message names it.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not whole JSON ({error}); delete it and run again, which makes it anew"
+        ) from error
 
 
 def write_json(value: object, path: str | Path) -> None:

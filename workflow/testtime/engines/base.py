@@ -5,11 +5,17 @@ while others run joins them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from testtime import prms
 from testtime.study.types import Continuation, Request, ScoreRequest, StepScores
 
+if TYPE_CHECKING:
+    from testtime.prms.base import Encoded, Reader
+
 Result = TypeVar("Result")
+Pair = tuple[ScoreRequest, "Encoded"]
 
 
 class Policy(Protocol):
@@ -89,5 +95,43 @@ def score(prm: Prm, requests: Iterable[ScoreRequest]) -> list[StepScores]:
 def _run(engine: Policy | Prm, requests: Iterable) -> Iterator[tuple[int, object]]:
     tickets = {engine.submit(request): index for index, request in enumerate(requests)}
     while tickets:
-        for ticket, result in engine.poll():
+        completed = engine.poll()
+        if not completed:
+            raise RuntimeError(f"the engine lost {len(tickets)} requests")
+        for ticket, result in completed:
             yield tickets.pop(ticket), result
+
+
+def to_read(reader: "Reader", requests: Sequence[ScoreRequest], context: int) -> list[Pair]:
+    """Different requests that have new steps within the context, each with its tokens.
+
+    Raises:
+        UserError: a step is blank.
+    """
+    asked = [r for r in dict.fromkeys(requests) if r.known < len(r.steps)]
+    texts = reader.read([(request.problem, request.steps) for request in asked])
+    fitting = [prms.fit(text, context) for text in texts]
+    return [
+        (request, text)
+        for request, text in zip(asked, fitting, strict=True)
+        if request.known < len(text.positions)
+    ]
+
+
+def report(
+    requests: Sequence[ScoreRequest], pairs: Sequence[Pair], found: Sequence[StepScores]
+) -> list[StepScores]:
+    """Scores in the order of the requests; tokens of equal ones are reported on the first of them.
+
+    Args:
+        requests: all that were asked.
+        pairs: what was read of them.
+        found: scores and tokens of each pair.
+    """
+    results = {request: StepScores((), 0) for request in requests}
+    results |= {request: scores for (request, _), scores in zip(pairs, found, strict=True)}
+    reported = []
+    for request in requests:
+        reported.append(results[request])
+        results[request] = replace(results[request], tokens=0)
+    return reported

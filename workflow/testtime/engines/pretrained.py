@@ -1,11 +1,14 @@
-"""Loading published weights: only by name, without code from the hub, and whole or not at all."""
+"""Loading published models: by name, whole, without code from the hub; and onto which device."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
@@ -15,19 +18,17 @@ from transformers.utils import cached_file
 
 from testtime.errors import UserError
 from testtime.runtime import hub
+from testtime.study.catalog import ModelSpec
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
+# How the allocators of the CPU, of CUDA's libraries and of its driver say that memory is used up.
+FULL = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+_models: Counter[int] = Counter()  # of this process, by the visible GPU they are on
 
 
 def source(model: str, revision: str | None) -> dict:
-    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched.
-
-    Raises:
-        UserError: a model of the hub is not here and cannot be had, or there is no such one.
-    """
+    """Arguments of every `from_pretrained`: a local folder needs no network, no code is fetched."""
     local = Path(model).is_dir()
-    if not local:
-        hub.find(model, revision)
     return {
         "pretrained_model_name_or_path": model,
         "revision": None if local else revision,
@@ -35,6 +36,27 @@ def source(model: str, revision: str | None) -> dict:
         "local_files_only": local or not hub.is_reachable(),
         "trust_remote_code": False,
     }
+
+
+def open_model(
+    what: str, spec: ModelSpec
+) -> tuple[dict, PreTrainedConfig, PreTrainedTokenizerBase]:
+    """All of a model but its weights: what `source` gives, its config and its tokenizer.
+
+    Args:
+        what: the model, for messages.
+        spec: its catalog entry.
+
+    Raises:
+        UserError: files are missing or broken, or the entry's precision or context does not suit.
+    """
+    check_dtype(what, spec.dtype)
+    where = source(spec.location, spec.revision)
+    with loading(what):
+        config = AutoConfig.from_pretrained(**where)
+        tokenizer = load_tokenizer(where)
+    check_context(what, config, spec.context)
+    return where, config, tokenizer
 
 
 def load_tokenizer(where: dict) -> PreTrainedTokenizerBase:
@@ -114,3 +136,47 @@ def check_loaded(what: str, info: dict) -> None:
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise UserError(f"{what}: its files lack the weights {', '.join(wrong[:3])}{more}")
+
+
+def pick_device(what: str, gpus: int) -> torch.device:
+    """The CPU for 0 GPUs, a GPU for 1.
+
+    Raises:
+        UserError: more than one GPU, or a GPU that is not there.
+    """
+    check_gpus(what, gpus)
+    if gpus == 0:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError(f"{what} needs a GPU and none is visible; gpus: 0 runs it on the CPU")
+    return torch.device("cuda", *least_used(1, torch.cuda.device_count()))
+
+
+def least_used(gpus: int, visible: int) -> list[int]:
+    """Choose GPUs for a model: those with the fewest of this process's models, in their order.
+
+    So a policy and its PRM lie side by side where there are GPUs for both, and share one where
+    there is only one.
+
+    Args:
+        gpus: how many are wanted.
+        visible: how many this process sees.
+    """
+    chosen = sorted(sorted(range(visible), key=lambda gpu: _models[gpu])[:gpus])
+    _models.update(chosen)
+    return chosen
+
+
+def check_gpus(what: str, gpus: int) -> None:
+    """Refuse more than one GPU for a model on transformers.
+
+    Raises:
+        UserError: names the model and what runs it.
+    """
+    if gpus > 1:
+        raise UserError(f"{what} needs {gpus} GPUs; engine transformers uses one, take engine vllm")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device is full, or the CPU; not every allocator has an exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in FULL)

@@ -1,15 +1,54 @@
-"""How a policy is asked and read, whatever engine runs it: prompts, texts, where steps end."""
+"""How a policy is asked and read, whatever engine runs it: prompts, tokens, texts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import jinja2
 from transformers import PreTrainedTokenizerBase
 
-from testtime.engines.prompts import PROMPTS, messages
-from testtime.engines.step_ends import StepEnds, token_texts
+from testtime.engines.steps import StepEnds, token_texts
 from testtime.errors import UserError
 from testtime.study.types import Request
+
+BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
+
+LLAMA3 = """\
+Solve the following math problem efficiently and clearly:
+
+- For simple problems (2 steps or fewer):
+Provide a concise solution with minimal explanation.
+
+- For complex problems (3 steps or more):
+Use this step-by-step format:
+
+## Step 1: [Concise description]
+[Brief explanation and calculations]
+
+## Step 2: [Concise description]
+[Brief explanation and calculations]
+
+...
+
+Regardless of the approach, always conclude with:
+
+Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct.
+
+Where [answer] is just the final number or expression that solves the problem."""
+
+# Prompts by name, as published: the chat turns that ask for a solution of a problem. The catalog
+# says which one a policy uses.
+PROMPTS: dict[str, Callable[[str], list[dict[str, str]]]] = {
+    "plain": lambda problem: [{"role": "user", "content": problem}],
+    "boxed": lambda problem: [
+        {"role": "system", "content": BOXED},
+        {"role": "user", "content": problem},
+    ],
+    "boxed-user": lambda problem: [{"role": "user", "content": f"{problem}\n{BOXED}"}],
+    "llama3-math": lambda problem: [
+        {"role": "system", "content": LLAMA3},
+        {"role": "user", "content": problem},
+    ],
+}
 
 
 class PolicyText:
@@ -18,7 +57,7 @@ class PolicyText:
     Args:
         name: the model, for messages.
         tokenizer: has a chat template.
-        prompt: name of a prompt in `testtime.engines.prompts`.
+        prompt: name of a prompt in `PROMPTS`.
         separator: text that ends a step.
         context: most tokens of a prompt and its completion.
         vocabulary: number of token ids that the model can emit.
@@ -43,7 +82,7 @@ class PolicyText:
         Raises:
             UserError: the tokenizer's chat template refuses the prompt's turns.
         """
-        turns = messages(self._prompt, problem)
+        turns = PROMPTS[self._prompt](problem)
         try:
             ids = self.tokenizer.apply_chat_template(
                 turns, add_generation_prompt=True, tokenize=True, return_dict=False
@@ -92,10 +131,10 @@ def check_options(what: str, *, prompt: str, separator: str) -> None:
         raise UserError(f"{what}: separator is empty; give the text that ends a step")
 
 
-def stop_ids(*told) -> set[int]:
+def stop_ids(*sources) -> set[int]:
     """Ids of all tokens that end a text, as the generation config, config and tokenizer say."""
     stops: set[int] = set()
-    for source in told:
+    for source in sources:
         ids = getattr(source, "eos_token_id", None)
         if ids is not None:
             stops |= set(ids) if isinstance(ids, list | tuple) else {ids}

@@ -1,9 +1,9 @@
-"""Expected tokens of a strategy at budget k, over all subsets of the pool."""
+"""What a strategy costs: expected tokens at budget k, over all subsets of the pool, and FLOPs."""
 
 import numpy as np
 import pandas as pd
 
-from testtime.evaluate.subsets import miss_probability
+from testtime.evaluate.estimators import miss_probability
 
 
 def token_counts(column: pd.Series) -> np.ndarray:
@@ -48,3 +48,16 @@ def distinct_tokens(tokens: np.ndarray, groups: np.ndarray, k: int) -> np.ndarra
     shared = np.bincount(groups.ravel())[groups]
     seen = 1.0 - miss_probability(tokens.shape[1], k)[shared]
     return (tokens * seen / shared).sum(axis=1)
+
+
+def pretraining_flops(parameters: float, tokens: float) -> float:
+    """6·P·D: FLOPs of training P parameters on D tokens.
+
+    Source: Kaplan et al. (2020), "Scaling laws for neural language models", section 2.1.
+    """
+    return 6.0 * parameters * tokens
+
+
+def inference_flops(parameters: float, tokens: np.ndarray | float) -> np.ndarray | float:
+    """2·P·T: FLOPs of P parameters generating or reading T tokens, by the same source."""
+    return 2.0 * parameters * tokens

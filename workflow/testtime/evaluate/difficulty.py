@@ -10,10 +10,9 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.study.seeds import derive
+from testtime.study.vocabulary import DIFFICULTY, FROM_POOL, HELD_OUT, LEVELS, POOL
 
-LEVELS = ("easy", "medium", "hard")
 EASY, HARD = 0.5, 0.1
-HELD_OUT, POOL = "held-out", "pool"
 
 
 def estimate(
@@ -38,8 +37,8 @@ def estimate(
     Raises:
         UserError: there is no sample of either kind.
     """
-    held_out = grades["method"] == "difficulty"
-    samples = grades[held_out if held_out.any() else grades["method"] == "pool"]
+    held_out = grades["method"] == DIFFICULTY
+    samples = grades[held_out if held_out.any() else grades["method"] == POOL]
     if not len(samples):
         raise UserError("no graded samples to estimate difficulty from: the pool is empty")
     correct = samples["correct"].astype("boolean").fillna(False).astype(float)
@@ -50,16 +49,21 @@ def estimate(
     )
     table["level"] = levels(table["pass_at_1"], easy=easy, hard=hard)
     table["quantile"] = quantile_bins(table["pass_at_1"], table["problem_id"], quantiles)
-    table["source"] = HELD_OUT if held_out.any() else POOL
+    table["source"] = HELD_OUT if held_out.any() else FROM_POOL
     return table
 
 
 def levels(
-    pass_at_1: pd.Series | np.ndarray | list[float], *, easy: float = EASY, hard: float = HARD
+    pass_at_1: pd.Series | np.ndarray | list[float],
+    *,
+    easy: float = EASY,
+    hard: float = HARD,
 ) -> np.ndarray:
     """The absolute level of each Pass@1: easy >= `easy`, hard < `hard`, medium between."""
     values = np.asarray(pass_at_1, dtype=float)
-    return np.select([values >= easy, values < hard], ["easy", "hard"], "medium").astype(object)
+    return np.select([values >= easy, values < hard], [LEVELS[0], LEVELS[2]], LEVELS[1]).astype(
+        object
+    )
 
 
 def quantile_bins(
@@ -82,8 +86,3 @@ def quantile_bins(
     for rank, i in enumerate(order):
         names[i] = f"q{1 + rank * n_bins // len(ids)}"
     return names
-
-
-def quantile_names(n_bins: int) -> tuple[str, ...]:
-    """Names of the equally large bins, easiest first."""
-    return tuple(f"q{i}" for i in range(1, n_bins + 1))

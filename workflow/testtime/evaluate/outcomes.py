@@ -1,27 +1,83 @@
 """One row per problem and strategy: expected correctness, tokens, FLOPs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.evaluate.flops import inference_flops
-from testtime.evaluate.pool import Pool, make_pool
-from testtime.evaluate.pool_strategies import (
-    confidence_weightings,
-    cot_outcome,
-    pool_outcomes,
-    prm_weightings,
-)
-from testtime.evaluate.strategies import Draws, Outcome
-from testtime.evaluate.trees import tree_outcomes
+from testtime.evaluate.costs import inference_flops
+from testtime.evaluate.pool import Draw
+from testtime.evaluate.samples import greedy_draws, pool_draws, read_pool
+from testtime.evaluate.trees import tree_draws
+from testtime.evaluate.votes import Draws, expected_vote
 from testtime.study.seeds import derive
+from testtime.study.types import Strategy
+from testtime.study.vocabulary import NONE, OUTCOMES, STRATEGY
 
-KEYS = ["prm", "method", "scoring", "vote", "budget", "problem_id"]
-COLUMNS = ["dataset", "policy", *KEYS, "correct", "policy_tokens", "prm_tokens", "flops"]
-POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
-SINGLE_BLOCKS = ("cot", "difficulty")  # blocks that are no part of the nested pool
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What of a study decides the outcomes of one policy on one dataset.
+
+    Attributes:
+        parameters: weights of the policy, for FLOPs.
+        prm_parameters: weights of each PRM.
+        pool_budgets: numbers of samples k, at most the pool's n.
+        search_budgets: numbers of candidates N, multiples of beam_width.
+        methods: names in the registry.
+        beam_width: M, paths that a subtree of a nested search expands.
+        subsets: random subsets per problem, where a vote has no formula.
+        seed: of the study.
+    """
+
+    dataset: str
+    policy: str
+    parameters: float
+    prm_parameters: Mapping[str, float]
+    pool_budgets: Sequence[int]
+    search_budgets: Sequence[int]
+    methods: Sequence[str]
+    scorings: Sequence[str]
+    votes: Sequence[str]
+    beam_width: int
+    subsets: int
+    seed: int
+
+    def flops(self, prm: str, costs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Compute of the policy's tokens and of those that the PRM reads.
+
+        Raises:
+            UserError: the PRM's number of parameters is not known.
+        """
+        flops = inference_flops(self.parameters, costs["policy_tokens"])
+        if prm == NONE:
+            return flops
+        if prm not in self.prm_parameters:
+            raise UserError(
+                f"PRM {prm!r} has scores but no number of parameters; "
+                f"known: {', '.join(sorted(self.prm_parameters)) or 'none'}"
+            )
+        return flops + inference_flops(self.prm_parameters[prm], costs["prm_tokens"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One strategy with one PRM at one budget, on every problem.
+
+    Attributes:
+        correct: expected correctness, 0 to 1, array (n_problems,).
+        error: Monte-Carlo standard error of `correct`, 0 where it is exact.
+        costs: column of the outcomes -> expectation, array (n_problems,).
+    """
+
+    strategy: Strategy
+    prm: str
+    budget: int
+    correct: np.ndarray
+    error: np.ndarray
+    costs: Mapping[str, np.ndarray]
 
 
 def evaluate_policy(
@@ -29,19 +85,7 @@ def evaluate_policy(
     scores: pd.DataFrame,
     searches: pd.DataFrame,
     grades: pd.DataFrame,
-    *,
-    dataset: str,
-    policy: str,
-    parameters: float,
-    prm_parameters: Mapping[str, float],
-    budgets_pool: Sequence[int],
-    budgets_search: Sequence[int],
-    methods: Sequence[str],
-    scorings: Sequence[str],
-    votes: Sequence[str],
-    beam_width: int,
-    seed: int,
-    subsets: int,
+    settings: EvaluationSettings,
 ) -> pd.DataFrame:
     """Expected correctness and cost of every strategy of one policy on one dataset.
 
@@ -50,116 +94,92 @@ def evaluate_policy(
         scores: one row per sample of the pool and PRM; may be empty.
         searches: one row per path, with prm, method and budget (0 for nested); may be empty.
         grades: one row per sample and path.
-        dataset: name, for the rows and the seeds.
-        policy: name, for the rows and the seeds.
-        parameters: weights of the policy, for FLOPs.
-        prm_parameters: weights of each PRM.
-        budgets_pool: numbers of samples k, at most the pool's n.
-        budgets_search: numbers of candidates N, multiples of beam_width.
-        methods: names among POOL_METHODS and those in `searches`.
-        scorings: among min, last, avg.
-        votes: among majority, max, weighted.
-        beam_width: M, paths that a subtree of a nested search expands.
-        seed: of the study.
-        subsets: random subsets per problem, where a vote has no formula.
+        settings: of the study, for this cell.
 
     Returns:
-        Rows in the order of their keys, with COLUMNS. `attrs["notes"]` says, one line each, how
-        large the Monte-Carlo error is, what could not be decided, and which methods had no data.
+        Rows in the order of their keys, with the columns OUTCOMES. `attrs["notes"]` says, one line
+        each, how large the Monte-Carlo error is, what could not be decided, and which methods had
+        no data.
 
     Raises:
         UserError: a sample, score or grade is missing, or a budget is larger than its pool.
     """
-    pool, samples = _pool(generations, grades)
-    seeds = [derive(seed, dataset, name, policy, "subsets") for name in pool.problem_ids]
-    draws = Draws(subsets, np.array(seeds))
-    choosing = {"scorings": scorings, "votes": votes, "draws": draws}
-    outcomes = [
-        *_cot(generations, grades, methods),
-        *_pooled(pool, samples, scores, methods=methods, budgets=budgets_pool, **choosing),
-        *tree_outcomes(
+    pool, samples = read_pool(generations, grades)
+    own = {"methods": settings.methods, "scorings": settings.scorings}
+    drawn = [
+        *greedy_draws(generations, grades, settings.methods),
+        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **own),
+        *tree_draws(
             searches,
             grades,
             problem_ids=pool.problem_ids,
-            methods=[name for name in methods if name not in POOL_METHODS],
-            budgets=budgets_search,
-            beam_width=beam_width,
-            **choosing,
+            budgets=settings.search_budgets,
+            beam_width=settings.beam_width,
+            **own,
         ),
     ]
-    rows = pd.concat([_rows(o, parameters, prm_parameters) for o in outcomes], ignore_index=True)
-    rows = rows.sort_values(KEYS, kind="stable", ignore_index=True)
-    rows.insert(0, "dataset", dataset)
-    rows.insert(1, "policy", policy)
-    rows.attrs["notes"] = list(_notes(outcomes, grades, methods))
-    return rows[COLUMNS]
+    seeds = [
+        derive(settings.seed, settings.dataset, problem, settings.policy, "subsets")
+        for problem in pool.problem_ids
+    ]
+    draws = Draws(settings.subsets, np.array(seeds))
+    outcomes = [outcome for draw in drawn for outcome in _outcomes(draw, settings, draws)]
+    rows = pd.concat([_rows(o, pool.problem_ids, settings) for o in outcomes], ignore_index=True)
+    rows = rows.sort_values([*STRATEGY, "problem_id"], kind="stable", ignore_index=True)
+    rows.attrs["notes"] = list(_notes(outcomes, grades, settings.methods))
+    return rows[OUTCOMES]
 
 
-def _pool(generations: pd.DataFrame, grades: pd.DataFrame) -> tuple[Pool, pd.DataFrame]:
-    samples = generations[~generations["block"].isin(SINGLE_BLOCKS)].reset_index(drop=True)
-    return make_pool(samples, "sample", grades[grades["method"] == "pool"], "pool"), samples
+def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterator[Outcome]:
+    """Every strategy of every method on one draw; all weightings share its random subsets."""
+    widths = [w.weights.shape[2] if w.method.weighs else 0 for w in draw.weightings]
+    weights = [w.weights for w in draw.weightings if w.method.weighs]
+    stacked = np.concatenate(weights, axis=2) if weights else None
+    chosen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    firsts = np.cumsum([0, *widths])[:-1]
+    for weighting, first in zip(draw.weightings, firsts, strict=True):
+        method, costs = weighting.method, weighting.costs
+        scorings = method.scorings_of(settings.scorings)
+        for strategy in method.strategies(settings.scorings, settings.votes):
+            if strategy.vote not in chosen:
+                chosen[strategy.vote] = _choose(draw, stacked, strategy.vote, draws)
+            # Without a scoring all weightings share the one column.
+            column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
+            correct, error = (values[:, column] for values in chosen[strategy.vote])
+            yield Outcome(strategy, weighting.prm, draw.budget, correct, error, costs)
 
 
-def _cot(
-    generations: pd.DataFrame, grades: pd.DataFrame, methods: Sequence[str]
-) -> Iterator[Outcome]:
-    greedy = generations[generations["block"] == "cot"]
-    if "cot" in methods and len(greedy):
-        pool = make_pool(greedy, "sample", grades[grades["method"] == "cot"], "cot")
-        yield cot_outcome(pool, greedy)
+def _choose(
+    draw: Draw, weights: np.ndarray | None, vote: str, draws: Draws
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expected correctness, and its error, each (n_problems, n_weightings)."""
+    pool = draw.pool
+    if vote == NONE:  # there is one path to choose
+        return pool.correct, np.zeros_like(pool.correct)
+    return expected_vote(pool.classes, pool.correct, weights, draw.k, vote, draws)
 
 
-def _pooled(
-    pool: Pool,
-    samples: pd.DataFrame,
-    scores: pd.DataFrame,
-    *,
-    methods: Sequence[str],
-    budgets: Sequence[int],
-    scorings: Sequence[str],
-    votes: Sequence[str],
-    draws: Draws,
-) -> Iterator[Outcome]:
-    weightings = []
-    if "best_of_n" in methods and len(scores):
-        weightings += prm_weightings(pool, scores, scorings)
-    if "confidence" in methods:
-        weightings += confidence_weightings(pool, samples, scorings)
-    majority = "majority" in methods
-    yield from pool_outcomes(
-        pool, samples, weightings, majority=majority, budgets=budgets, votes=votes, draws=draws
-    )
-
-
-def _rows(outcome: Outcome, parameters: float, prm_parameters: Mapping[str, float]) -> pd.DataFrame:
-    flops = inference_flops(parameters, outcome.policy_tokens)
-    if outcome.prm != "none":
-        if outcome.prm not in prm_parameters:
-            raise UserError(
-                f"PRM {outcome.prm!r} has scores but no number of parameters; "
-                f"known: {', '.join(sorted(prm_parameters)) or 'none'}"
-            )
-        flops = flops + inference_flops(prm_parameters[outcome.prm], outcome.prm_tokens)
+def _rows(outcome: Outcome, problem_ids: np.ndarray, settings: EvaluationSettings) -> pd.DataFrame:
     return pd.DataFrame(
         {
+            "dataset": settings.dataset,
+            "policy": settings.policy,
             "prm": outcome.prm,
             "method": outcome.strategy.method,
             "scoring": outcome.strategy.scoring,
             "vote": outcome.strategy.vote,
             "budget": outcome.budget,
-            "problem_id": outcome.problem_ids,
+            "problem_id": problem_ids,
             "correct": outcome.correct,
-            "policy_tokens": outcome.policy_tokens,
-            "prm_tokens": outcome.prm_tokens,
-            "flops": flops,
+            **outcome.costs,
+            "flops": settings.flops(outcome.prm, outcome.costs),
         }
     )
 
 
 def _notes(
-    outcomes: Iterable[Outcome], grades: pd.DataFrame, methods: Sequence[str]
+    outcomes: Sequence[Outcome], grades: pd.DataFrame, methods: Sequence[str]
 ) -> Iterator[str]:
-    outcomes = list(outcomes)
     errors = [np.sqrt((o.error**2).sum()) / len(o.error) for o in outcomes]
     yield (
         f"Monte-Carlo standard error of an accuracy over all problems: at most {max(errors):.2g}; "

@@ -1,4 +1,4 @@
-"""A policy's samples as matrices: one row per problem, one column per sample."""
+"""What is drawn from: a policy's samples, or a search's paths, as matrices over the problems."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
+from testtime.study.methods import Method
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,31 @@ class Pool:
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Values per row of the frame, (n_rows, ...), as (n_problems, n, ...)."""
         return np.asarray(values)[self.rows]
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How one method, with one PRM or none, weighs a draw, and what it costs.
+
+    Attributes:
+        weights: array (n_problems, n, n_scorings), by the scorings that the method has.
+        costs: column of the outcomes -> expectation, array (n_problems,).
+    """
+
+    method: Method
+    prm: str
+    weights: np.ndarray
+    costs: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """k units of a pool, at a budget, and all that chooses among them."""
+
+    pool: Pool
+    k: int
+    budget: int
+    weightings: list[Weighting]
 
 
 def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:

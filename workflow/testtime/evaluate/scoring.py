@@ -1,15 +1,41 @@
-"""One score per path from the scores of its steps: PRM-Min, PRM-Last, PRM-Avg."""
+"""One score per path from the scores of its steps: PRM-Min, PRM-Last, PRM-Avg.
+
+`weigh` gives the weights of any method: those of a search's paths are their scores.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from testtime.errors import UserError
+from testtime.study.methods import Method
+from testtime.study.vocabulary import SCORE_DIGITS, SCORINGS
 
-SCORINGS = ("min", "last", "avg")
-# Scores that agree so far are equal, as in the searches: a PRM's rounding differs with the batch.
-SCORE_DIGITS = 6
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROUNDING = 1e-5  # how far half-precision arithmetic may leave 0 to 1
+
+
+def weigh(method: Method, paths: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray | None:
+    """What a vote gives each path of a method, by each scoring.
+
+    Args:
+        method: of a search, or one with a module among `testtime.evaluate.methods`.
+        paths: columns as that package says.
+        scorings: among those that the method has.
+
+    Returns:
+        Array (n_paths, n_scorings), none negative; None where the paths lack what it reads.
+    """
+    if method.kind == "search":
+        return path_scores(paths["scores"].to_numpy(), scorings)
+    module = import_module(method.module)
+    return getattr(module, method.name)(paths, scorings)
 
 
 def path_scores(

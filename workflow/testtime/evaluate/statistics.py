@@ -1,4 +1,4 @@
-"""Intervals and tests over problems: bootstrap, Wilson, paired differences, Holm.
+"""Intervals and tests over problems: bootstrap, Wilson, sign flips, Holm.
 
 The problems are taken as a sample of the questions one could ask; every interval is about the
 mean over such questions. A value per problem may be any number in [0, 1] (an expectation over
@@ -33,10 +33,7 @@ def resample_weights(n_problems: int, n_resamples: int, seed: int) -> np.ndarray
 def bootstrap_interval(
     values: np.ndarray, weights: np.ndarray, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Expanded percentile interval of the mean over problems.
-
-    The percentiles are moved outwards so that the interval is as wide as Student's t asks; plain
-    percentiles are too narrow by a factor of about 1 - 1.7/n.
+    """Expanded percentile interval of the mean over problems, see `percentiles`.
 
     Args:
         values: array (n_problems,) or (n_problems, n_strategies).
@@ -45,17 +42,33 @@ def bootstrap_interval(
 
     Returns:
         Low and high ends, one per strategy; NaN where there are fewer than two problems.
-
-    Source: Hesterberg (2015), "What teachers should know about the bootstrap", section 5.2.
     """
     values = np.asarray(values)
     n = len(values)
     if n < 2:
         nothing = np.full(values.shape[1:], np.nan)
         return nothing, nothing
-    means = weights @ values.astype(weights.dtype, copy=False)
+    return percentiles(weights @ values.astype(weights.dtype, copy=False), n, level)
+
+
+def percentiles(
+    resamples: np.ndarray, n_problems: int, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expanded percentile interval of any quantity that was computed anew in each resample.
+
+    The percentiles are moved outwards so that the interval is as wide as Student's t asks; plain
+    percentiles are too narrow by a factor of about 1 - 1.7/n.
+
+    Args:
+        resamples: array (n_resamples,) or (n_resamples, n_strategies).
+        n_problems: at least two.
+        level: coverage aimed at.
+
+    Source: Hesterberg (2015), "What teachers should know about the bootstrap", section 5.2.
+    """
+    n = n_problems
     tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(resamples, [tail, 1 - tail], axis=0)
     return low, high
 
 
@@ -132,55 +145,6 @@ def accuracy_interval(
     few = np.minimum(mean, 1 - mean) * n < SMALL_COUNT
     ends = bootstrap_interval(values, weights, level)
     return np.where(few, wilson_ends[0], ends[0]), np.where(few, wilson_ends[1], ends[1])
-
-
-def paired_difference(
-    a: np.ndarray,
-    b: np.ndarray,
-    *,
-    n_resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    weights: np.ndarray | None = None,
-) -> tuple[float, float, float, float]:
-    """Mean of a - b over the same problems, its interval and p-value.
-
-    The interval is the bootstrap's; where fewer than SMALL_COUNT problems differ, resampling sees
-    next to nothing and the adjusted interval for matched pairs is given instead.
-
-    Args:
-        a: values of one strategy, array (n_problems,), in [0, 1].
-        b: values of the other on the same problems in the same order.
-        n_resamples: for the interval and for the test.
-        seed: of the resamples and of the random signs.
-        level: coverage aimed at.
-        weights: of `resample_weights`, to share resamples with other comparisons.
-
-    Returns:
-        Difference, low, high, two-sided p-value of a sign-flip permutation test.
-    """
-    differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    if weights is None:
-        weights = resample_weights(len(differences), n_resamples, seed)
-    if np.count_nonzero(np.abs(differences) > 1e-9) < SMALL_COUNT:
-        low, high = _matched_pairs_interval(differences, level)
-    else:
-        low, high = bootstrap_interval(differences, weights, level)
-    p_value = sign_flip_p_value(differences, n_resamples, seed)
-    return float(differences.mean()), float(low), float(high), p_value
-
-
-def _matched_pairs_interval(differences: np.ndarray, level: float) -> tuple[float, float]:
-    """Wald's interval after adding half a problem to each of: won, lost, both right, both wrong.
-
-    Source: Agresti and Min (2005), "Simple improved confidence intervals for comparing matched
-    proportions".
-    """
-    n = len(differences) + 2
-    mean = differences.sum() / n
-    variance = ((differences**2).sum() + 1) / n - mean**2
-    half = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance / n)
-    return max(mean - half, -1.0), min(mean + half, 1.0)
 
 
 def sign_flip_p_value(differences: np.ndarray, n_resamples: int, seed: int) -> float:

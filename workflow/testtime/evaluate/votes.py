@@ -1,21 +1,95 @@
 """Votes over equivalence classes of answers, at any budget k up to the pool's n.
 
 A sample without an answer (class -1) does not vote; where nobody votes, the answer is wrong.
-Classes that tie share the choice.
+Classes that tie share the choice: `tally` holds one vote, the rest expects it over all draws of k.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from testtime.evaluate import majority
-from testtime.evaluate.subsets import Subsets, choose_subsets, miss_probability
+from testtime.errors import UserError
+from testtime.evaluate.estimators import (
+    MAX_OPERATIONS,
+    Subsets,
+    best_of_k,
+    choose_subsets,
+    majority_operations,
+    miss_probability,
+    win_probability,
+)
+from testtime.study.vocabulary import MAJORITY, MAX, VOTES
 
 TIE = 1e-9  # relative difference of summed scores that rounding alone can make
 CHUNK = 256  # subsets at a time, so that many classes' sums stay in the processor's cache
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How random subsets are drawn where no formula serves.
+
+    Attributes:
+        subsets: how many at least.
+        seeds: array (n_problems,), one per problem.
+    """
+
+    subsets: int
+    seeds: np.ndarray
+
+
+def tally(classes: Sequence[int], weights: Sequence[float], vote: str) -> list[int]:
+    """The classes that win one vote, by their first paths; several where they tie.
+
+    Args:
+        classes: of each path's answer, -1 without one.
+        weights: of each path, none negative; a majority counts paths alone.
+        vote: one of VOTES.
+
+    Raises:
+        UserError: no such vote.
+    """
+    if vote not in VOTES:
+        raise UserError(f"vote {vote!r} is not known; allowed: {', '.join(VOTES)}")
+    totals: dict[int, float] = {}
+    for group, weight in zip(classes, weights, strict=True):
+        if group >= 0:
+            held, own = totals.get(group, 0.0), 1.0 if vote == MAJORITY else float(weight)
+            totals[group] = max(held, own) if vote == MAX else held + own
+    most = max(totals.values(), default=0.0)
+    return [group for group, total in totals.items() if total >= most * (1 - TIE)]
+
+
+def expected_vote(
+    classes: np.ndarray, correct: np.ndarray, weights: np.ndarray, k: int, vote: str, draws: Draws
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expected correctness, and its Monte-Carlo error, of a vote of k of n samples.
+
+    Args:
+        classes: array (n_problems, n) of class numbers, -1 without an answer.
+        correct: array (n_problems, n), 0 or 1.
+        weights: array (n_problems, n, n_weightings), none negative.
+        k: subset size, at most n.
+        vote: one of VOTES.
+        draws: for votes without a formula.
+
+    Returns:
+        Two arrays (n_problems, n_weightings); (n_problems, 1) for a majority, which has no weights.
+    """
+    if vote == MAJORITY:
+        expected, error = majority_vote(classes, correct, k, draws)
+        return expected[:, None], error[:, None]
+    if vote == MAX:
+        # A sample without an answer is chosen only where no other was drawn, and then it is wrong.
+        answered = np.where(classes[..., None] >= 0, weights, -np.inf)
+        best = best_of_k(np.where(classes >= 0, correct, 0.0), answered, k)
+        return best, np.zeros_like(best)
+    return weighted_vote(classes, correct, weights, k, draws)
+
+
 def majority_vote(
-    classes: np.ndarray, correct: np.ndarray, k: int, *, subsets: int, seeds: np.ndarray
+    classes: np.ndarray, correct: np.ndarray, k: int, draws: Draws
 ) -> tuple[np.ndarray, np.ndarray]:
     """Expected correctness of the most frequent answer among k of n samples.
 
@@ -25,8 +99,7 @@ def majority_vote(
         classes: array (n_problems, n) of class numbers, -1 without an answer.
         correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
         k: subset size, at most n.
-        subsets: how many random subsets, where they are needed.
-        seeds: array (n_problems,), one per problem.
+        draws: where they are needed.
 
     Returns:
         Expectation and its Monte-Carlo standard error (0 where exact), each (n_problems,).
@@ -35,18 +108,16 @@ def majority_vote(
     expected, error = np.zeros(len(classes)), np.zeros(len(classes))
     for i, row in enumerate(classes):
         counts, right, _ = _by_class(row, correct[i])
-        if k < n and majority.operations(counts, k, n) > majority.MAX_OPERATIONS:
-            ones = np.ones((1, n, 1))
-            found = weighted_vote(
-                row[None], correct[i : i + 1], ones, k, subsets=subsets, seeds=seeds[i : i + 1]
-            )
+        if k < n and majority_operations(counts, k, n) > MAX_OPERATIONS:
+            own = Draws(draws.subsets, draws.seeds[i : i + 1])
+            found = weighted_vote(row[None], correct[i : i + 1], np.ones((1, n, 1)), k, own)
             expected[i], error[i] = found[0][0, 0], found[1][0, 0]
         elif k == n:
             top = counts == counts.max(initial=0)
             expected[i] = right[top].mean() if len(counts) else 0.0
         else:
             expected[i] = sum(
-                right[target] * majority.win_probability(counts, k, n, target)
+                right[target] * win_probability(counts, k, n, target)
                 for target in np.flatnonzero(right)
             )
     return expected.clip(0.0, 1.0), error
@@ -55,13 +126,7 @@ def majority_vote(
 # The products are small: threads of a linear algebra library would only wait for each other.
 @threadpool_limits.wrap(limits=1)
 def weighted_vote(
-    classes: np.ndarray,
-    correct: np.ndarray,
-    weights: np.ndarray,
-    k: int,
-    *,
-    subsets: int,
-    seeds: np.ndarray,
+    classes: np.ndarray, correct: np.ndarray, weights: np.ndarray, k: int, draws: Draws
 ) -> tuple[np.ndarray, np.ndarray]:
     """Expected correctness of the answer whose samples' weights sum to most, among k of n samples.
 
@@ -73,15 +138,14 @@ def weighted_vote(
         correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
         weights: array (n_problems, n, n_weightings), none negative.
         k: subset size, at most n.
-        subsets: how many random subsets at least.
-        seeds: array (n_problems,), one per problem.
+        draws: how they are drawn.
 
     Returns:
         Expectation and its Monte-Carlo standard error (0 where exact), each
         (n_problems, n_weightings).
     """
     n = classes.shape[1]
-    chosen = choose_subsets(n, k, subsets, seed=0)
+    chosen = choose_subsets(n, k, draws.subsets, seed=0)
     expected = np.zeros((len(classes), weights.shape[2]))
     error = np.zeros_like(expected)
     for i, row in enumerate(classes):
@@ -90,7 +154,7 @@ def weighted_vote(
             expected[i] = right[0] * (1 - miss_probability(n, k)[counts[0]])
         elif right.any():
             # The subsets are drawn once; a shuffle per problem makes the errors independent.
-            shuffle = np.random.default_rng(seeds[i]).permutation(n)
+            shuffle = np.random.default_rng(draws.seeds[i]).permutation(n)
             won = _winners(
                 chosen.members,
                 [shuffle[m] for m in members],

@@ -1,16 +1,42 @@
-"""Outcomes of one policy on one dataset as arrays, and the strategies open to a context."""
+"""Outcomes of one policy on one dataset as arrays: what a choice is made from.
 
-from collections.abc import Iterator
+With them go the strategies open to a context, and the bins, folds and resamples of the problems.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
+from testtime.evaluate.statistics import resample_weights
+from testtime.fit.crossfit import draw_folds
+from testtime.study.seeds import derive
+from testtime.study.vocabulary import ALL, ANY, CELL, COSTS, COT, LEVELS, NONE, STRATEGY
 
-ANY, NONE, COT = "any", "none", "cot"
-STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
-COSTS = ["policy_tokens", "prm_tokens", "flops"]
+
+@dataclass(frozen=True)
+class Settings:
+    """How choices are fitted; `seed` is the study's."""
+
+    seed: int
+    folds: int = 5
+    repeats: int = 10
+    bootstrap: int = 1000
+    confidence: float = 0.95
+
+    @classmethod
+    def of_study(cls, config: Mapping) -> "Settings":
+        """The settings in a study's config, of which only seed, fit and evaluate are read."""
+        return cls(
+            seed=config["seed"],
+            folds=config["fit"]["folds"],
+            repeats=config["fit"]["repeats"],
+            bootstrap=config["evaluate"]["bootstrap"],
+            confidence=config["evaluate"]["confidence"],
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +80,7 @@ def read_cells(outcomes: pd.DataFrame) -> Iterator[Cell]:
     Raises:
         UserError: a strategy has no outcome on some problem of its cell, or two.
     """
-    for (dataset, policy), rows in outcomes.groupby(["dataset", "policy"], sort=True):
+    for (dataset, policy), rows in outcomes.groupby(CELL, sort=True):
         yield _cell(str(dataset), str(policy), rows)
 
 
@@ -124,3 +150,59 @@ def describe(strategy: pd.Series | dict) -> str:
     if strategy["prm"] != NONE:
         parts.append(f"PRM {strategy['prm']}")
     return ", ".join([*parts, f"N = {int(strategy['budget'])}"])
+
+
+def cell_weights(cell: Cell, settings: Settings) -> np.ndarray:
+    """Resamples of the cell's problems, the same for every policy of a dataset."""
+    seed = derive(settings.seed, "bootstrap", cell.dataset)
+    return _weights(len(cell.problem_ids), settings.bootstrap, seed)
+
+
+@lru_cache(maxsize=4)
+def _weights(n_problems: int, n_resamples: int, seed: int) -> np.ndarray:
+    weights = resample_weights(n_problems, n_resamples, seed)
+    weights.setflags(write=False)  # every context of a dataset reads the same
+    return weights
+
+
+def cell_folds(cell: Cell, bins: np.ndarray, settings: Settings) -> np.ndarray:
+    """Folds of the cell's problems.
+
+    Raises:
+        UserError: there are fewer problems than folds.
+    """
+    if len(bins) < settings.folds:
+        raise UserError(
+            f"fit: {cell.dataset} has {len(bins)} problems, fewer than {settings.folds} folds"
+        )
+    seed = derive(settings.seed, "folds", cell.dataset)
+    return draw_folds(bins, settings.folds, settings.repeats, seed)
+
+
+def bins_of(
+    cell: Cell, difficulty: pd.DataFrame | None, binning: str, prm: str = NONE
+) -> tuple[tuple[str, ...], np.ndarray, str]:
+    """Names of the bins, the bin index of each problem of the cell, and the difficulty's source.
+
+    Where difficulty has a column `prm` (predictions that read a PRM's scores), the rows of this PRM
+    are taken, those of "none" for "any". It is not read where the binning is "all".
+
+    Raises:
+        UserError: a problem of the cell has no difficulty.
+    """
+    if binning == ALL:
+        return (ALL,), np.zeros(len(cell.problem_ids), dtype=np.int64), NONE
+    mine = (difficulty["dataset"] == cell.dataset) & (difficulty["policy"] == cell.policy)
+    if "prm" in difficulty:
+        mine &= difficulty["prm"] == (NONE if prm == ANY else prm)
+    rows = difficulty[mine].set_index("problem_id")
+    missing = sorted(set(cell.problem_ids) - set(rows.index))
+    if missing:
+        raise UserError(
+            f"difficulty of {cell.policy} on {cell.dataset}: {len(missing)} problems have none, "
+            f"the first is {missing[0]}"
+        )
+    rows = rows.loc[cell.problem_ids]
+    labels = LEVELS if set(rows[binning]) <= set(LEVELS) else tuple(sorted(set(rows[binning])))
+    index = {label: i for i, label in enumerate(labels)}
+    return labels, rows[binning].map(index).to_numpy(dtype=np.int64), str(rows["source"].iloc[0])

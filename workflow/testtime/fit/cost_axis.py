@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.fit.cells import ANY, COSTS, NONE, Cell, read_cells, usable
-from testtime.fit.crossfit import crossfit
-from testtime.fit.selection import Fit, Settings, bins_of, cell_folds, cell_weights, summarise
-from testtime.fit.tables import compute_optimal_table
+from testtime.fit.cells import Cell, Settings, bins_of, read_cells, usable
+from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_context
+from testtime.study.vocabulary import ANY, COSTS, NONE
 
+LEVEL = "level"  # the binning of every curve
 SECONDS = "seconds"
 AXES = ("policy_tokens", "flops", SECONDS)
 
@@ -45,7 +45,7 @@ def cost_table(
             table = compute_optimal_table(fits)
             table.insert(0, "axis", axis)
             tables.append(table)
-    columns = ["axis", "dataset", "policy", "prm", "budget"]
+    columns = ["axis", *KEYS]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
@@ -57,7 +57,6 @@ def fit_by_cost(
     axis: str,
     rates: Mapping[str, float | None] | None = None,
     prms: Sequence[str] | None = None,
-    binning: str = "level",
     n_budgets: int = 8,
 ) -> list[Fit]:
     """Fit every context of a study with the budget in tokens, FLOPs or seconds.
@@ -73,7 +72,6 @@ def fit_by_cost(
         axis: "policy_tokens", "prm_tokens", "flops" or "seconds", per problem.
         rates: tokens per second by policy and PRM, for the axis "seconds".
         prms: contexts to fit; by default each PRM, "none" and "any".
-        binning: as for `fit_study`.
         n_budgets: points of each curve.
 
     Returns:
@@ -92,30 +90,22 @@ def fit_by_cost(
     for cell in cells:
         if not np.isfinite(cell.costs[axis]).all():
             continue
-        weights = cell_weights(cell, settings)
         for prm in prms or (*cell.prms, NONE, ANY):
             open_to = cell.take(usable(cell.strategies, prm).to_numpy())
-            labels, bins, source = bins_of(cell, difficulty, binning, prm)
-            folds = cell_folds(cell, bins, settings)
+            labels, bins, _ = bins_of(open_to, difficulty, LEVEL, prm)
             means = _bin_costs(open_to, axis, bins, len(labels))
-            for budget in _budgets(means, n_budgets):
-                result = crossfit(
-                    open_to.correct,
-                    bins,
-                    folds,
-                    weights,
-                    n_bins=len(labels),
+            fits += [
+                fit_context(
+                    open_to,
+                    prm,
+                    budget,
+                    difficulty,
+                    settings,
+                    binning=LEVEL,
                     allowed=means <= budget,
                 )
-                parts = summarise(
-                    open_to,
-                    result,
-                    labels=labels,
-                    bins=bins,
-                    weights=weights,
-                    level=settings.confidence,
-                )
-                fits.append(Fit(cell.dataset, cell.policy, prm, budget, binning, source, **parts))
+                for budget in _budgets(means, n_budgets)
+            ]
     return fits
 
 

@@ -17,9 +17,36 @@ import numpy as np
 MIN_SUPPORT = 10
 # Resampling weights are multiples of 1/n in single precision.
 ROUNDING = 1e-6
-# Strategies come cheapest first; of equally accurate ones the cheapest is taken. The nudge is
-# above rounding (1e-16 of a mean) and below any difference that one answer can make.
+# Above rounding (1e-16 of a mean) and below any difference that one answer can make.
 TIE = 1e-12
+
+
+def best_strategy(
+    sums: np.ndarray,
+    size: np.ndarray,
+    n_problems: np.ndarray,
+    allowed: np.ndarray | None = None,
+) -> np.ndarray:
+    """The rule of choice: the most accurate strategy, and of equally accurate ones the cheapest.
+
+    The published reward-aware rule (Liu et al. 2025, eq. 3). Every choice of the fit is made here,
+    in-sample, cross-fitted, in resamples and for transfer: another rule (say, the cheapest within
+    one standard error of the best) is another body of this function.
+
+    Args:
+        sums: weighted sums of correctness, (..., n_strategies), cheapest strategy first.
+        size: summed weight of the problems, (...): `sums / size[..., None]` is accuracy. This rule
+            needs neither it nor the next; one that weighs how sure an accuracy is does.
+        n_problems: how many problems they are, (...).
+        allowed: which strategies may be chosen, in a shape like that of sums; all by default.
+
+    Returns:
+        Index of the strategy chosen, (...).
+    """
+    nudge = -TIE * np.arange(sums.shape[-1])
+    if allowed is not None:
+        nudge = np.where(allowed, nudge, -np.inf)
+    return np.argmax(sums + nudge, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -94,15 +121,15 @@ def crossfit(
     n_problems, n_strategies = correct.shape
     own = np.full((1, n_problems), 1 / n_problems)
     weights = np.concatenate([own, weights]).astype(float)
-    penalty = _penalty(allowed, n_bins, n_strategies)
     support = min_support / n_problems
 
     by_bin = np.eye(n_bins)[bins]
     size = weights @ by_bin
     total = grouped_sums(correct, bins, n_bins, weights)
-    best = _choose(total, size, penalty, support=0.0)
+    few = size < support - ROUNDING
+    best = best_strategy(total, size, size * n_problems, allowed)
     in_sample = np.take_along_axis(total, best[..., None], axis=2)[..., 0]
-    chosen = _choose(total[:1], size[:1], penalty, support)[0]
+    chosen = _choose(total[:1], size[:1], few[:1], allowed, n_problems)[0]
 
     n_folds = int(folds.max()) + 1
     gained = np.zeros_like(size)
@@ -115,8 +142,8 @@ def crossfit(
             seen = size - weights[:, inside] @ by_bin[inside]
             # Whether a bin has enough to choose on is decided once, for the choice and its folds:
             # a bin just above the least would else be judged by another strategy than its own.
-            enough = np.where(seen > ROUNDING, size, 0)
-            picks = _choose(total - here, enough, penalty, support)
+            pooled = few | (seen <= ROUNDING)
+            picks = _choose(total - here, seen, pooled, allowed, n_problems)
             gained += np.take_along_axis(here, picks[..., None], axis=2)[..., 0]
             use[inside, picks[0][bins[inside]]] += 1
             agreement += picks[0] == chosen
@@ -131,7 +158,7 @@ def crossfit(
         bin_in_sample=bin_in_sample,
         use=use / len(folds),
         chosen=chosen,
-        pooled=size[0] < support - ROUNDING,
+        pooled=few[0],
         agreement=agreement / (len(folds) * n_folds),
     )
 
@@ -158,22 +185,21 @@ def grouped_sums(
     return sums
 
 
-def _choose(sums: np.ndarray, size: np.ndarray, penalty: np.ndarray, support: float) -> np.ndarray:
-    """Best strategy per resample and bin, (n_resamples, n_bins); small bins take the pooled best.
+def _choose(
+    sums: np.ndarray,
+    size: np.ndarray,
+    pooled: np.ndarray,
+    allowed: np.ndarray | None,
+    n_problems: int,
+) -> np.ndarray:
+    """The strategy chosen per resample and bin, (n_resamples, n_bins).
 
-    The choice over all bins is still made among the strategies that the bin allows.
+    A pooled bin takes the choice over all bins, still among the strategies that the bin allows.
     """
-    small = size < support - ROUNDING
-    picks = np.argmax(sums + penalty, axis=2)
-    if small.any():
-        pooled = sums.sum(axis=1)
-        rows, bins = np.nonzero(small)
-        picks[rows, bins] = np.argmax(pooled[rows] + penalty[bins], axis=1)
+    picks = best_strategy(sums, size, size * n_problems, allowed)
+    if pooled.any():
+        rows, bins = np.nonzero(pooled)
+        overall, whole = sums.sum(axis=1)[rows], size.sum(axis=1)[rows]
+        open_to = None if allowed is None else allowed[bins]
+        picks[rows, bins] = best_strategy(overall, whole, whole * n_problems, open_to)
     return picks
-
-
-def _penalty(allowed: np.ndarray | None, n_bins: int, n_strategies: int) -> np.ndarray:
-    penalty = np.broadcast_to(-TIE * np.arange(n_strategies), (n_bins, n_strategies)).copy()
-    if allowed is not None:
-        penalty[~allowed] = -np.inf
-    return penalty

@@ -3,14 +3,18 @@
 Nothing in it is code or pickled: numbers, names and the coefficients of small models.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
-from testtime.evaluate.difficulty import LEVELS
+from testtime.errors import UserError
+from testtime.fit.cells import Settings
 from testtime.fit.crossfit import MIN_SUPPORT
-from testtime.fit.selection import ALL, Fit, Settings
+from testtime.fit.select import KEYS, Fit
 from testtime.study.catalog import PolicySpec, PrmSpec
+from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, STRATEGY
 
 FORMAT, VERSION = "testtime-lookup", 1
 DIGITS = 6
@@ -79,27 +83,44 @@ def lookup(
     )
 
 
+def load(path: str | Path) -> dict:
+    """Read a lookup.
+
+    Raises:
+        UserError: the file is missing, not a lookup, or of another version.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"no such file: {path}; run the study first (snakemake), or give --lookup FILE"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a lookup: {error}") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise UserError(f"{path} is not a lookup: its format is not {FORMAT!r}")
+    if value.get("version") != VERSION:
+        raise UserError(
+            f"{path}: version {value.get('version')} of the lookup; this program reads {VERSION}"
+        )
+    return value
+
+
 def _contexts(fit: Fit, settings: Settings) -> list[dict]:
     choices = settings.folds * settings.repeats
     return [
         {
-            "dataset": fit.dataset,
-            "policy": fit.policy,
-            "prm": fit.prm,
-            "budget": fit.budget,
+            **dict(zip(KEYS, fit.context, strict=True)),
             "difficulty": row["difficulty"],
-            "strategy": {key: row[key] for key in ("method", "scoring", "vote", "prm", "budget")},
-            "accuracy": row["accuracy"],
-            "ci_low": row["ci_low"],
-            "ci_high": row["ci_high"],
-            "in_sample_accuracy": row["in_sample_accuracy"],
+            "strategy": {key: row[key] for key in STRATEGY},
+            **{key: row[key] for key in ("accuracy", *INTERVAL, "in_sample_accuracy")},
             "support": {
                 "n_problems": row["n_problems"],
                 "folds_agreeing": round(row["agreement"] * choices),
                 "folds": choices,
                 "pooled": row["pooled"],
             },
-            "cost": {key: row[key] for key in ("policy_tokens", "prm_tokens", "flops")},
+            "cost": {key: row[key] for key in COSTS},
         }
         for row in fit.choices.to_dict("records")
     ]
@@ -108,14 +129,7 @@ def _contexts(fit: Fit, settings: Settings) -> list[dict]:
 def _sort_key(context: dict) -> tuple:
     difficulty = context["difficulty"]
     rank = ORDER.index(difficulty) if difficulty in ORDER else len(ORDER)
-    return (
-        context["dataset"],
-        context["policy"],
-        context["prm"],
-        context["budget"],
-        rank,
-        difficulty,
-    )
+    return (*(context[key] for key in KEYS), rank, difficulty)
 
 
 def _plain(value: object) -> object:

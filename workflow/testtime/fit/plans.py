@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.fit.cells import ANY, COSTS, COT, NONE, STRATEGY, Cell, contexts, read_cells, usable
-from testtime.fit.crossfit import crossfit
+from testtime.fit.cells import Cell, Settings, contexts, read_cells, usable
 from testtime.fit.predict import N_PROBE
-from testtime.fit.selection import ALL, Settings, bins_of, cell_folds, cell_weights, summarise
+from testtime.fit.select import KEYS, fit_context
+from testtime.study.methods import names
+from testtime.study.vocabulary import ALL, ANY, COSTS, COT, NONE, STRATEGY
 
-FROM_POOL = ("majority", "confidence", "best_of_n")
+POOL_METHODS = names("pool")
 
 
 def make_plans(
@@ -29,7 +30,7 @@ def make_plans(
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
-        predictions: rows of `predict.predicted_difficulty`, stacked, with dataset, policy and prm;
+        predictions: rows of `predict.predict_cell`, stacked;
             contexts without predictions have only the plan without samples.
         settings: as for `fit_study`.
         n_probe: samples that the predictions read.
@@ -44,11 +45,10 @@ def make_plans(
         for prm, budget in contexts(cell):
             if prm == ANY:
                 continue
-            plans.append(_plan(_affordable(cell, prm, budget, 0), None, settings, 0, budget, prm))
             mine = _of(predictions, cell, prm)
+            plans.append(_plan(cell, prm, budget, settings))
             if mine is not None and n_probe <= budget:
-                open_to = _affordable(cell, prm, budget, n_probe)
-                plans.append(_plan(open_to, mine, settings, n_probe, budget, prm))
+                plans.append(_plan(cell, prm, budget, settings, mine, n_probe))
     return plans
 
 
@@ -62,7 +62,7 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
     strategies = cell.strategies[usable(cell.strategies, prm)]
     spends = strategies["budget"] == budget
     if n_probe:
-        pooled = strategies["method"].isin(FROM_POOL)
+        pooled = strategies["method"].isin(POOL_METHODS)
         fits = ~pooled & (strategies["budget"] <= budget - n_probe)
         # Of each method the largest budget that is left.
         largest = strategies[fits].groupby("method")["budget"].transform("max")
@@ -72,7 +72,7 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
         keep = spends | (strategies["method"] == COT)
     chosen = cell.take(strategies.index[keep])
     if n_probe:
-        extra = (~chosen.strategies["method"].isin(FROM_POOL)).to_numpy()
+        extra = (~chosen.strategies["method"].isin(POOL_METHODS)).to_numpy()
         for name, values in _probe_costs(cell, prm, n_probe).items():
             chosen.costs[name][:, extra] += values[:, None]
     return chosen
@@ -80,11 +80,10 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
 
 def _probe_costs(cell: Cell, prm: str, n_probe: int) -> dict[str, np.ndarray]:
     """Costs per problem of drawing the first samples and having the PRM read them."""
-    for wanted in (("best_of_n", prm), ("majority", NONE), ("confidence", NONE)):
-        method, by = wanted
-        rows = cell.strategies[
-            (cell.strategies["method"] == method) & (cell.strategies["prm"] == by)
-        ]
+    strategies = cell.strategies
+    pooled = strategies["method"].isin(POOL_METHODS)
+    for reads in (prm, NONE):
+        rows = strategies[pooled & (strategies["prm"] == reads)]
         if len(rows):
             first = rows["budget"].idxmin()
             share = n_probe / rows["budget"].min()
@@ -95,39 +94,32 @@ def _probe_costs(cell: Cell, prm: str, n_probe: int) -> dict[str, np.ndarray]:
 def _of(predictions: pd.DataFrame | None, cell: Cell, prm: str) -> pd.DataFrame | None:
     if predictions is None or predictions.empty:
         return None
-    keys = {"dataset": cell.dataset, "policy": cell.policy, "prm": prm}
-    mine = predictions[np.logical_and.reduce([predictions[k] == v for k, v in keys.items()])]
+    cells = (predictions["dataset"] == cell.dataset) & (predictions["policy"] == cell.policy)
+    mine = predictions[cells & (predictions["prm"] == prm)]
     return mine if len(mine) else None
 
 
 def _plan(
-    open_to: Cell,
-    predictions: pd.DataFrame | None,
-    settings: Settings,
-    n_probe: int,
-    budget: int,
+    cell: Cell,
     prm: str,
+    budget: int,
+    settings: Settings,
+    predictions: pd.DataFrame | None = None,
+    n_probe: int = 0,
 ) -> dict:
-    binning = ALL if predictions is None else "predicted_level"
-    labels, bins, _ = bins_of(open_to, predictions, binning, prm)
-    weights = cell_weights(open_to, settings)
-    folds = cell_folds(open_to, bins, settings)
-    result = crossfit(open_to.correct, bins, folds, weights, n_bins=len(labels))
-    level = settings.confidence
-    fit = summarise(open_to, result, labels=labels, bins=bins, weights=weights, level=level)
+    open_to = _affordable(cell, prm, budget, n_probe)
+    binning = "predicted_level" if n_probe else ALL
+    fit = fit_context(open_to, prm, budget, predictions, settings, binning=binning)
     return {
-        "dataset": open_to.dataset,
-        "policy": open_to.policy,
-        "prm": prm,
-        "budget": budget,
+        **dict(zip(KEYS, fit.context, strict=True)),
         "n_probe": n_probe,
         "choices": {
             row["difficulty"]: {key: row[key] for key in STRATEGY}
-            for row in fit["choices"].to_dict("records")
+            for row in fit.choices.to_dict("records")
         },
-        "accuracy": float(result.accuracy[0]),
-        "ci_low": fit["low"],
-        "ci_high": fit["high"],
-        "n_problems": len(bins),
-        "cost": fit["costs"],
+        "accuracy": fit.accuracy,
+        "ci_low": fit.low,
+        "ci_high": fit.high,
+        "n_problems": len(fit.values),
+        "cost": fit.costs,
     }

@@ -4,6 +4,8 @@ A logistic regression on how much the samples agree, how sure the policy is and 
 them. Its coefficients are plain numbers, so the lookup can carry it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -12,7 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from testtime.errors import UserError
 from testtime.evaluate.difficulty import EASY, HARD, levels
 from testtime.evaluate.scoring import path_scores
+from testtime.fit.cells import Settings
 from testtime.fit.crossfit import draw_folds
+from testtime.study.seeds import derive
+from testtime.study.vocabulary import CELL, NONE, POOL
 
 N_PROBE = 4
 STRENGTH = 1.0  # inverse of the penalty on standardised coefficients
@@ -37,7 +42,7 @@ def probe_samples(
         The columns of generations, and answer_class, and scores where there is a PRM.
     """
     first = generations[generations["sample"] < n_probe]
-    classes = grades.loc[grades["method"] == "pool", ["problem_id", "path", "answer_class"]]
+    classes = grades.loc[grades["method"] == POOL, ["problem_id", "path", "answer_class"]]
     classes = classes.rename(columns={"path": "sample"})
     keys = ["problem_id", "sample"]
     samples = first.merge(classes, on=keys, validate="one_to_one")
@@ -185,7 +190,7 @@ def predicted_difficulty(
 
     Args:
         features: of `probe_features`.
-        difficulty: problem_id, pass_at_1 of the same policy.
+        difficulty: problem_id, pass_at_1, level of the same policy.
         easy: threshold of the levels.
         hard: threshold of the levels.
         n_folds: of the cross-fitting.
@@ -193,19 +198,102 @@ def predicted_difficulty(
         seed: of the folds.
 
     Returns:
-        Columns problem_id, pass_at_1 (observed), predicted, predicted_level, source.
+        Columns problem_id, pass_at_1 (observed), predicted, predicted_level, source, level
+        (observed).
     """
-    observed = difficulty.set_index("problem_id")["pass_at_1"]
-    observed = observed.loc[features.index].to_numpy(dtype=float)
-    found = crossfit_predictions(
-        features, observed, n_folds=n_folds, n_repeats=n_repeats, seed=seed
-    )
+    observed = difficulty.set_index("problem_id").loc[features.index]
+    target = observed["pass_at_1"].to_numpy(dtype=float)
+    found = crossfit_predictions(features, target, n_folds=n_folds, n_repeats=n_repeats, seed=seed)
     return pd.DataFrame(
         {
             "problem_id": features.index.to_numpy(),
-            "pass_at_1": observed,
+            "pass_at_1": target,
             "predicted": found,
             "predicted_level": levels(found, easy=easy, hard=hard),
             "source": "predicted",
+            "level": observed["level"].to_numpy(),
         }
     )
+
+
+def predict_cell(
+    generations: pd.DataFrame,
+    grades: pd.DataFrame,
+    scores: Mapping[str, pd.DataFrame],
+    difficulty: pd.DataFrame,
+    settings: Settings,
+    *,
+    dataset: str,
+    policy: str,
+    easy: float = EASY,
+    hard: float = HARD,
+    n_probe: int = N_PROBE,
+) -> tuple[pd.DataFrame, list[dict]]:
+    """Cross-fitted predictions for one policy's problems, and predictors for new ones.
+
+    Args:
+        generations: rows of the pool that hold its first `n_probe` samples.
+        grades: rows of the policy; no verdict is read, only classes.
+        scores: PRM -> its scores of those samples.
+        difficulty: of `difficulty.estimate`; Pass@1 is what is learned.
+        settings: folds, repeats and seed.
+        dataset: its name.
+        policy: its name.
+        easy: threshold of the levels.
+        hard: threshold of the levels.
+        n_probe: samples per problem.
+
+    Returns:
+        Rows of `predicted_difficulty` with dataset, policy and prm ("none" without PRM); and one
+        predictor per PRM, as the lookup holds them.
+    """
+    frames, predictors = [], []
+    for prm in (NONE, *sorted(scores)):
+        features = probe_features(probe_samples(generations, grades, scores.get(prm), n_probe))
+        names = {"dataset": dataset, "policy": policy, "prm": prm}
+        table = predicted_difficulty(
+            features,
+            difficulty,
+            easy=easy,
+            hard=hard,
+            n_folds=settings.folds,
+            n_repeats=settings.repeats,
+            seed=derive(settings.seed, "predict", dataset),
+        )
+        frames.append(table.assign(**names))
+        target = table["pass_at_1"].to_numpy()
+        predictors.append(names | fit_predictor(features, target, n_probe))
+    return pd.concat(frames, ignore_index=True), predictors
+
+
+def calibration_table(predictions: pd.DataFrame, n_bins: int = 5) -> pd.DataFrame:
+    """Predicted against observed Pass@1 in equally large bins: `tables/calibration.csv`.
+
+    Args:
+        predictions: rows of `predict_cell`, stacked.
+        n_bins: bins of each predictor's problems.
+
+    Returns:
+        Columns dataset, policy, prm, bin (1 predicted hardest), n_problems, predicted, observed
+        (means), mean_error (mean absolute error over all bins' problems), r_squared,
+        level_agreement (share of problems whose predicted level is the observed one's).
+    """
+    rows, keys = [], [*CELL, "prm"]
+    for key, group in predictions.groupby(keys, sort=True):
+        error = group["predicted"] - group["pass_at_1"]
+        spread = ((group["pass_at_1"] - group["pass_at_1"].mean()) ** 2).sum()
+        overall = {
+            "mean_error": float(error.abs().mean()),
+            "r_squared": float(1 - (error**2).sum() / spread) if spread > 0 else float("nan"),
+            "level_agreement": float((group["predicted_level"] == group["level"]).mean()),
+        }
+        order = np.argsort(group["predicted"].to_numpy(), kind="stable")
+        for b, part in enumerate(np.array_split(order, min(n_bins, len(order))), 1):
+            chosen = group.iloc[part]
+            rows.append(
+                dict(zip(keys, key, strict=True))
+                | {"bin": b, "n_problems": len(part)}
+                | {"predicted": chosen["predicted"].mean(), "observed": chosen["pass_at_1"].mean()}
+                | overall
+            )
+    return pd.DataFrame(rows)

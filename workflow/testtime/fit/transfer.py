@@ -9,13 +9,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.fit.cells import STRATEGY, Cell, candidates, read_cells
-from testtime.fit.crossfit import MIN_SUPPORT, TIE, grouped_sums
-from testtime.fit.intervals import interval, percentiles
-from testtime.fit.selection import Fit, Settings, bins_of, cell_folds, cell_weights
+from testtime.evaluate.statistics import percentiles
+from testtime.fit.cells import (
+    Cell,
+    Settings,
+    bins_of,
+    candidates,
+    cell_folds,
+    cell_weights,
+    read_cells,
+)
+from testtime.fit.crossfit import MIN_SUPPORT, best_strategy, grouped_sums
+from testtime.fit.select import KEYS, Fit, interval
+from testtime.study.vocabulary import INTERVAL, STRATEGY
 
-COLUMNS = ["dataset", "policy", "prm", "budget", "n_policies", "n_problems", "accuracy", "ci_low"]
-COLUMNS += ["ci_high", "own_accuracy", "lost", "lost_low", "lost_high"]
+COLUMNS = [*KEYS, "n_policies", "n_problems", "accuracy", *INTERVAL]
+COLUMNS += ["own_accuracy", "lost", "lost_low", "lost_high"]
 
 
 def transfer_table(
@@ -61,7 +70,7 @@ def transfer_table(
         lost = fit.result.accuracy - accuracy
         ends = percentiles(lost[1:], len(values), settings.confidence)
         rows.append(
-            {"dataset": fit.dataset, "policy": fit.policy, "prm": fit.prm, "budget": fit.budget}
+            dict(zip(KEYS, fit.context, strict=True))
             | {"n_policies": len(others), "n_problems": len(values), "accuracy": accuracy[0]}
             | {"ci_low": low, "ci_high": high, "own_accuracy": fit.accuracy, "lost": lost[0]}
             | {"lost_low": ends[0], "lost_high": ends[1]}
@@ -104,14 +113,13 @@ def _transfer(
         for fold in range(int(folds.max()) + 1):
             inside = np.flatnonzero(fold_of == fold)
             outside = np.flatnonzero(fold_of != fold)
-            score = np.mean(
-                [
-                    _bin_means(cell.correct[outside], own[outside], weights[:, outside], n_bins)
-                    for cell, own in others
-                ],
-                axis=0,
-            )
-            picks = np.argmax(score - TIE * np.arange(score.shape[2]), axis=2)
+            found = [
+                _bin_means(cell.correct[outside], own[outside], weights[:, outside], n_bins)
+                for cell, own in others
+            ]
+            means = np.mean([means for means, _ in found], axis=0)
+            size = np.mean([size for _, size in found], axis=0)
+            picks = best_strategy(means, np.ones_like(size), size * n)
             here = grouped_sums(target.correct[inside], bins[inside], n_bins, weights[:, inside])
             gained += np.take_along_axis(here, picks[..., None], axis=2).sum(axis=(1, 2))
             values[inside] += target.correct[inside, picks[0][bins[inside]]]
@@ -120,13 +128,16 @@ def _transfer(
 
 def _bin_means(
     correct: np.ndarray, bins: np.ndarray, weights: np.ndarray, n_bins: int
-) -> np.ndarray:
-    """Mean per resample, bin and strategy; a bin with few problems takes the mean over all."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean per resample, bin and strategy, and the weight of the problems behind it.
+
+    A bin with few problems takes the mean over all.
+    """
     n = len(bins)
     sums = grouped_sums(correct, bins, n_bins, weights)
     size = weights @ np.eye(n_bins)[bins]
-    overall = sums.sum(axis=1, keepdims=True) / size.sum(axis=1)[:, None, None]
-    share = MIN_SUPPORT / n * size.sum(axis=1, keepdims=True)
-    enough = size >= share
+    total = size.sum(axis=1, keepdims=True)
+    overall = sums.sum(axis=1, keepdims=True) / total[..., None]
+    enough = size >= MIN_SUPPORT / n * total
     means = np.divide(sums, size[..., None], out=np.zeros_like(sums), where=enough[..., None])
-    return np.where(enough[..., None], means, overall)
+    return np.where(enough[..., None], means, overall), np.where(enough, size, total)

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from testtime.evaluate.difficulty import LEVELS
-from testtime.fit.cells import ANY, NONE
-from testtime.fit.selection import Fit
+from testtime.fit.select import Fit
+from testtime.study.vocabulary import ANY, COT, LEVELS, NONE
 
 FEATURES = ("log10_parameters", "prm_quality", "log2_budget", "difficulty")
 CHOICE = ["method", "scoring", "vote"]
@@ -165,7 +164,7 @@ def _regrets(nodes: dict, contexts: pd.DataFrame) -> np.ndarray:
     for context, own in zip(contexts.to_dict("records"), _names(contexts), strict=True):
         leaf = choose(nodes, context)
         means = context["means"]
-        fallback = means.get(("cot", NONE, NONE), min(means.values()))
+        fallback = means.get((COT, NONE, NONE), min(means.values()))
         advised = means.get(tuple(leaf[key] for key in CHOICE), fallback)
         rows.append((means[own] - advised, context["n_problems"]))
     return np.array(rows)

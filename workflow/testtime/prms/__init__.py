@@ -1,7 +1,8 @@
 """PRM formats by name: the text a PRM reads and how its step scores come out.
 
 The catalog and the command line name the format; a model's name never decides it. Only a local
-folder's architecture or the head among its weights may, where they leave no doubt.
+folder's architecture or the head among its weights may, where they leave no doubt. Their names
+are in `study.catalog.PRM_FORMATS`, where a study is checked before anything of it is loaded.
 """
 
 import importlib
@@ -9,35 +10,20 @@ import json
 from pathlib import Path
 
 from testtime.errors import UserError
-from testtime.prms.base import Encoded, Format, Reader, fit
+from testtime.prms.base import Format, fit
+from testtime.study.catalog import PRM_FORMATS, check_format
 
-__all__ = ["FORMATS", "Encoded", "Format", "Reader", "detect", "fit", "get"]
-
-# Name -> module; modules are imported when asked for, since they need torch.
-FORMATS = {
-    "math-shepherd": "math_shepherd",
-    "rlhflow": "rlhflow",
-    "skywork": "skywork",
-    "qwen2.5-math-prm": "qwen25_math_prm",
-}
-
-# Only heads of their own tell a format: a plain language model may be read in several.
-ARCHITECTURES = {
-    "Qwen2ForProcessRewardModel": "qwen2.5-math-prm",
-    "Qwen2ForPrmModel": "skywork",
-}
-HEADS = {"score.2.weight": "qwen2.5-math-prm", "v_head.summary.weight": "skywork"}
+__all__ = ["detect", "fit", "get"]
 
 
 def get(name: str) -> Format:
-    """The format of this name.
+    """The format of this name; its module is imported now, for it needs torch.
 
     Raises:
         UserError: there is no such format.
     """
-    if name not in FORMATS:
-        raise UserError(f"PRM format {name!r} is not known; allowed: {', '.join(FORMATS)}")
-    return importlib.import_module(f"testtime.prms.{FORMATS[name]}").FORMAT
+    check_format("PRM format", name)
+    return importlib.import_module(f"testtime.prms.{PRM_FORMATS[name].module}").FORMAT
 
 
 def detect(model: str | Path, name: str | None) -> str:
@@ -51,19 +37,24 @@ def detect(model: str | Path, name: str | None) -> str:
         UserError: nothing says the format, or the head contradicts the one asked for.
     """
     folder = Path(model)
-    found = {ARCHITECTURES[a] for a in _architectures(folder) if a in ARCHITECTURES}
-    found = found or {HEADS[name] for name in _weight_names(folder) if name in HEADS}
+    found = _told_by("architecture", _architectures(folder))
+    found = found or _told_by("weight", _weight_names(folder))
     if name is None:
         if len(found) == 1:
             return found.pop()
         raise UserError(
             f"PRM {model}: nothing but its format's name can say how it is read; "
-            f"allowed: {', '.join(FORMATS)}"
+            f"allowed: {', '.join(PRM_FORMATS)}"
         )
-    get(name)
+    check_format("PRM format", name)
     if found and name not in found:
         raise UserError(f"PRM {model}: format {name!r} does not fit; its head is {found.pop()}'s")
     return name
+
+
+def _told_by(mark: str, names: list[str]) -> set[str]:
+    """The formats whose architecture, or whose weight, is among those of a model."""
+    return {name for name, format in PRM_FORMATS.items() if getattr(format, mark) in names}
 
 
 def _architectures(folder: Path) -> list[str]:

@@ -68,7 +68,6 @@ class Format:
     """How a family of PRMs is read.
 
     Attributes:
-        name: as in the catalog and on the command line.
         readout: "lm" (probability of one token against another), "two-class" (softmax of a
             two-class head) or "value" (sigmoid of a scalar head).
         reader: binds the format to a tokenizer.
@@ -77,7 +76,6 @@ class Format:
         head: (model, reader) -> function from hidden states (n, hidden) to probabilities (n,).
     """
 
-    name: str
     readout: Literal["lm", "two-class", "value"]
     reader: Callable[["PreTrainedTokenizerBase"], Reader]
     model_class: Callable[[], type["PreTrainedModel"]]

@@ -77,4 +77,4 @@ def _tag(text: Text) -> int:
     return tag
 
 
-FORMAT = Format(NAME, "lm", reader, language_model, language_model_head)
+FORMAT = Format("lm", reader, language_model, language_model_head)

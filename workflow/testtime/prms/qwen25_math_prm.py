@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, Qwen2Config, Qwen2Model, Qwen2PreTrainedModel
 
-from testtime.engines.prompts import BOXED
 from testtime.errors import UserError
 from testtime.prms.base import Encoded, Format, Reader, Texts
 from testtime.prms.text import Chat, Text
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 NAME = "qwen2.5-math-prm"
 TAG = "<extra_0>"
+# As the PRM was trained; how a policy is asked is another matter.
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
 class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
@@ -36,6 +37,10 @@ class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
         self.score = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2))
         self.post_init()
 
+    def _init_weights(self, module: nn.Module) -> None:
+        if module not in list(self.score):  # a new head starts as PyTorch makes it
+            super()._init_weights(module)
+
     def forward(self, input_ids: torch.Tensor, **kwargs) -> torch.Tensor:
         """Logits (batch, length, 2) of "wrong" and "right"."""
         return self.score(self.model(input_ids=input_ids, **kwargs).last_hidden_state)
@@ -48,7 +53,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
         UserError: the tag is not a token of its own, or there is no chat template.
     """
     text, chat = Text(tokenizer, tags=[TAG]), Chat(tokenizer)
-    before, between, _ = chat.pieces(("system", BOXED), ("user", None), ("assistant", None))
+    before, between, _ = chat.pieces(("system", SYSTEM), ("user", None), ("assistant", None))
     tag = text.one(TAG, NAME)
     if text.ids([f"1{TAG}1{TAG}"])[0].count(tag) != 2:
         raise UserError(f"tokenizer of {text.name} has no token {TAG!r}, which {NAME} needs")
@@ -76,4 +81,4 @@ def head(model: PreTrainedModel, _: Reader) -> Callable[[torch.Tensor], torch.Te
     return lambda hidden: score(hidden.float()).softmax(-1)[:, 1]
 
 
-FORMAT = Format(NAME, "two-class", reader, lambda: Qwen2ForProcessRewardModel, head)
+FORMAT = Format("two-class", reader, lambda: Qwen2ForProcessRewardModel, head)

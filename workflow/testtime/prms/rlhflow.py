@@ -79,4 +79,4 @@ def _classes(text: Text, chat: Chat) -> tuple[int, int]:
     return ids[0], ids[1]
 
 
-FORMAT = Format(NAME, "lm", reader, language_model, language_model_head)
+FORMAT = Format("lm", reader, language_model, language_model_head)

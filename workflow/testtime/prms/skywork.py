@@ -94,4 +94,4 @@ def head(model: PreTrainedModel, _: Reader) -> Callable[[torch.Tensor], torch.Te
 
 # A wrapper around a language model saves that model's names behind its own.
 RENAMED = {r"^pretrained_model\.": ""}
-FORMAT = Format(NAME, "value", reader, lambda: Qwen2ForPrmModel, head, RENAMED)
+FORMAT = Format("value", reader, lambda: Qwen2ForPrmModel, head, RENAMED)

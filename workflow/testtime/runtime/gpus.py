@@ -21,7 +21,7 @@ def visible() -> list[str]:
     return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
 
 
-def take(n: int, there: Sequence[str] | None = None) -> None:
+def take(n: int, names: Sequence[str] | None = None) -> None:
     """Keep n GPUs for this process and its children, until it ends.
 
     Snakemake counts the GPUs that local jobs use (`--resources gpu=N`) but says to none of them
@@ -29,18 +29,18 @@ def take(n: int, there: Sequence[str] | None = None) -> None:
 
     Args:
         n: GPUs that the job needs.
-        there: names of the GPUs to choose among; those that are visible by default.
+        names: of the GPUs to choose among; those that are visible by default.
     """
-    there = visible() if there is None else there
-    if n == 0 or len(there) <= n:
+    names = visible() if names is None else names
+    if n == 0 or len(names) <= n:
         return
-    told = False
-    while len(free := [(name, lock) for name in there if (lock := _lock(name)) is not None]) < n:
+    waited = False
+    while len(free := [(name, lock) for name in names if (lock := _lock(name)) is not None]) < n:
         for _, lock in free:
             os.close(lock)
-        if not told:
-            print(f"waiting for {n} of {len(there)} GPUs", file=sys.stderr, flush=True)
-            told = True
+        if not waited:
+            print(f"waiting for {n} of {len(names)} GPUs", file=sys.stderr, flush=True)
+            waited = True
         time.sleep(_WAIT_S)
     for _, lock in free[n:]:
         os.close(lock)

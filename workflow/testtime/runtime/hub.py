@@ -13,8 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from huggingface_hub import HfApi, constants, errors
-from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub import HfApi, constants, errors, snapshot_download
 from huggingface_hub.utils import validate_repo_id
 
 from testtime.errors import UserError
@@ -55,14 +54,12 @@ def is_reachable() -> bool:
 
 def cached(repo: str, revision: str | None, kind: Kind = "model") -> Found | None:
     """The revision of a repository that lies in the cache; the newest one known for None."""
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=kind)
-    name = revision or "main"
     try:
-        commit = (folder / "refs" / name).read_text(encoding="utf-8").strip()
-    except OSError:
-        commit = name
-    snapshot = folder / "snapshots" / commit
-    return Found(commit, snapshot) if snapshot.is_dir() else None
+        folder = snapshot_download(repo, revision=revision, repo_type=kind, local_files_only=True)
+    except errors.LocalEntryNotFoundError as error:
+        # What was fetched in part has a folder too: the loaders will say which file they miss.
+        folder = getattr(error, "snapshot_path", None)
+    return None if folder is None else Found(Path(folder).name, Path(folder))
 
 
 def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
@@ -77,9 +74,9 @@ def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
         raise UserError(
             f"no such folder: {repo}; nor is it a hub id such as Qwen/Qwen2.5-0.5B-Instruct"
         ) from None
-    there = cached(repo, revision, kind)
-    if there is not None:
-        return there
+    local = cached(repo, revision, kind)
+    if local is not None:
+        return local
     what = f"{repo}{f' at {revision}' if revision else ''}"
     fetch = f"hf download {repo}{f' --revision {revision}' if revision else ''}"
     fetch += " --repo-type dataset" if kind == "dataset" else ""
@@ -116,15 +113,12 @@ def revision(spec: ModelSpec) -> str:
     if spec.train is not None:
         return "trained by this study"
     if spec.folder is None:
-        there = cached(spec.model, spec.revision)
+        local = cached(spec.model, spec.revision)
         if spec.revision:
-            commit = there.commit if there else spec.revision
+            commit = local.commit if local else spec.revision
             return commit if commit == spec.revision else f"{spec.revision} ({commit})"
-        return (
-            f"{there.commit} (not pinned)"
-            if there
-            else "newest on the hub at the time (not pinned)"
-        )
+        newest = local.commit if local else "newest on the hub at the time"
+        return f"{newest} (not pinned)"
     weights = sorted(spec.folder.glob("*.safetensors"))
     if not weights or sum(path.stat().st_size for path in weights) > LARGEST_HASHED:
         return "local folder"

@@ -1,4 +1,4 @@
-"""What every script of the workflow does around its one function."""
+"""What every script of the workflow does around its one function, and what its process finds."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from testtime.data.store import DISK_FULL
-from testtime.errors import UserError
+from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.gpus import take
 from testtime.runtime.lock import RunOverError
+from testtime.study.catalog import WORKFLOW
 
 
 @contextmanager
@@ -50,3 +50,22 @@ def _end(message: str, console: int, status: int) -> NoReturn:
     except OSError:
         os.write(console, f"{line}\n".encode())
     raise SystemExit(status) from None
+
+
+def export_package() -> None:
+    """Set what Snakemake's jobs inherit.
+
+    The package's folder goes on PYTHONPATH and this Python's programs on PATH, so that a run that
+    was started without activating its environment finds the notebooks' runner; its settings lie
+    beside the notebooks.
+    """
+    _prepend("PYTHONPATH", WORKFLOW)
+    _prepend("PATH", Path(sys.executable).parent)
+    _prepend("JUPYTER_CONFIG_PATH", WORKFLOW.parent / "notebooks")
+
+
+def _prepend(name: str, folder: Path) -> None:
+    known = os.environ.get(name, "").split(os.pathsep)
+    os.environ[name] = os.pathsep.join(
+        [str(folder), *(p for p in known if p not in {"", str(folder)})]
+    )

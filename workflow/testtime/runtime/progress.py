@@ -1,14 +1,13 @@
 """Progress a person can follow: a bar on a terminal, a line now and then in a log."""
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tqdm import tqdm
 
 LOG_EVERY_S = 10.0
+LINE = "{desc}: {n}/{total} {unit} ({percentage:.0f}%), {rate_noinv:.3g} {unit}/s, {remaining} left"
 
 
 class Progress(Protocol):
@@ -18,38 +17,42 @@ class Progress(Protocol):
         """Add n finished units."""
 
 
-class _LogProgress:
-    """Writes one line at most every LOG_EVERY_S seconds, and one at the end."""
+class _Log(tqdm):
+    """Writes lines below each other, at most one in LOG_EVERY_S seconds and one at the end."""
 
-    def __init__(self, total: int, label: str, unit: str):
-        self.total, self.label, self.unit = total, label, unit
-        self.done, self.started = 0, time.monotonic()
-        self.last = self.started
+    monitor_interval = 0  # no thread beside the job
 
-    def update(self, n: int = 1) -> None:
-        self.done += n
-        now = time.monotonic()
-        if now - self.last >= LOG_EVERY_S or self.done >= self.total > self.done - n:
-            self.last = now
-            self._line(now - self.started)
+    @staticmethod
+    def status_printer(file):
+        """Write a line, where tqdm would draw a bar over the last one."""
+        return lambda line: print(line, file=file, flush=True)
 
-    def _line(self, elapsed: float) -> None:
-        rate = self.done / max(elapsed, 1e-9)
-        left = (self.total - self.done) / max(rate, 1e-9)
-        share = self.done / max(self.total, 1)
-        print(
-            f"{self.label}: {self.done}/{self.total} {self.unit} ({share:.0%}), "
-            f"{rate:.3g} {self.unit}/s, {tqdm.format_interval(left)} left",
-            file=sys.stderr,
-            flush=True,
-        )
+    @property
+    def format_dict(self) -> dict:
+        """What a line may say; there is a rate even where a coarse clock has not moved."""
+        known = super().format_dict
+        return known | {"elapsed": max(known["elapsed"], 1e-9)}
+
+    def close(self) -> None:
+        """Say how far the work came, if the last line does not."""
+        if not self.disable and self.n > self.last_print_n:  # TQDM_DISABLE may have been set
+            self.refresh()
+        self.delay = float("inf")  # tqdm has nothing to clear
+        super().close()
 
 
-@contextmanager
-def progress(total: int, label: str, unit: str = "problems") -> Iterator[Progress]:
+def progress(total: int, label: str, unit: str = "problems") -> AbstractContextManager[Progress]:
     """Follow `total` units of work on standard error."""
     if sys.stderr.isatty():
-        with tqdm(total=total, desc=label, unit=f" {unit}") as bar:
-            yield bar
-    else:
-        yield _LogProgress(total, label, unit)
+        return tqdm(total=total, desc=label, unit=f" {unit}")
+    return _Log(
+        total=total,
+        desc=label,
+        unit=unit,
+        bar_format=LINE,
+        mininterval=LOG_EVERY_S,
+        delay=LOG_EVERY_S,
+        miniters=1,
+        smoothing=0,  # the rate is that of the whole work
+        file=sys.stderr,
+    )

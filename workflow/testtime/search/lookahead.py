@@ -8,9 +8,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from testtime.search.tree import Ask, Expand, Program, Score, Tree, ended, select_best, value
+from testtime.study.methods import METHODS
 from testtime.study.types import Path
 
-STEPS = 1  # k; rollouts at temperature 0, as in the paper
+# k steps; rollouts at temperature 0, as in the paper.
+STEPS = METHODS["lookahead"].effort - 1
 
 
 def lookahead(tree: Tree) -> Program:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from testtime.search.tree import RANK_DIGITS, Program, Tree, ended, grow, value
+from testtime.search.tree import Program, Tree, ended, grow, value
 from testtime.study.seeds import derive, uniforms
+from testtime.study.vocabulary import SCORE_DIGITS
 
 
 def particle_filtering(tree: Tree) -> Program:
@@ -41,8 +42,8 @@ def resample(values: Sequence[float], seed: int) -> list[int]:
         values: scores, probabilities; 0 and 1 count as 10^-6 away from themselves.
         seed: of this draw.
     """
-    edge = 10.0**-RANK_DIGITS
-    odds = np.clip(np.round(values, RANK_DIGITS), edge, 1 - edge)
+    edge = 10.0**-SCORE_DIGITS
+    odds = np.clip(np.round(values, SCORE_DIGITS), edge, 1 - edge)
     weights = odds / (1 - odds)  # softmax of the logits, up to the constant
     points = np.cumsum(weights) / weights.sum()
     draws = uniforms(np.full(len(weights), seed), np.arange(len(weights)))

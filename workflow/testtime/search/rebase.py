@@ -7,7 +7,8 @@ Problem-Solving with Language Models", arXiv 2408.00724.
 from collections.abc import Sequence
 from math import ceil, exp
 
-from testtime.search.tree import RANK_DIGITS, Program, Tree, ended, grow, value
+from testtime.search.tree import Program, Tree, ended, grow, value
+from testtime.study.vocabulary import SCORE_DIGITS
 
 BALANCE = 0.1  # T_b, the temperature at which scores become shares of the budget
 SLACK = 1e-9  # a share that is whole but for rounding is not rounded up
@@ -37,7 +38,7 @@ def share_out(budget: int, values: Sequence[float], temperature: float = BALANCE
     From the best to the worst (ties: the first one first), each gets its share of what is left,
     rounded up, as in the authors' program; the paper's plain rounding need not sum to the budget.
     """
-    values = [round(v, RANK_DIGITS) for v in values]
+    values = [round(v, SCORE_DIGITS) for v in values]
     top = max(values)
     weights = [exp((v - top) / temperature) for v in values]
     order = sorted(range(len(values)), key=lambda i: -values[i])

@@ -1,16 +1,11 @@
 """Search results as rows of a table, one per path."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from testtime.data.partial import Partial
 from testtime.study.types import SearchResult
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from testtime.data.partial import Partial
 
 COLUMNS = (
     "problem_id",
@@ -45,14 +40,12 @@ def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> 
     """One row per path, sorted by problem, subtree and path.
 
     The cost of a whole tree (tree_policy_tokens, tree_prm_tokens: pruned paths included;
-    prompt_tokens: the prompt once; widths: candidates at each step) stands on each of its rows.
+    prompt_tokens: the prompt once; widths: candidates at each step) is on each of its rows.
 
     Args:
         results: of `search_problems`.
         partial: keeps finished trees; those that it had from the start are among the rows.
     """
-    import pandas as pd  # the registry beside this module is read where pandas would be a burden
-
     rows = [] if partial is None else [row for own in partial.units.values() for row in own]
     for result in results:
         own = _describe(result)

@@ -7,17 +7,70 @@ long step holds up its own tree only, and a tree that is done makes room for the
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from time import perf_counter
 
 from testtime.engines.base import Policy, Prm
 from testtime.engines.steps import StepReader
-from testtime.search.desks import Growth, PolicyDesk, PrmDesk, Seconds
-from testtime.search.tree import Expand, Program, Tree, ended
-from testtime.study.types import Path, Sampling, SearchResult
+from testtime.search.tree import Expand, Program, Score, Tree, ended
+from testtime.study.seeds import derive
+from testtime.study.types import (
+    GREEDY,
+    Continuation,
+    Path,
+    Request,
+    Sampling,
+    ScoreRequest,
+    SearchResult,
+    StepScores,
+)
 
 MAX_ROWS = 4096  # paths in flight: enough to keep both engines busy, few enough to hold in memory
+
+
+@dataclass
+class Seconds:
+    """Where the time of a search went."""
+
+    policy: float = 0.0
+    prm: float = 0.0
+    own: float = 0.0
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        """Add the time of a block to a part."""
+        started = perf_counter()
+        yield
+        setattr(self, part, getattr(self, part) + perf_counter() - started)
+
+    def __str__(self) -> str:
+        total = max(self.policy + self.prm + self.own, 1e-9)
+        parts = (("policy", self.policy), ("PRM", self.prm), ("search itself", self.own))
+        return ", ".join(f"{name} {s:.1f} s ({s / total:.0%})" for name, s in parts)
+
+
+@dataclass(eq=False)
+class SearchState:
+    """A tree under way: its program, what it has asked for, and what it has cost so far.
+
+    Attributes:
+        asked: what the program waits for.
+        paths: the answer, as far as it is known.
+        missing: children, or scores of different paths, that are still to come.
+        widths: number of candidates at each step.
+    """
+
+    tree: Tree
+    program: Program
+    prompt: tuple[int, ...]
+    policy_tokens: int = 0
+    prm_tokens: int = 0
+    widths: list[int] = field(default_factory=list)
+    asked: Expand | Score | None = None
+    paths: list[Path | None] = field(default_factory=list)
+    missing: int = 0
 
 
 class Scheduler:
@@ -36,10 +89,10 @@ class Scheduler:
     ):
         self.seconds = Seconds() if seconds is None else seconds
         self.reader = StepReader(policy, separator)
-        self.policy = PolicyDesk(policy, self.reader, sampling, step_tokens, self.seconds)
-        self.prm = PrmDesk(prm, self.seconds)
+        self.policy = PolicyQueue(policy, self.reader, sampling, step_tokens, self.seconds)
+        self.prm = PrmQueue(prm, self.seconds)
         self.max_rows = max_rows
-        self.growing = 0
+        self.under_way = 0
         self.results: list[SearchResult] = []
         self._encode = lru_cache(maxsize=1024)(lambda problem: tuple(policy.encode(problem)))
 
@@ -47,9 +100,9 @@ class Scheduler:
         """Yield the result of each tree as it completes."""
         waiting = iter(trees)
         more = True
-        while more or self.growing:
+        while more or self.under_way:
             started, before = perf_counter(), self.seconds.policy + self.seconds.prm
-            while more and (not self.growing or self.policy.rows + self.prm.rows < self.max_rows):
+            while more and (not self.under_way or self.policy.rows + self.prm.rows < self.max_rows):
                 more = self._admit(waiting)
             self.policy.submit()
             self._advance()
@@ -62,51 +115,50 @@ class Scheduler:
         tree, program = next(waiting, (None, None))
         if tree is None:
             return False
-        self.growing += 1
-        self._resume(Growth(tree, program, self._encode(tree.problem.problem)), None)
+        self.under_way += 1
+        self._resume(SearchState(tree, program, self._encode(tree.problem.problem)), None)
         return True
 
     def _advance(self) -> None:
         """Let the engine run that has more to do, and the trees go on that were served."""
         if self.prm.rows and self.prm.rows >= self.policy.rows:
-            ready = self.prm.collect()
+            served = self.prm.poll()
         elif self.policy.rows:
-            ready = self.policy.collect()
+            served = self.policy.poll()
         else:
             return
-        for growth, paths in ready:
-            self._resume(growth, paths)
+        for state in served:
+            self._resume(state, state.paths)
 
-    def _resume(self, growth: Growth, answer: list[Path] | None) -> None:
-        """Give a tree what it waited for, until it waits for an engine again or is done."""
+    def _resume(self, state: SearchState, answer: list[Path] | None) -> None:
+        """Give a tree what it asked for, until it waits for an engine again or is done."""
         while True:
             try:
-                growth.ask = growth.program.send(answer)
+                state.asked = state.program.send(answer)
             except StopIteration as done:
-                self._finish(growth, done.value)
+                self._finish(state, done.value)
                 return
-            if isinstance(growth.ask, Expand):
-                growth.rows = self.policy.order(growth)
-                if growth.rows and growth.ask.candidates:
-                    growth.widths.append(growth.rows)
-                answer = []
+            if isinstance(state.asked, Expand):
+                self.policy.add(state)
+                if state.missing and state.asked.candidates:
+                    state.widths.append(state.missing)
             else:
-                growth.rows = self.prm.order(growth)
-                answer = list(growth.ask.paths)
-            if growth.rows:
+                self.prm.add(state)
+            if state.missing:
                 return
+            answer = state.paths
 
-    def _finish(self, growth: Growth, paths: Sequence[Path]) -> None:
-        self.growing -= 1
+    def _finish(self, state: SearchState, paths: Sequence[Path]) -> None:
+        self.under_way -= 1
         self.results.append(
             SearchResult(
-                problem_id=growth.tree.problem.problem_id,
-                subtree=growth.tree.subtree,
+                problem_id=state.tree.problem.problem_id,
+                subtree=state.tree.subtree,
                 paths=tuple(self._close(path) for path in paths),
-                policy_tokens=growth.policy_tokens,
-                prm_tokens=growth.prm_tokens,
-                prompt_tokens=len(growth.prompt),
-                widths=tuple(growth.widths),
+                policy_tokens=state.policy_tokens,
+                prm_tokens=state.prm_tokens,
+                prompt_tokens=len(state.prompt),
+                widths=tuple(state.widths),
             )
         )
 
@@ -114,3 +166,177 @@ class Scheduler:
         """A path as it is handed out, with its text; one that could have gone on is unfinished."""
         finish = path.finish if ended(path) else "length"
         return replace(path, finish=finish, text=path.text or self.reader.text(path.token_ids))
+
+
+@dataclass(frozen=True)
+class _Siblings:
+    """Children of one parent of a tree, as a part of a request.
+
+    Attributes:
+        first: index of the first of them among all children that the tree asked for.
+    """
+
+    state: SearchState
+    parent: Path
+    first: int
+    seeds: tuple[int, ...]
+
+
+class PolicyQueue:
+    """The children that trees wait for; those that continue the same tokens share a request.
+
+    Attributes:
+        rows: children that were asked for and have not come yet.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        reader: StepReader,
+        sampling: Sampling,
+        step_tokens: int,
+        seconds: Seconds,
+    ):
+        self.policy, self.reader, self.seconds = policy, reader, seconds
+        self.sampling, self.step_tokens = sampling, step_tokens
+        self.rows = 0
+        self._new: dict[tuple, list[_Siblings]] = {}
+        self._submitted: dict[int, list[_Siblings]] = {}
+
+    def add(self, state: SearchState) -> None:
+        """Note the children that a tree asks for."""
+        asked = state.asked
+        sampling = GREEDY if asked.greedy else self.sampling
+        limit = self.step_tokens if asked.stop == "step" else state.tree.max_tokens
+        state.missing = sum(asked.counts)
+        state.paths = [None] * state.missing
+        self.rows += state.missing
+        first = 0
+        for parent, count in zip(asked.parents, asked.counts, strict=True):
+            if count:
+                seeds = tuple(derive(parent.seed, asked.first + i) for i in range(count))
+                key = (state.prompt, parent.token_ids, sampling, asked.stop, limit)
+                self._new.setdefault(key, []).append(_Siblings(state, parent, first, seeds))
+                first += count
+
+    def submit(self) -> None:
+        """Queue with the policy all that was noted."""
+        with self.seconds.measure("policy"):
+            for (prompt, generated, sampling, stop, limit), parts in self._new.items():
+                request = Request(
+                    token_ids=prompt + generated,
+                    seeds=tuple(seed for part in parts for seed in part.seeds),
+                    sampling=sampling,
+                    stop=stop,
+                    max_tokens=limit,
+                    first_position=len(generated),
+                )
+                self._submitted[self.policy.submit(request)] = parts
+        self._new = {}
+
+    def poll(self) -> list[SearchState]:
+        """Let the policy run until a request is complete; returns the trees that miss no child."""
+        with self.seconds.measure("policy"):
+            completed = self.policy.poll()
+        if not completed:
+            raise RuntimeError(f"the policy lost {len(self._submitted)} requests")
+        served = []
+        for ticket, children in completed:
+            self.rows -= len(children)
+            start = 0
+            for part in self._submitted.pop(ticket):
+                end = start + len(part.seeds)
+                self._deliver(part, children[start:end])
+                start = end
+                if not part.state.missing:
+                    served.append(part.state)
+        return served
+
+    def _deliver(self, part: _Siblings, children: Sequence[Continuation]) -> None:
+        state = part.state
+        state.policy_tokens += sum(len(child.token_ids) for child in children)
+        state.missing -= len(children)
+        state.paths[part.first : part.first + len(children)] = [
+            self._extend(part.parent, child, seed)
+            for child, seed in zip(children, part.seeds, strict=True)
+        ]
+
+    def _extend(self, parent: Path, child: Continuation, seed: int) -> Path:
+        new = self.reader.steps(child.token_ids, child.logprobs)
+        tokens = parent.tokens + len(child.token_ids)
+        total = parent.logprob * parent.tokens + sum(child.logprobs)
+        path = Path(
+            steps=parent.steps + tuple(step.text for step in new),
+            token_ids=parent.token_ids + tuple(child.token_ids),
+            scores=parent.scores,
+            step_logprobs=parent.step_logprobs + tuple(step.logprob for step in new),
+            logprob=total / tokens if tokens else 0.0,
+            tokens=tokens,
+            finish=child.finish,
+            seed=seed,
+        )
+        return replace(path, text=self.reader.text(path.token_ids)) if ended(path) else path
+
+
+class PrmQueue:
+    """The paths whose newest steps wait for a score; what several trees ask for is read once."""
+
+    def __init__(self, prm: Prm | None, seconds: Seconds):
+        self.prm, self.seconds = prm, seconds
+        self._tickets: dict[ScoreRequest, int] = {}
+        # In the order in which they asked: trees, with the paths that wait for each ticket.
+        self._waiting: dict[SearchState, dict[int, list[int]]] = {}
+
+    @property
+    def rows(self) -> int:
+        """Different paths that wait for a score."""
+        return len(self._tickets)
+
+    def add(self, state: SearchState) -> None:
+        """Queue with the PRM the paths of a tree that have a new step."""
+        state.paths = list(state.asked.paths)
+        waiting: dict[int, list[int]] = {}
+        for index, path in enumerate(state.paths):
+            if len(path.steps) > len(path.scores):
+                problem = state.tree.problem.problem
+                request = ScoreRequest(problem, path.steps, known=len(path.scores))
+                waiting.setdefault(self._submit(request), []).append(index)
+        state.missing = len(waiting)
+        if waiting:
+            self._waiting[state] = waiting
+
+    def _submit(self, request: ScoreRequest) -> int:
+        if request not in self._tickets:
+            with self.seconds.measure("prm"):
+                self._tickets[request] = self.prm.submit(request)
+        return self._tickets[request]
+
+    def poll(self) -> list[SearchState]:
+        """Let the PRM read until a request is complete; returns the trees that miss no score."""
+        with self.seconds.measure("prm"):
+            found = dict(self.prm.poll())
+        if not found:
+            raise RuntimeError(f"the PRM lost {len(self._tickets)} requests")
+        self._tickets = {r: ticket for r, ticket in self._tickets.items() if ticket not in found}
+        for state, waiting in self._waiting.items():
+            for ticket in waiting.keys() & found.keys():
+                self._deliver(state, waiting.pop(ticket), found[ticket])
+        served = [state for state in self._waiting if not state.missing]
+        for state in served:
+            del self._waiting[state]
+        return served
+
+    def _deliver(self, state: SearchState, indices: list[int], new: StepScores) -> None:
+        """Give paths of a tree their scores.
+
+        A request of several trees is charged to each of them, so that a tree costs the same
+        whatever runs beside it.
+        """
+        state.missing -= 1
+        state.prm_tokens += new.tokens
+        for index in indices:
+            path = state.paths[index]
+            scores = path.scores + tuple(new.scores)
+            # Too long for the PRM: it keeps the scores that it has and goes no further.
+            finish = path.finish if len(scores) == len(path.steps) or ended(path) else "length"
+            state.paths[index] = replace(path, scores=scores, finish=finish)

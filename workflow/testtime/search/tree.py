@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from testtime.study.types import Path, Problem
-
-# Scores that agree to this many digits are a tie: a PRM's rounding differs with the batch, and
-# saturated scores would otherwise be ranked by that noise alone.
-RANK_DIGITS = 6
+from testtime.study.vocabulary import SCORE_DIGITS
 
 
 @dataclass(frozen=True)
@@ -103,5 +100,5 @@ def select_best(
 ) -> list[Path]:
     """The `count` best paths, in their given order; of equal ones those that come first."""
     values = [value(path) for path in paths] if values is None else values
-    ranked = sorted(range(len(paths)), key=lambda i: -round(values[i], RANK_DIGITS))
+    ranked = sorted(range(len(paths)), key=lambda i: -round(values[i], SCORE_DIGITS))
     return [paths[i] for i in sorted(ranked[:count])]

@@ -8,12 +8,10 @@ import pandas as pd
 from testtime.engines.base import Policy, Prm
 from testtime.grade import equivalence_classes, extract_answer
 from testtime.runtime.progress import progress
-from testtime.sample import sample_pool
+from testtime.sample import SampleSettings, sample_pool
 from testtime.score import score_pool
 from testtime.study.catalog import PolicySpec, PrmSpec
-from testtime.study.types import Problem, Sampling
-
-GREEDY = Sampling(temperature=0.0)
+from testtime.study.types import Problem
 
 
 @dataclass(frozen=True)
@@ -53,20 +51,10 @@ def draw(
     greedy: bool = False,
 ) -> Drawn:
     """Samples `start` to `stop` of every problem, read by the PRM where `scored`."""
+    settings = SampleSettings.of(models.spec, models.seed_parts, "cot" if greedy else "pool")
     label = f"samples of {models.spec.name}"
     with progress(len(problems) * (stop - start), label, "samples") as bar:
-        rows = sample_pool(
-            models.policy,
-            problems,
-            start=start,
-            stop=stop,
-            sampling=GREEDY if greedy else models.spec.sampling,
-            max_tokens=models.spec.max_tokens,
-            separator=models.spec.separator,
-            seed_parts=models.seed_parts,
-            method_label="cot" if greedy else "pool",
-            progress=bar,
-        )
+        rows = sample_pool(models.policy, problems, settings, start=start, stop=stop, progress=bar)
     tokens = rows.groupby("problem_id")["tokens"].sum()
     if not scored:
         return Drawn(rows, tokens, tokens * 0)

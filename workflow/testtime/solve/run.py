@@ -1,18 +1,101 @@
-"""Carrying out one strategy on some problems."""
+"""Apply a fitted lookup to new problems: draw a few samples, predict difficulty, choose, run.
 
-from collections.abc import Sequence
+Nothing here knows an answer; what is spent is counted, and never more than the budget.
+"""
 
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 import pandas as pd
 
-from testtime.evaluate.confidence import confidence
-from testtime.evaluate.flops import inference_flops
-from testtime.fit.cells import COT
-from testtime.fit.plans import FROM_POOL
+from testtime.evaluate.costs import inference_flops
+from testtime.evaluate.difficulty import levels
+from testtime.fit.cells import describe
+from testtime.fit.predict import predict, probe_features
 from testtime.runtime.progress import progress
-from testtime.search import search_problems
-from testtime.search.vote import choose_answer
-from testtime.solve.draw import Drawn, Models, draw, read_by_prm
-from testtime.study.types import Path, Problem
+from testtime.search.run import SearchSettings, search_problems
+from testtime.solve.answer import as_frame, choose_answer
+from testtime.solve.draw import Drawn, Models, draw, read_by_prm, with_classes
+from testtime.study.methods import METHODS
+from testtime.study.types import Problem
+from testtime.study.vocabulary import ALL, COSTS, MAJORITY, NONE
+
+
+def solve(
+    models: Models,
+    problems: Sequence[Problem],
+    plan: dict,
+    predictor: dict | None = None,
+    *,
+    easy: float,
+    hard: float,
+) -> list[dict]:
+    """Answer every problem by the plan.
+
+    Args:
+        models: loaded engines and their specs.
+        problems: without answers.
+        plan: one of the lookup's, see `fit.plans`.
+        predictor: of the same context; needed where the plan draws samples first.
+        easy: threshold of the levels.
+        hard: threshold of the levels.
+
+    Returns:
+        Per problem, in order: problem_id, answer (None where no path has one), predicted_pass_at_1
+        and difficulty (None where it was not asked), strategy (in words), samples (drawn or
+        searched for, in the unit of the budget), policy_tokens, prm_tokens, flops.
+    """
+    names = [problem.problem_id for problem in problems]
+    first, predicted = None, dict.fromkeys(names)
+    choices = dict.fromkeys(names, plan["choices"].get(ALL))
+    level_of = dict.fromkeys(names)
+    if plan["n_probe"]:
+        reads_prm = any(name.startswith("prm_") for name in predictor["features"])
+        first = draw(models, problems, 0, plan["n_probe"], scored=reads_prm)
+        features = probe_features(with_classes(first.rows, models.convention))
+        values = predict(predictor, features)
+        predicted = dict(zip(features.index, values.tolist(), strict=True))
+        found = levels(values, easy=easy, hard=hard)
+        level_of = dict(zip(features.index, found, strict=True))
+        choices = {name: plan["choices"][level_of[name]] for name in names}
+    answers: dict[str, dict] = {}
+    for strategy in _distinct(choices.values()):
+        mine = [problem for problem in problems if choices[problem.problem_id] == strategy]
+        answers |= run_strategy(models, mine, strategy, first, plan["n_probe"])
+    return [
+        {
+            "problem_id": name,
+            "answer": answers[name]["answer"],
+            "predicted_pass_at_1": predicted[name],
+            "difficulty": level_of[name],
+            "strategy": describe(choices[name]),
+        }
+        | {key: answers[name][key] for key in ("samples", *COSTS)}
+        for name in names
+    ]
+
+
+def _distinct(strategies: Iterable[dict]) -> list[dict]:
+    found: list[dict] = []
+    for strategy in strategies:
+        if strategy not in found:
+            found.append(strategy)
+    return found
+
+
+def summary(rows: Sequence[dict], plan: dict) -> str:
+    """What was spent on average and what the study promised, in a few lines."""
+    means = {key: float(np.mean([row[key] for row in rows])) for key in ("samples", *COSTS)}
+    chosen = pd.Series([row["strategy"] for row in rows]).value_counts()
+    lines = [
+        f"{len(rows)} problems, N = {plan['budget']}: spent {means['samples']:.1f} samples, "
+        f"{means['policy_tokens']:,.0f} generated tokens, {means['prm_tokens']:,.0f} tokens read "
+        f"by the PRM, {means['flops']:.3g} FLOPs per problem",
+        f"expected accuracy {100 * plan['accuracy']:.1f} % "
+        f"({100 * plan['ci_low']:.1f} to {100 * plan['ci_high']:.1f} %)",
+    ]
+    order = sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
+    return "\n".join([*lines, *(f"{count} by {name}" for name, count in order)])
 
 
 def run_strategy(
@@ -34,42 +117,36 @@ def run_strategy(
     Returns:
         problem_id -> answer, samples, policy_tokens, prm_tokens, flops.
     """
-    method, n = strategy["method"], strategy["budget"]
+    method, n = METHODS[strategy["method"]], strategy["budget"]
     spent = {p.problem_id: {"policy_tokens": 0, "prm_tokens": 0} for p in problems}
     if first is not None:
         _pay(spent, first)
-    if method in FROM_POOL or method == COT:
-        drawn = draw(
-            models,
-            problems,
-            0 if method == COT else n_first,
-            n,
-            scored=method == "best_of_n",
-            greedy=method == COT,
-        )
+    if method.kind == "search":
+        paths = _search(models, problems, method.name, n, spent)
+    else:
+        greedy = method.kind == "greedy"
+        start = 0 if greedy else n_first
+        drawn = draw(models, problems, start, n, scored=method.needs_prm, greedy=greedy)
         _pay(spent, drawn)
-        rows = drawn.rows
-        if method in FROM_POOL and first is not None:
+        paths = drawn.rows
+        if not greedy and first is not None:
             before = first.rows[first.rows["problem_id"].isin(spent)]
-            if method == "best_of_n" and "scores" not in before:
+            if method.needs_prm and "scores" not in before:
                 before, read = read_by_prm(models, problems, before)
                 _add(spent, "prm_tokens", read)
-            rows = pd.concat([before, rows], ignore_index=True)
-        paths = _weighted_paths(rows, method, strategy["scoring"])
-        used = n_first + n if method == COT else n
-    else:
-        paths = _search(models, problems, method, n, spent)
-        used = n_first + n
-    scoring = strategy["scoring"] if strategy["scoring"] != "none" else "last"
-    if method == "confidence":
-        scoring = "last"  # the weight is the only score
-    vote = strategy["vote"] if strategy["vote"] != "none" else "majority"
+            paths = pd.concat([before, paths], ignore_index=True)
+    own = dict(list(paths.groupby("problem_id")))
+    vote = strategy["vote"] if strategy["vote"] != NONE else MAJORITY
     return {
         name: {
             "answer": choose_answer(
-                paths.get(name, []), scoring=scoring, vote=vote, convention=models.convention
+                own.get(name, paths.head(0)),
+                method.name,
+                strategy["scoring"],
+                vote,
+                convention=models.convention,
             ),
-            "samples": used,
+            "samples": n if method.kind == "pool" else n_first + n,
             **cost,
             "flops": _flops(models, cost),
         }
@@ -79,44 +156,25 @@ def run_strategy(
 
 def _search(
     models: Models, problems: Sequence[Problem], method: str, budget: int, spent: dict[str, dict]
-) -> dict[str, list[Path]]:
+) -> pd.DataFrame:
+    settings = SearchSettings.of(
+        models.spec,
+        method,
+        budget,
+        beam_width=models.beam_width,
+        max_tokens=models.spec.max_tokens,
+        seed_parts=(*models.seed_parts, models.prm_spec.name),
+    )
     with progress(len(problems), f"{method} of {models.spec.name}") as bar:
-        results = search_problems(
-            models.policy,
-            models.prm,
-            problems,
-            method=method,
-            budget=budget,
-            beam_width=models.beam_width,
-            sampling=models.spec.sampling,
-            step_tokens=models.spec.step_tokens,
-            max_steps=models.spec.max_steps,
-            max_tokens=models.spec.max_tokens,
-            separator=models.spec.separator,
-            seed_parts=(*models.seed_parts, models.prm_spec.name),
-            progress=bar,
-        )
+        results = search_problems(models.policy, models.prm, problems, settings, progress=bar)
         results = sorted(results, key=lambda result: (result.problem_id, result.subtree))
-    paths: dict[str, list[Path]] = {}
     for result in results:
-        paths.setdefault(result.problem_id, []).extend(result.paths)
         spent[result.problem_id]["policy_tokens"] += result.policy_tokens
         spent[result.problem_id]["prm_tokens"] += result.prm_tokens
-    return paths
-
-
-def _weighted_paths(rows: pd.DataFrame, method: str, scoring: str) -> dict[str, list[Path]]:
-    """Samples as paths; the score of a confidence vote is the policy's own."""
-    if method == "confidence":
-        scores = [(weight,) for weight in confidence(rows, [scoring])[:, 0].tolist()]
-    elif "scores" in rows:
-        scores = [tuple(row) for row in rows["scores"]]
-    else:
-        scores = [()] * len(rows)
-    paths: dict[str, list[Path]] = {}
-    for name, text, own in zip(rows["problem_id"], rows["text"], scores, strict=True):
-        paths.setdefault(name, []).append(Path(text=text, scores=own))
-    return paths
+    return pd.concat(
+        [as_frame(result.paths).assign(problem_id=result.problem_id) for result in results],
+        ignore_index=True,
+    )
 
 
 def _pay(spent: dict[str, dict], drawn: Drawn) -> None:

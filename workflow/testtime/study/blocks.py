@@ -5,8 +5,8 @@ from math import ceil
 from typing import TypeVar
 
 from testtime.study.catalog import PolicySpec
+from testtime.study.vocabulary import COT, DIFFICULTY
 
-COT, DIFFICULTY = "cot", "difficulty"
 SINGLE = (COT, DIFFICULTY)  # blocks outside the nested pool
 
 T = TypeVar("T")
@@ -31,6 +31,16 @@ def pool_budgets(policy: PolicySpec, budgets: Sequence[int], held_out: int) -> l
     if policy.n_samples is None:
         return list(budgets)
     return [budget for budget in budgets if budget <= policy.n_samples - held_out]
+
+
+def headline_budget(budgets: dict[str, list[int]]) -> int:
+    """The budget of figures that show one: the largest that search and pool share.
+
+    Args:
+        budgets: the study's `budgets`, with keys "pool" and "search".
+    """
+    shared = set(budgets["pool"]) & set(budgets["search"])
+    return max(shared) if shared else max(budgets["pool"])
 
 
 def block_range(block: str) -> range:

@@ -13,6 +13,9 @@ from testtime.study.types import Sampling
 WORKFLOW = Path(__file__).resolve().parents[2]
 ROOT = WORKFLOW.parent
 KINDS = ("policies", "prms", "datasets")
+# What can run a model, a package of `testtime.engines` each, and the seconds until it is ready to
+# load one: vllm compiles and measures its memory.
+ENGINES = {"transformers": 0.5, "vllm": 60.0}
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class ModelSpec:
         context: most tokens the model reads, prompt included.
         dtype: torch name of the precision, e.g. "bfloat16".
         gpus: GPUs of one tensor-parallel group; 0 runs on the CPU.
-        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0.
+        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0; None
+            for a folder that no entry describes.
         rate: tokens per second of that group, for planning shards and run times.
-        engine: "transformers" or "vllm"; None takes the study's.
+        engine: one of `ENGINES`; None takes the study's.
         train: recipe from which the workflow trains the model; None for a model that exists.
     """
 
@@ -39,7 +43,7 @@ class ModelSpec:
     revision: str | None = None
     dtype: str = "bfloat16"
     gpus: int = 0
-    memory_gb: float = 2.0
+    memory_gb: float | None = 2.0
     rate: float | None = None
     engine: str | None = None
     gated: bool = False
@@ -65,7 +69,7 @@ class PolicySpec(ModelSpec):
 
     Attributes:
         pretraining_tokens: tokens seen in training, the D of 6·P·D; None where unpublished.
-        prompt: name of a prompt in `testtime.engines.prompts`.
+        prompt: name of a prompt in `testtime.engines.text`.
         separator: text that ends a step.
         max_tokens: most new tokens of a whole sample (CoT, best-of-N).
         step_tokens: most new tokens of one step of a search.
@@ -96,11 +100,38 @@ class PolicySpec(ModelSpec):
 
 
 @dataclass(frozen=True)
+class PrmFormat:
+    """Where a PRM format is written, and what in a model's files tells that it has this format.
+
+    Only a head of its own tells: a plain language model may be read in several formats.
+
+    Attributes:
+        module: in `testtime.prms`.
+        architecture: of the head, as `config.json` names it.
+        weight: one that only the head has.
+    """
+
+    module: str
+    architecture: str | None = None
+    weight: str | None = None
+
+
+PRM_FORMATS = {
+    "math-shepherd": PrmFormat("math_shepherd"),
+    "rlhflow": PrmFormat("rlhflow"),
+    "skywork": PrmFormat("skywork", "Qwen2ForPrmModel", "v_head.summary.weight"),
+    "qwen2.5-math-prm": PrmFormat(
+        "qwen25_math_prm", "Qwen2ForProcessRewardModel", "score.2.weight"
+    ),
+}
+
+
+@dataclass(frozen=True)
 class PrmSpec(ModelSpec):
     """A process reward model.
 
     Attributes:
-        format: names its text and read-out in `testtime.prms`.
+        format: one of `PRM_FORMATS`: its text and where its scores are read.
         in_samples: its step scores stand in the policies' files of samples; then no engine runs.
     """
 
@@ -178,6 +209,13 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
                     f"known: {', '.join(sorted(entries[kind]))}"
                 )
             entries[kind][name] = entries[kind].get(base, {}) | given
+    for kind in ("policies", "prms"):
+        for name, entry in entries[kind].items():
+            if entry.get("engine") is not None:
+                check_engine(f"config catalog.{kind}.{name}.engine:", entry["engine"])
+    for name, entry in entries["prms"].items():
+        if "format" in entry:
+            check_format(f"config catalog.prms.{name}.format:", entry["format"])
     return Catalog(
         policies=_specs(PolicySpec, entries["policies"], "policies"),
         prms=_specs(PrmSpec, entries["prms"], "prms"),
@@ -200,6 +238,26 @@ def as_params(spec: ModelSpec, *names: str) -> dict:
     """The named parts of a spec, as plain values for a rule's params."""
     values = asdict(spec)
     return {name: values[name] for name in names}
+
+
+def check_engine(what: str, engine: str) -> None:
+    """Refuse an engine that there is not.
+
+    Raises:
+        UserError: says what named it, the name and what is allowed.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"{what} {engine!r} is not known; allowed: {', '.join(ENGINES)}")
+
+
+def check_format(what: str, format: str) -> None:
+    """Refuse a PRM format that there is not.
+
+    Raises:
+        UserError: says what named it, the name and what is allowed.
+    """
+    if format not in PRM_FORMATS:
+        raise UserError(f"{what} {format!r} is not known; allowed: {', '.join(PRM_FORMATS)}")
 
 
 def _read(kind: str) -> dict[str, dict]:

@@ -11,12 +11,18 @@ import yaml
 
 from testtime.errors import UserError
 from testtime.grade.conventions import convention_named
-from testtime.search.methods import METHODS
 from testtime.study.blocks import pool_budgets
-from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
+from testtime.study.catalog import (
+    ROOT,
+    Catalog,
+    DatasetSpec,
+    ModelSpec,
+    check_engine,
+    of_study,
+)
+from testtime.study.methods import METHODS, names
 from testtime.study.schema import check
 
-POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -59,11 +65,12 @@ def validate(config: dict) -> Catalog:
         UserError: one line naming the key, its value and what is allowed.
     """
     check(config, "config", where="config")
+    check_engine("config engine:", config["engine"])
     catalog = of_study(config)
     _known(config, "datasets", catalog.datasets)
     _known(config, "policies", catalog.policies)
     _known(config, "prms", catalog.prms)
-    _known(config, "methods", (*POOL_METHODS, *METHODS))
+    _known(config, "methods", METHODS)
     _check_budgets(config)
     _check_difficulty(config)
     _check_methods(config)
@@ -109,15 +116,15 @@ def _check_difficulty(config: dict) -> None:
 
 
 def _check_methods(config: dict) -> None:
-    guided = [m for m in config["methods"] if m == "best_of_n" or m in METHODS]
-    trees = [m for m in config["methods"] if m in METHODS]
+    guided = [name for name in config["methods"] if METHODS[name].needs_prm]
+    searches = [name for name in config["methods"] if name in names("search")]
     if guided and not config["prms"]:
         raise UserError(
             f"config prms: [] is empty but {', '.join(guided)} need one; allowed: a catalog name, "
             "or methods without them"
         )
-    if trees and not config["budgets"]["search"]:
-        raise UserError(f"config budgets.search: [] is empty but {', '.join(trees)} need one")
+    if searches and not config["budgets"]["search"]:
+        raise UserError(f"config budgets.search: [] is empty but {', '.join(searches)} need one")
     for key, allowed in (("scoring", config["scorings"]), ("vote", config["votes"])):
         value = config["figures"][key]
         if value not in allowed:
@@ -151,12 +158,12 @@ def _check_imported(config: dict, catalog: Catalog) -> None:
                     f"config prms: the scores of {prm!r} come from files of samples, but policy "
                     f"{name!r} has none; allowed: policies with `samples:`"
                 )
-    engine = [m for m in config["methods"] if m == "cot" or m in METHODS]
+    engine = [name for name in config["methods"] if name in names("greedy", "search")]
     for name in config["policies"]:
         if catalog.policies[name].samples is not None and engine:
             raise UserError(
                 f"config methods: {engine[0]!r} must run a model, but the samples of policy "
-                f"{name!r} come from a file; allowed: majority, confidence, best_of_n"
+                f"{name!r} come from a file; allowed: {', '.join(names('pool'))}"
             )
 
 

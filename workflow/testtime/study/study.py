@@ -1,48 +1,60 @@
-"""What a study consists of: its cells, blocks, shards and jobs, as config and catalog say."""
+"""What a study consists of: its cells, blocks, shards, files and settings."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from testtime.present import figures
-from testtime.search.methods import METHODS
 from testtime.study import work
 from testtime.study.blocks import (
     COT,
     DIFFICULTY,
     block_range,
+    headline_budget,
     nested_blocks,
     pool_budgets,
     shard_names,
     shard_size,
 )
-from testtime.study.catalog import Catalog, ModelSpec
-from testtime.study.work import Work
+from testtime.study.catalog import WORKFLOW, Catalog, ModelSpec, as_params
+from testtime.study.layout import PATTERNS, Layout, from_here, names_in
+from testtime.study.methods import METHODS, names
+from testtime.study.vocabulary import EASY, HARD
+
+PUBLISHED = WORKFLOW / "resources" / "published"
+# Suffixes of a local model's files: weights, and what a tokenizer, a chat template and defaults of
+# sampling are in.
+MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+
+SAMPLED_AS = ("model", "revision", "prompt", "separator", "context", "dtype", "max_tokens")
+DRAWN_AS = ("temperature", "top_p", "top_k")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A valid config with its catalog; asks no file and runs no model."""
+    """A valid config with its catalog; runs no model."""
 
     config: dict
     catalog: Catalog
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where its files lie."""
+        return Layout(self.config["results"])
+
+    # What it consists of.
 
     def cells(self) -> list[tuple[str, str]]:
         """Every (dataset, policy)."""
         return [(d, p) for d in self.config["datasets"] for p in self.config["policies"]]
 
-    def n_problems(self, dataset: str) -> int:
-        """Problems of a dataset that are used, known before any of them is read."""
+    def n_problems(self, dataset: str, shard: str = "1-of-1") -> int:
+        """Problems of a dataset that are used, known before any of them is read; of one shard."""
         size = self.catalog.dataset(dataset).size
-        return min(size, self.config["problems"]["limit"] or size)
+        return shard_size(min(size, self.config["problems"]["limit"] or size), shard)
 
     def pool_budgets(self, policy: str) -> list[int]:
         """Budgets that the policy's pool can have."""
         spec, held_out = self.catalog.policy(policy), self.config["difficulty"]["samples"]
         return pool_budgets(spec, self.config["budgets"]["pool"], held_out)
-
-    def budgets(self, policy: str) -> dict[str, list[int]]:
-        """The study's budgets, as far as the policy's pool can have them."""
-        return self.config["budgets"] | {"pool": self.pool_budgets(policy)}
 
     def pool_blocks(self, policy: str) -> list[str]:
         """Blocks of the nested pool."""
@@ -50,7 +62,7 @@ class Study:
 
     def all_blocks(self, policy: str) -> list[str]:
         """Greedy CoT, pool and held-out samples: what is drawn of a policy."""
-        cot = [COT] if "cot" in self.config["methods"] else []
+        cot = [COT] if self.has("cot") else []
         held_out = [DIFFICULTY] if self.config["difficulty"]["samples"] else []
         return [*cot, *self.pool_blocks(policy), *held_out]
 
@@ -62,171 +74,293 @@ class Study:
             return self.config["difficulty"]["samples"]
         return len(block_range(block))
 
-    def tree_methods(self) -> list[str]:
+    def search_methods(self) -> list[str]:
         """Methods that search."""
-        return [method for method in self.config["methods"] if method in METHODS]
+        return [name for name in self.config["methods"] if METHODS[name].kind == "search"]
+
+    def weighing_modules(self) -> list[str]:
+        """Files of the methods that choose among samples, which `evaluate` imports by name."""
+        chosen = [METHODS[name] for name in self.config["methods"] if name not in names("search")]
+        return [f"workflow/{method.module.replace('.', '/')}.py" for method in chosen]
 
     def search_blocks(self, method: str) -> list[str]:
         """One block per budget, or nested ones."""
         budgets = self.config["budgets"]["search"]
         return nested_blocks(budgets) if METHODS[method].nested else [str(b) for b in budgets]
 
+    def searches(self, dataset: str, policy: str) -> list[dict[str, str]]:
+        """Every search of a cell: its dataset, policy, prm, method and block."""
+        return [
+            {"dataset": dataset, "policy": policy, "prm": prm, "method": method, "block": block}
+            for prm in self.config["prms"]
+            for method in self.search_methods()
+            for block in self.search_blocks(method)
+            if not self.is_imported(policy)
+        ]
+
     def is_imported(self, policy: str) -> bool:
         """Whether its samples were made elsewhere."""
         return self.catalog.policy(policy).samples is not None
 
-    def has_scores(self) -> bool:
-        """Whether PRMs score the pool."""
-        return "best_of_n" in self.config["methods"] and bool(self.config["prms"])
+    def has(self, condition: str) -> bool:
+        """Whether a condition holds that a figure, table or notebook may need.
 
-    def has_quality(self) -> bool:
-        """Whether PRMs can be measured: there are scores, and a dataset with labelled steps."""
-        return self.has_scores() and any(
-            self.catalog.dataset(dataset).source == "microcosm"
-            for dataset in self.config["datasets"]
-        )
+        Args:
+            condition: "prms"; "cot", greedy CoT among the methods; "scores", the pool's samples
+                have step scores; "quality", PRMs can be measured, as some dataset's steps are
+                labelled; "scored", a PRM reads anything at all; "two_policies"; "cross_check",
+                answers are compared in a way that another grader may see otherwise.
+        """
+        config = self.config
+        prms, searches = bool(config["prms"]), bool(self.search_methods())
+        read = [name for name in names("pool") if METHODS[name].needs_prm]
+        scores = prms and any(name in config["methods"] for name in read)
+        conventions = [self.catalog.dataset(name).convention for name in config["datasets"]]
+        return {
+            "prms": prms,
+            "cot": "cot" in config["methods"],
+            "scores": scores,
+            "quality": scores and bool(self.setting("labelled")),
+            "scored": scores or (prms and searches),
+            "two_policies": len(config["policies"]) > 1,
+            "cross_check": any(convention != "exact" for convention in conventions),
+        }[condition]
 
-    def is_scored(self) -> bool:
-        """Whether PRMs read anything at all."""
-        return self.has_scores() or bool(self.config["prms"] and self.tree_methods())
-
-    def has_cross_check(self) -> bool:
-        """Whether another grader may think otherwise: of answers that are not compared exactly."""
-        specs = map(self.catalog.dataset, self.config["datasets"])
-        return any(spec.convention != "exact" for spec in specs)
+    # How its work is cut.
 
     def engine(self, spec: ModelSpec) -> str:
         """The engine of a model: its entry's, else the study's."""
         return spec.engine or self.config["engine"]
 
-    def generation_shards(self, dataset: str, policy: str, block: str) -> list[str]:
-        """Shards of a block's samples; its scores are cut in the same way."""
-        if self.is_imported(policy):
-            return ["1-of-1"]
-        return self._shards(dataset, self.generation(dataset, policy, block).seconds)
+    def search_engines(self, policy: str, prm: str) -> list[str]:
+        """The engines of a search's policy and PRM."""
+        return [self.engine(self.catalog.policy(policy)), self.engine(self.catalog.prm(prm))]
 
-    def search_shards(self, dataset: str, policy: str, prm: str, method: str, block: str):
-        """Shards of a block of a search."""
-        return self._shards(dataset, self.search(dataset, policy, prm, method, block).seconds)
-
-    def generation(self, dataset: str, policy: str, block: str, shard: str = "1-of-1") -> Work:
-        """What a job of `sample_pool` does; by default one for the whole block."""
-        spec = self.catalog.policy(policy)
-        samples = self._problems_in(dataset, shard) * self.block_samples(block)
-        return work.drawing(spec, samples, self.engine(spec))
-
-    def scores(self, dataset: str, policy: str, prm: str, block: str, shard: str) -> Work:
-        """What a job of `score_pool` does."""
-        spec = self.catalog.prm(prm)
-        samples = self._problems_in(dataset, shard) * self.block_samples(block)
-        return work.scoring(spec, self.catalog.policy(policy), samples, self.engine(spec))
-
-    def search(
-        self, dataset: str, policy: str, prm: str, method: str, block: str, shard: str = "1-of-1"
-    ) -> Work:
-        """What a job of `search_trees` does; by default one for the whole block."""
-        writer, reader = self.catalog.policy(policy), self.catalog.prm(prm)
-        n = len(block_range(block)) if METHODS[method].nested else int(block)
-        candidates = self._problems_in(dataset, shard) * n
-        engines = (self.engine(writer), self.engine(reader))
-        return work.searching(
-            writer,
-            reader,
-            method,
-            candidates,
-            self.config["beam_width"],
-            engines,
-            self.search_gpus(policy, prm),
-        )
+    def search_environment(self, policy: str, prm: str) -> str:
+        """Which engine's environment a search runs in: vllm's can run transformers too."""
+        return "vllm" if "vllm" in self.search_engines(policy, prm) else "transformers"
 
     def search_gpus(self, policy: str, prm: str) -> int:
         """GPUs of a search with these models."""
         models = self.catalog.policy(policy), self.catalog.prm(prm)
         return work.gpus_together(*models, self.config["jobs"]["gpu_gb"])
 
-    def model_jobs(self, dataset: str, policy: str) -> Iterator[tuple[str, Work]]:
-        """The jobs of a cell that run a model, as (stage, what it does)."""
-        own = not self.is_imported(policy)
-        scoring = [name for name in self.config["prms"] if not self.catalog.prm(name).in_samples]
-        for block in self.all_blocks(policy):
-            scored = self.has_scores() and block in self.pool_blocks(policy)
-            for shard in self.generation_shards(dataset, policy, block):
-                if own:
-                    yield "generate", self.generation(dataset, policy, block, shard)
-                for prm in scoring if scored else []:
-                    yield "score", self.scores(dataset, policy, prm, block, shard)
-        for cell in self.searches(dataset, policy):
-            for shard in self.search_shards(*cell):
-                yield "search", self.search(*cell, shard)
+    def generation_shards(self, dataset: str, policy: str, block: str) -> list[str]:
+        """Shards of a block's samples; its scores are cut in the same way."""
+        if self.is_imported(policy):
+            return ["1-of-1"]
+        spec = self.catalog.policy(policy)
+        samples = self.n_problems(dataset) * self.block_samples(block)
+        return self._shards(dataset, work.drawing(spec, samples, self.engine(spec)).seconds)
 
-    def searches(self, dataset: str, policy: str) -> list[tuple[str, str, str, str, str]]:
-        """Every (dataset, policy, PRM, method, block) that is searched for a cell."""
-        return [
-            (dataset, policy, prm, method, block)
-            for prm in self.config["prms"]
-            for method in self.tree_methods()
-            for block in self.search_blocks(method)
-            if not self.is_imported(policy)
-        ]
+    def search_shards(
+        self, dataset: str, policy: str, prm: str, method: str, block: str
+    ) -> list[str]:
+        """Shards of a block of a search."""
+        job = self.searching(dataset, policy, prm, method, block)
+        return self._shards(dataset, job.seconds)
 
-    def texts(self, dataset: str, policy: str) -> int:
-        """Solutions of a policy that are graded, at most."""
-        drawn = self.n_problems(dataset) * sum(map(self.block_samples, self.all_blocks(policy)))
-        return drawn + sum(self.search(*cell).paths for cell in self.searches(dataset, policy))
-
-    def tokens(self, dataset: str, policy: str) -> int:
-        """Tokens of all these solutions."""
-        return self.texts(dataset, policy) * self.catalog.policy(policy).typical_tokens
-
-    def grading(self, dataset: str, policy: str) -> Work:
-        """What a job of `grade_samples` does."""
-        return work.grading(self.tokens(dataset, policy))
-
-    def evaluation(self, dataset: str, policy: str) -> Work:
-        """What a job of `evaluate_policy` does."""
-        return work.evaluating(self.texts(dataset, policy))
-
-    def fit(self) -> Work:
-        """What a job over the whole table of outcomes does."""
-        return work.fitting(self.outcome_rows())
-
-    def recipes(self) -> list[dict]:
-        """Of the models that are trained first: the study's own, and those that they start from."""
-        needed = {name: self.catalog.policy(name) for name in self.config["policies"]}
-        for spec in map(self.catalog.prm, self.config["prms"]):
-            needed[spec.name] = spec
-            if spec.train is not None:
-                for name in (spec.train["backbone"], *spec.train["policies"]):
-                    needed[name] = self.catalog.policy(name)
-        return [spec.train for spec in needed.values() if spec.train is not None]
-
-    def figures(self) -> list[str]:
-        """The figures that this study can fill."""
-        return figures.applicable(
-            has_prm=bool(self.config["prms"]),
-            n_policies=len(self.config["policies"]),
-            has_cot="cot" in self.config["methods"],
-            has_scores=self.has_scores(),
-            has_quality=self.has_quality(),
+    def searching(
+        self, dataset: str, policy: str, prm: str, method: str, block: str, shard: str = "1-of-1"
+    ) -> work.Work:
+        """What a search of a block does; by default of the whole block."""
+        writer, reader = self.catalog.policy(policy), self.catalog.prm(prm)
+        n = len(block_range(block)) if METHODS[method].nested else int(block)
+        return work.searching(
+            writer,
+            reader,
+            method,
+            self.n_problems(dataset, shard) * n,
+            self.config["beam_width"],
+            tuple(self.search_engines(policy, prm)),
+            self.search_gpus(policy, prm),
         )
-
-    def notebooks(self) -> list[str]:
-        """The notebooks that this study can fill; comparing with the paper takes CoT."""
-        published = ["published"] if "cot" in self.config["methods"] else []
-        return ["one_problem", "compute_optimal", *published]
-
-    def outcome_rows(self) -> int:
-        """Rows of the table of outcomes, about: problems by strategies, PRMs and budgets."""
-        config = self.config
-        choices = len(config["scorings"]) * len(config["votes"])
-        pool = len(config["budgets"]["pool"]) * (2 + choices * len(config["prms"]))
-        search = len(config["budgets"]["search"]) * choices * len(config["prms"])
-        strategies = pool + search * len(self.tree_methods())
-        return strategies * sum(self.n_problems(dataset) for dataset, _ in self.cells())
-
-    def _problems_in(self, dataset: str, shard: str) -> int:
-        return shard_size(self.n_problems(dataset), shard)
 
     def _shards(self, dataset: str, seconds: float) -> list[str]:
         job_seconds = 3600 * self.config["jobs"]["hours"]
         return shard_names(self.n_problems(dataset), seconds, job_seconds)
+
+    # Its files, as rules and readers name them.
+
+    def paths_of(self, name: str) -> list[str]:
+        """The files of one kind, for analyses of the whole study.
+
+        Args:
+            name: a kind of `study.layout.PATTERNS` with one file per study, dataset or cell; a
+                table; "generations", "scores" and "searches", all that a PRM has read;
+                "first_generations" and "first_scores", the pool's first block alone; "published",
+                the figures of the reproduced study.
+        """
+        if name == "published":
+            return [from_here(path) for path in sorted(PUBLISHED.glob("*.csv"))]
+        own = f"_{name}"
+        if hasattr(self, own):
+            return [path for cell in self.cells() for path in getattr(self, own)(*cell)]
+        match names_in(name) if name in PATTERNS else None:
+            case ("dataset", "policy"):
+                cells = self.cells()
+                return [self.layout.path(name, dataset=d, policy=p) for d, p in cells]
+            case ("dataset",):
+                return [self.layout.path(name, dataset=d) for d in self.config["datasets"]]
+            case ():
+                return [self.layout.path(name)]
+        return [self.layout.path("table", table=name)]
+
+    def samples(self, dataset: str, policy: str, blocks: list[str]) -> list[str]:
+        """Files of a policy's samples in some blocks."""
+        return [
+            self.layout.path("generations", dataset=dataset, policy=policy, block=b, shard=shard)
+            for b in blocks
+            for shard in self.generation_shards(dataset, policy, b)
+        ]
+
+    def step_scores(self, dataset: str, policy: str, blocks: list[str]) -> list[str]:
+        """Files of every PRM's scores of some blocks; none where the pool is not scored."""
+        names = {"dataset": dataset, "policy": policy}
+        return [
+            self.layout.path("scores", **names, prm=prm, block=block, shard=shard)
+            for prm in (self.config["prms"] if self.has("scores") else [])
+            for block in blocks
+            for shard in self.generation_shards(dataset, policy, block)
+        ]
+
+    def search_files(self, dataset: str, policy: str) -> list[str]:
+        """Files of all searches of a cell."""
+        return [
+            self.layout.path("searches", **search, shard=shard)
+            for search in self.searches(dataset, policy)
+            for shard in self.search_shards(**search)
+        ]
+
+    def graded(self, dataset: str, policy: str) -> dict[str, list[str]]:
+        """Files of all texts of a cell that have an answer in them."""
+        return {
+            "generations": self.samples(dataset, policy, self.all_blocks(policy)),
+            "searches": self.search_files(dataset, policy),
+        }
+
+    def evaluated(self, dataset: str, policy: str) -> dict[str, list[str]]:
+        """Files of a cell that its strategies are made of."""
+        blocks = self.pool_blocks(policy)
+        cot = [COT] if self.has("cot") else []
+        return {
+            "generations": self.samples(dataset, policy, cot + blocks),
+            "scores": self.step_scores(dataset, policy, blocks),
+            "searches": self.search_files(dataset, policy),
+        }
+
+    def probed(self, dataset: str, policy: str) -> dict[str, list[str]]:
+        """Files of a cell's first samples, and of what each PRM thinks of them."""
+        block = self.pool_blocks(policy)[:1]
+        return {
+            "generations": self.samples(dataset, policy, block),
+            "scores": self.step_scores(dataset, policy, block),
+        }
+
+    def model_files(self, kind: str, name: str) -> list[str]:
+        """What a model's jobs depend on: its files, where they are local or trained by the study.
+
+        Args:
+            kind: "policy" or "prm".
+            name: in the catalog.
+        """
+        spec = self.catalog.policy(name) if kind == "policy" else self.catalog.prm(name)
+        if spec.train is not None:
+            return [self.layout.path("model", name=name)]
+        if spec.folder is None:
+            return []
+        return sorted(str(path) for path in spec.folder.glob("*") if path.suffix in MODEL_FILES)
+
+    def model_folder(self, policy: str) -> str:
+        """A policy's folder: trained by this study, or one that exists."""
+        spec = self.catalog.policy(policy)
+        return self.layout.path("model", name=policy) if spec.train else str(spec.folder)
+
+    def problem_file(self, dataset: str) -> list[str]:
+        """The file that a dataset's problems come from; none where generated or the hub's."""
+        spec = self.catalog.dataset(dataset)
+        return [spec.path] if spec.source == "file" else []
+
+    def _generations(self, dataset: str, policy: str) -> list[str]:
+        blocks = self.pool_blocks(policy) if self.has("scores") else []
+        return self.samples(dataset, policy, blocks)
+
+    def _scores(self, dataset: str, policy: str) -> list[str]:
+        return self.step_scores(dataset, policy, self.pool_blocks(policy))
+
+    def _searches(self, dataset: str, policy: str) -> list[str]:
+        return self.search_files(dataset, policy)
+
+    def _first_generations(self, dataset: str, policy: str) -> list[str]:
+        return self.probed(dataset, policy)["generations"]
+
+    def _first_scores(self, dataset: str, policy: str) -> list[str]:
+        return self.probed(dataset, policy)["scores"]
+
+    # Its settings, as rules hand them on.
+
+    def setting(self, name: str) -> object:
+        """One thing that an analysis is told of the study, as plain values.
+
+        Args:
+            name: "policies" and "prm_parameters", the number of weights of each; "pretraining",
+                tokens that each policy was trained on; "rates", tokens per second of each model;
+                "conventions" of the datasets; "labelled", datasets whose steps are known to be
+                right or wrong; "headline", the budget of figures that show one; "thresholds" of
+                Pass@1, easy from and hard below; else a key of the config.
+        """
+        config, catalog = self.config, self.catalog
+        policies = {name: catalog.policy(name) for name in config["policies"]}
+        prms = {name: catalog.prm(name) for name in config["prms"]}
+        datasets = {name: catalog.dataset(name) for name in config["datasets"]}
+        derived = {
+            "policies": {name: spec.parameters for name, spec in policies.items()},
+            "prm_parameters": {name: spec.parameters for name, spec in prms.items()},
+            "pretraining": {name: spec.pretraining_tokens for name, spec in policies.items()},
+            "rates": {name: spec.rate for name, spec in (policies | prms).items()},
+            "conventions": {name: spec.convention for name, spec in datasets.items()},
+            "labelled": [name for name, spec in datasets.items() if spec.source == "microcosm"],
+            "headline": headline_budget(config["budgets"]),
+            "thresholds": {level: config["difficulty"][level] for level in (EASY, HARD)},
+        }
+        return derived[name] if name in derived else config[name]
+
+    def settings(self, *names: str) -> dict[str, object]:
+        """Several of them, by name."""
+        return {name: self.setting(name) for name in names}
+
+    def prm_settings(self, prm: str) -> dict:
+        """The part of the catalog that decides a PRM's scores."""
+        return as_params(self.catalog.prm(prm), "model", "revision", "format", "context", "dtype")
+
+    def sampling_settings(self, policy: str, block: str) -> dict:
+        """The part of the catalog that decides a sample; greedy CoT ignores the temperature."""
+        names = SAMPLED_AS if block == COT else SAMPLED_AS + DRAWN_AS
+        return as_params(self.catalog.policy(policy), *names)
+
+    def search_settings(self, policy: str, prm: str) -> dict:
+        """The part of the catalog that decides a search."""
+        names = (*SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps")
+        own = as_params(self.catalog.policy(policy), *names)
+        return {"policy": own, "prm": self.prm_settings(prm)}
+
+    def import_settings(self, policy: str) -> dict:
+        """What of a file of samples is the pool and what is held out.
+
+        `part` says whether only a part of the dataset's problems is used.
+        """
+        return {
+            "pool": self.pool_budgets(policy)[-1],
+            "held_out": self.config["difficulty"]["samples"],
+            "part": self.config["problems"]["limit"] is not None,
+        }
+
+    def recipes(self) -> dict[str, dict]:
+        """Recipes of the models that a study may train, by name."""
+        known = self.catalog.policies | self.catalog.prms
+        return {name: spec.train for name, spec in known.items() if spec.train is not None}
+
+    def smallest(self) -> str:
+        """The policy with the fewest weights."""
+        sizes = self.setting("policies")
+        return min(sizes, key=sizes.get)

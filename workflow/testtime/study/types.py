@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Scoring = Literal["none", "min", "last", "avg"]
-Vote = Literal["none", "majority", "max", "weighted"]
+from testtime.study.vocabulary import NONE
+
 Finish = Literal["step", "stop", "length"]
 
 
@@ -23,6 +23,9 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+
+
+GREEDY = Sampling(temperature=0.0)
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ class Strategy:
     """A way of spending a budget: a method, how it scores a path and how it chooses an answer."""
 
     method: str
-    scoring: Scoring = "none"
-    vote: Vote = "none"
+    scoring: str = NONE
+    vote: str = NONE
 
 
 @dataclass(frozen=True)

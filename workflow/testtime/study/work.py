@@ -7,21 +7,21 @@ work into jobs and bound their time; they change no result.
 from dataclasses import dataclass
 from math import ceil
 
-from testtime.search.methods import METHODS
-from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec
+from testtime.study.catalog import ENGINES, ModelSpec, PolicySpec, PrmSpec
+from testtime.study.methods import METHODS
 
 # Beside a sample's own tokens a PRM reads the problem and its format's tags.
 READ_PER_TOKEN = 1.5
 # A rate is that of large batches; a search's shrink as its paths end, and its engines take turns.
 SEARCH_SHARE = 0.7
 IMPORT_SECONDS = 8.0
-ENGINE_SECONDS = {"transformers": 0.5, "vllm": 60.0}  # vllm compiles and measures its memory
 LOADED_BYTES_PER_SECOND = 5e8  # weights from a file system that others use too
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINING_STEP_SECONDS = 0.2
 SAFETY = 2.0  # a job may take so many times its estimate before it is ended
 LEAST_MINUTES = 10
 # Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
+FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 1.5, 0.4
@@ -147,7 +147,7 @@ def rate(spec: ModelSpec) -> float:
 def load_seconds(spec: ModelSpec, engine: str) -> float:
     """Until a model is ready: its engine, and its weights from disk."""
     weights = spec.parameters * BYTES.get(spec.dtype, 2)
-    return ENGINE_SECONDS[engine] + weights / LOADED_BYTES_PER_SECOND
+    return ENGINES[engine] + weights / LOADED_BYTES_PER_SECOND
 
 
 def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:

@@ -7,15 +7,13 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from testtime.engines.base import Tickets
-from testtime.engines.devices import is_out_of_memory, pick_device
 from testtime.engines.pretrained import (
     check_chat,
-    check_context,
-    check_dtype,
     check_loaded,
-    load_tokenizer,
+    is_out_of_memory,
     loading,
-    source,
+    open_model,
+    pick_device,
 )
 from testtime.engines.text import PolicyText, check_options, stop_ids
 from testtime.engines.transformers import attention
@@ -141,7 +139,6 @@ def load_policy(
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
     what = f"policy {spec.location}"
-    check_dtype(what, spec.dtype)
     check_options(what, prompt=spec.prompt, separator=spec.separator)
     place = torch.device(device) if device else pick_device(what, spec.gpus)
     if threads:
@@ -169,9 +166,9 @@ def _load(
     what: str, spec: PolicySpec, device: torch.device
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal language model whose attention the engine can run, and its tokenizer."""
-    where = source(spec.location, spec.revision)
+    where, _, tokenizer = open_model(what, spec)
+    check_chat(what, tokenizer)
     with loading(what):
-        tokenizer = load_tokenizer(where)
         model, info = AutoModelForCausalLM.from_pretrained(
             **where,
             dtype=spec.dtype,
@@ -180,11 +177,9 @@ def _load(
             output_loading_info=True,
         )
     check_loaded(what, info)
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ()) - LAYER_TYPES
+    layers = getattr(model.config.get_text_config(), "layer_types", None)
+    kinds = set(layers or ()) - LAYER_TYPES
     if kinds or not model._supports_attention_backend:
         kind = ", ".join(sorted(kinds)) or "attention of its own"
         raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
-    check_context(what, config, spec.context)
-    check_chat(what, tokenizer)
     return model.eval().requires_grad_(False).to(device), tokenizer

@@ -10,25 +10,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from testtime import prms
-from testtime.engines.base import Tickets
-from testtime.engines.devices import is_out_of_memory, pick_device
+from testtime.engines.base import Tickets, report, to_read
 from testtime.engines.pretrained import (
-    check_context,
-    check_dtype,
     check_loaded,
-    load_tokenizer,
+    is_out_of_memory,
     loading,
-    source,
+    open_model,
+    pick_device,
 )
-from testtime.engines.prm_requests import Pair, report, to_read
 from testtime.engines.transformers import attention
 from testtime.engines.transformers.attention import Text
 from testtime.engines.transformers.kv import KvStore
 from testtime.errors import UserError
-from testtime.prms.base import Reader
+from testtime.prms.base import Encoded, Reader
 from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
@@ -115,7 +112,7 @@ class TransformersPrm:
             self._tickets.finish(ticket, scores)
         return self._tickets.collect()
 
-    def _row(self, request: ScoreRequest, text: Pair) -> Row:
+    def _row(self, request: ScoreRequest, text: Encoded) -> Row:
         """What is to be read; its prefix may not be pushed out by what is kept meanwhile."""
         known = text.positions[: request.known]
         return Row(
@@ -212,16 +209,11 @@ def load_prm(
     """
     what = f"PRM {spec.location}"
     format = prms.get(prms.detect(spec.location, spec.format or None))
-    check_dtype(what, spec.dtype)
     place = torch.device(device) if device else pick_device(what, spec.gpus)
     if threads:
         torch.set_num_threads(threads)
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's
-    where = source(spec.location, spec.revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where)
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, spec.context)
+    where, _, tokenizer = open_model(what, spec)
     reader = format.reader(tokenizer)
     with loading(what):
         model, info = format.model_class().from_pretrained(

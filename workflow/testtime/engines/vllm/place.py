@@ -13,20 +13,18 @@ MOST = 0.95  # of a GPU's memory that an engine may take
 UNKNOWN = 0.45  # of it where no entry says how much: so a policy and a PRM fit side by side
 
 
-def check_gpus(what: str, gpus: int | None, visible: int | None) -> int:
-    """The number of GPUs of an engine, 0 for the CPU.
+def check_gpus(what: str, gpus: int, visible: int | None) -> None:
+    """Refuse a number of GPUs that an engine cannot have here.
 
     Args:
         what: the model, for messages.
-        gpus: that it asks for; None takes what this vLLM is built for.
+        gpus: that it asks for; 0 for the CPU.
         visible: GPUs that there are; None for a vLLM that is built for the CPU.
 
     Raises:
         UserError: vLLM is built for something else, or there are fewer GPUs.
     """
     on_cpu = visible is None
-    if gpus is None:
-        gpus = 0 if on_cpu else 1
     if on_cpu and gpus:
         raise UserError(
             f"{what} needs {gpus} GPUs and this vllm is built for the CPU; allowed: gpus: 0, or "
@@ -39,7 +37,6 @@ def check_gpus(what: str, gpus: int | None, visible: int | None) -> int:
         )
     if gpus > (visible or 0):
         raise UserError(f"{what} needs {gpus} GPUs and {visible} are visible")
-    return gpus
 
 
 def gpu_share(what: str, gpus: int, memory_gb: float | None, total_gb: float) -> float:
@@ -50,7 +47,7 @@ def gpu_share(what: str, gpus: int, memory_gb: float | None, total_gb: float) ->
     Args:
         what: the model, for messages.
         gpus: over which its weights are spread.
-        memory_gb: that it needs on all of them together; None where nobody said.
+        memory_gb: that it needs on all of them together; None where it is not known.
         total_gb: memory of one GPU.
 
     Raises:

@@ -2,19 +2,15 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import count
 
-from transformers import AutoConfig, GenerationConfig
+from transformers import GenerationConfig
 
-from testtime.engines.pretrained import (
-    check_chat,
-    check_context,
-    check_dtype,
-    load_tokenizer,
-    loading,
-    source,
-)
+from testtime.engines.base import Tickets
+from testtime.engines.pretrained import check_chat, open_model
 from testtime.engines.text import PolicyText, check_options, stop_ids
 from testtime.engines.vllm.runtime import Drawn, Runtime, start
+from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import Continuation, Finish, Request
 
@@ -22,7 +18,7 @@ AHEAD = 2  # sequences queued with vLLM for each that can run; more wait here
 
 
 @dataclass(eq=False)
-class Family:
+class Pending:
     """A request under way; `left` of its children have not finished."""
 
     ticket: int
@@ -34,9 +30,9 @@ class Family:
 
 @dataclass(eq=False)
 class Child:
-    """What a child has generated, and how far its step has come."""
+    """What a child of a request has generated, and how far its step has come."""
 
-    family: Family
+    pending: Pending
     number: int
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -57,9 +53,8 @@ class VllmPolicy:
         self._stops = sorted(stops)
         self._waiting: deque[Child] = deque()
         self._running: dict[str, Child] = {}
-        self._done: list[tuple[int, list[Continuation]]] = []
-        self._tickets = 0
-        self._keys = 0
+        self._tickets: Tickets[list[Continuation]] = Tickets()
+        self._keys = count(1)
 
     def submit(self, request: Request) -> int:
         """Queue a request; returns its ticket.
@@ -70,25 +65,24 @@ class VllmPolicy:
             UserError: the prompt is empty or does not fit into the context.
         """
         limit, n = self.text.room(request), len(request.seeds)
-        self._tickets += 1
+        ticket = self._tickets.issue()
         if n and limit:
-            family = Family(self._tickets, request, limit, [None] * n, n)
-            self._waiting.extend(Child(family, number) for number in range(n))
+            pending = Pending(ticket, request, limit, [None] * n, n)
+            self._waiting.extend(Child(pending, number) for number in range(n))
         else:
-            self._done.append((self._tickets, [Continuation((), (), "length")] * n))
-        return self._tickets
+            self._tickets.finish(ticket, [Continuation((), (), "length")] * n)
+        return ticket
 
     def poll(self) -> list[tuple[int, list[Continuation]]]:
         """Run until at least one request is complete; returns (ticket, children in seed order).
 
         An empty list means that nothing is queued.
         """
-        while not self._done and (self._waiting or self._running):
+        while not self._tickets and (self._waiting or self._running):
             self._feed()
             for drawn in self.runtime.step():
                 self._record(drawn)
-        done, self._done = self._done, []
-        return done
+        return self._tickets.collect()
 
     def forget(self) -> None:
         """Drop the keys and values kept of earlier requests."""
@@ -98,16 +92,15 @@ class VllmPolicy:
         """Hand waiting children over, siblings together, as many as vLLM has use for."""
         while self._waiting and len(self._running) < AHEAD * self.runtime.sequences:
             child = self._waiting.popleft()
-            request = child.family.request
-            self._keys += 1
-            key = str(self._keys)
+            request = child.pending.request
+            key = str(next(self._keys))
             self._running[key] = child
             self.runtime.add(
                 key,
                 request.token_ids,
                 seed=derive(request.seeds[child.number], request.first_position),
                 sampling=request.sampling,
-                max_tokens=child.family.limit,
+                max_tokens=child.pending.limit,
                 stops=self._stops,
                 stream=request.stop == "step",
             )
@@ -116,7 +109,7 @@ class VllmPolicy:
         child = self._running.get(drawn.key)
         if child is None:  # tokens drawn before vLLM learnt that the step was over
             return
-        by_step = child.family.request.stop == "step"
+        by_step = child.pending.request.stop == "step"
         for token, logprob in zip(drawn.token_ids, drawn.logprobs, strict=True):
             child.token_ids.append(token)
             child.logprobs.append(logprob)
@@ -135,70 +128,49 @@ class VllmPolicy:
 
     def _finish(self, key: str, finish: Finish) -> None:
         child = self._running.pop(key)
-        family = child.family
-        family.children[child.number] = Continuation(
+        pending = child.pending
+        pending.children[child.number] = Continuation(
             tuple(child.token_ids), tuple(child.logprobs), finish
         )
-        family.left -= 1
-        if not family.left:
-            self._done.append((family.ticket, family.children))
+        pending.left -= 1
+        if not pending.left:
+            self._tickets.finish(pending.ticket, pending.children)
 
 
 def load_policy(
-    model: str,
-    *,
-    revision: str | None = None,
-    prompt: str,
-    separator: str,
-    context: int,
-    dtype: str = "auto",
-    gpus: int | None = None,
-    memory_gb: float | None = None,
-    threads: int | None = None,
-    in_process: bool | None = None,
+    spec: PolicySpec, *, threads: int | None = None, in_process: bool | None = None
 ) -> VllmPolicy:
     """Load a policy.
 
     Args:
-        model: a local folder, which needs no network, or a hub id.
-        revision: commit or tag on the hub.
-        prompt: name of a prompt in `testtime.engines.prompts`.
-        separator: text that ends a step.
-        context: most tokens of a prompt and its completion.
-        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
-        gpus: GPUs of its tensor-parallel group; 0 for the CPU, None for what vLLM is built for.
-        memory_gb: for weights and cache, see `vllm_runtime.start`.
+        spec: its catalog entry.
         threads: CPU threads of this process.
-        in_process: see `vllm_runtime.start`.
+        in_process: run the engine in this process; None does so on the CPU alone.
 
     Raises:
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
-    what = f"policy {model}"
-    check_dtype(what, dtype)
-    check_options(what, prompt=prompt, separator=separator)
-    where = source(model, revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where).get_text_config()
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, context)
+    what = f"policy {spec.location}"
+    check_options(what, prompt=spec.prompt, separator=spec.separator)
+    where, config, tokenizer = open_model(what, spec)
     check_chat(what, tokenizer)
+    config = config.get_text_config()
     runtime = start(
         what,
         where,
-        context=context,
-        dtype=dtype,
-        gpus=gpus,
-        memory_gb=memory_gb,
+        context=spec.context,
+        dtype=spec.dtype,
+        gpus=spec.gpus,
+        memory_gb=spec.memory_gb,
         threads=threads,
         in_process=in_process,
     )
     text = PolicyText(
-        model,
+        spec.location,
         tokenizer,
-        prompt=prompt,
-        separator=separator,
-        context=context,
+        prompt=spec.prompt,
+        separator=spec.separator,
+        context=spec.context,
         vocabulary=config.vocab_size,
     )
     return VllmPolicy(text, runtime, stop_ids(_generation_config(where), config, tokenizer))

@@ -3,21 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from transformers import AutoConfig
-
 from testtime import prms
-from testtime.engines.pretrained import (
-    check_context,
-    check_dtype,
-    load_tokenizer,
-    loading,
-    source,
-)
-from testtime.engines.prm_requests import Pair, report, to_read
+from testtime.engines.base import Pair, Tickets, report, to_read
+from testtime.engines.pretrained import open_model
 from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.engines.vllm.runtime import Runtime, start
 from testtime.prms.base import Reader
+from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
 
@@ -26,9 +19,17 @@ class VllmPrm:
 
     def __init__(self, name: str, runtime: Runtime, reader: Reader, context: int):
         self.name, self.runtime, self.reader, self.context = name, runtime, reader, context
+        self._tickets: Tickets[StepScores] = Tickets()
+        self._waiting: dict[int, ScoreRequest] = {}
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
-        """Score the steps after each request's known ones, in the order of the requests.
+    def submit(self, request: ScoreRequest) -> int:
+        """Queue a request for the scores of the steps after its known ones; returns its ticket."""
+        ticket = self._tickets.issue()
+        self._waiting[ticket] = request
+        return ticket
+
+    def poll(self) -> list[tuple[int, StepScores]]:
+        """Read all that waits; returns (ticket, scores) in the order of submission.
 
         Equal requests are read once; their tokens are reported on the first of them. A language
         model reads a path's new steps only, as long as the earlier ones are among vLLM's cached
@@ -40,9 +41,12 @@ class VllmPrm:
         Raises:
             UserError: a step is blank.
         """
+        waiting, self._waiting = self._waiting, {}
+        requests = list(waiting.values())
         pairs = to_read(self.reader, requests, self.context)
         read = self._by_next_token if self.reader.classes else self._by_tag
-        return report(requests, pairs, read(pairs) if pairs else [])
+        found = report(requests, pairs, read(pairs) if pairs else [])
+        return list(zip(waiting, found, strict=True))
 
     def forget(self) -> None:
         """Drop the keys and values that were kept."""
@@ -73,65 +77,45 @@ class VllmPrm:
 
 
 def load_prm(
-    model: str,
-    *,
-    format: str | None = None,
-    revision: str | None = None,
-    context: int,
-    dtype: str = "auto",
-    gpus: int | None = None,
-    memory_gb: float | None = None,
-    threads: int | None = None,
-    in_process: bool | None = None,
+    spec: PrmSpec, *, threads: int | None = None, in_process: bool | None = None
 ) -> VllmPrm | TransformersPrm:
     """Load a PRM; one with a value head, which vLLM does not know, runs on transformers.
 
     Args:
-        model: a local folder, which needs no network, or a hub id.
-        format: name of the format in `testtime.prms`; may be None for a local folder whose
-            architecture says it.
-        revision: commit or tag on the hub.
-        context: most tokens of one input; steps that end beyond it get no score.
-        dtype: "float32", "bfloat16", "float16", or "auto" for that of the files.
-        gpus: GPUs of its tensor-parallel group; 0 for the CPU, None for what vLLM is built for.
-        memory_gb: for weights and cache, see `vllm_runtime.start`.
+        spec: its catalog entry.
         threads: CPU threads of this process.
-        in_process: see `vllm_runtime.start`.
+        in_process: run the engine in this process; None does so on the CPU alone.
 
     Raises:
         UserError: the model, its format or the machine does not fit; names what and why.
     """
-    what = f"PRM {model}"
-    format = prms.detect(model, format or None)
-    spec = prms.get(format)
-    options = {"context": context, "dtype": dtype, "gpus": gpus, "threads": threads}
-    if spec.readout == "value":
-        return transformers_prm.load_prm(model, format=format, revision=revision, **options)
-    check_dtype(what, dtype)
-    where = source(model, revision)
-    with loading(what):
-        config = AutoConfig.from_pretrained(**where)
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, context)
-    reader = spec.reader(tokenizer)
-    overrides = {}
-    if spec.readout == "two-class":
+    what = f"PRM {spec.location}"
+    format = prms.get(prms.detect(spec.location, spec.format or None))
+    if format.readout == "value":
+        return transformers_prm.load_prm(spec, threads=threads)
+    where, config, tokenizer = open_model(what, spec)
+    reader = format.reader(tokenizer)
+    context, overrides = spec.context, {}
+    if format.readout == "two-class":
         overrides["architectures"] = ["Qwen2ForProcessRewardModel"]
     else:
         # The token drawn behind a text is never read, but vLLM wants a position for it.
-        options["context"] = context + 1
-        if context == getattr(config.get_text_config(), "max_position_embeddings", None):
-            overrides["max_position_embeddings"] = context + 1
+        context += 1
+        if spec.context == getattr(config.get_text_config(), "max_position_embeddings", None):
+            overrides["max_position_embeddings"] = context
     runtime = start(
         what,
         where,
-        memory_gb=memory_gb,
-        step_tag=reader.tag if spec.readout == "two-class" else None,
+        context=context,
+        dtype=spec.dtype,
+        gpus=spec.gpus,
+        memory_gb=spec.memory_gb,
+        threads=threads,
+        step_tag=reader.tag if format.readout == "two-class" else None,
         overrides=overrides,
         in_process=in_process,
-        **options,
     )
-    return VllmPrm(model, runtime, reader, context)
+    return VllmPrm(spec.location, runtime, reader, spec.context)
 
 
 def _against(right: float, wrong: float) -> float:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from huggingface_hub import snapshot_download
 
-# vLLM reads these when it is imported: nothing is reported to its makers, and only errors are told.
+# vLLM reads these when it is imported: nothing is sent to its makers, and only errors are logged.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
@@ -23,9 +22,10 @@ from vllm.outputs import RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 
-from testtime.engines.devices import least_used
+from testtime.engines.pretrained import least_used
 from testtime.engines.vllm.place import check_gpus, gpu_share, surroundings
 from testtime.errors import UserError
+from testtime.runtime import hub
 from testtime.study.types import Sampling
 
 GB = 10**9
@@ -131,7 +131,7 @@ def start(
     *,
     context: int,
     dtype: str,
-    gpus: int | None,
+    gpus: int,
     memory_gb: float | None,
     threads: int | None,
     step_tag: int | None = None,
@@ -145,8 +145,8 @@ def start(
         where: what `pretrained.source` gave.
         context: most tokens of a text, generated ones included.
         dtype: "float32", "bfloat16", "float16" or "auto".
-        gpus: GPUs of a tensor-parallel group, 0 for the CPU, None for what this vLLM is built for.
-        memory_gb: for weights and cache, over all its GPUs or in RAM; None where nobody said.
+        gpus: GPUs of a tensor-parallel group, 0 for the CPU.
+        memory_gb: for weights and cache, over all its GPUs or in RAM; None where it is not known.
         threads: CPU threads of this process.
         step_tag: token at which a two-class model is read; None for language models.
         overrides: changes of the model's config.
@@ -156,7 +156,7 @@ def start(
         UserError: the machine does not have what the model needs, or vLLM refuses the model.
     """
     visible = None if current_platform.is_cpu() else current_platform.device_count()
-    gpus = check_gpus(what, gpus, visible)
+    check_gpus(what, gpus, visible)
     in_process = gpus == 0 if in_process is None else in_process
     if gpus == 0:
         sequences = CPU_SEQUENCES
@@ -228,7 +228,7 @@ def _folder_or_id(where: dict) -> str:
     model = where["pretrained_model_name_or_path"]
     if not where["local_files_only"] or os.path.isdir(model):
         return model
-    return snapshot_download(model, revision=where["revision"], local_files_only=True)
+    return str(hub.cached(model, where["revision"]).folder)  # its config was read from there
 
 
 def _drawn(output: RequestOutput) -> Drawn:

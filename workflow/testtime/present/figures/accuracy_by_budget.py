@@ -1,40 +1,49 @@
 """Accuracy against budget: a panel per policy and PRM, a line per method."""
 
+import matplotlib.figure
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from testtime.present.figures.data import (
-    INTERVAL,
-    by_size,
-    in_order,
+from testtime.present.figures.looks import methods_in_order
+from testtime.present.figures.parts import (
+    budget_axis,
+    method_lines,
+    name_panel,
+    note_problems,
+    percent_axis,
+)
+from testtime.present.figures.rows import (
+    LINES,
+    as_in_study,
     on_every_prm,
     one_line_per_method,
     unique,
 )
-from testtime.present.figures.looks import look, methods_in_order
-from testtime.present.figures.style import (
-    budget_axis,
-    legend,
-    line,
-    name_panel,
-    nothing,
-    panels,
-    percent_axis,
-    styled,
+from testtime.present.figures.style import legend, nothing, panels
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import ALL, COT, NONE
+
+FIGURE = Figure(
+    title="Accuracy by budget",
+    see="Which method answers most at which budget, and that this depends on the policy and on the"
+    " PRM. Pass@N is the share of problems with at least one right answer among N samples: a "
+    "perfect judge would reach it.",
+    computed="Each line is the expected accuracy over the study's problems; where a method has "
+    "several ways of scoring and voting, the one named in the config (``figures:``) is drawn. "
+    "Best-of-N and Pass@N are exact expectations over all subsets of the pool; votes are exact or"
+    " averaged over random subsets. Bands are intervals over problems. Majority voting, CoT and "
+    "Pass@N need no PRM and are the same in every column.",
+    inputs=("accuracy", "pass_at_k"),
+    settings=("policies", "prms", "figures"),
 )
 
-COLUMNS = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget", *INTERVAL]
 
-
-def accuracy_by_budget_data(
+def data(
+    *,
     accuracy: pd.DataFrame,
     pass_at_k: pd.DataFrame,
-    *,
     policies: dict[str, float],
     prms: list[str],
-    scoring: str,
-    vote: str,
+    figures: dict[str, str],
 ) -> pd.DataFrame:
     """Lines of every panel, Majority, CoT and Pass@N repeated for each PRM.
 
@@ -43,29 +52,25 @@ def accuracy_by_budget_data(
         pass_at_k: rows of `pass_at_k.csv`.
         policies: parameters of each.
         prms: of the study, in its order.
-        scoring: the scoring that is drawn where a method has several.
-        vote: the vote likewise.
+        figures: the scoring and the vote that are drawn where a method has several.
 
     Returns:
         dataset, policy, prm, method, scoring, vote, budget, accuracy, ci_low, ci_high, n_problems.
     """
-    rows = one_line_per_method(accuracy[accuracy["difficulty"] == "all"], scoring, vote)
-    sizes = rows.groupby("dataset")["n_problems"].max()
+    lines = one_line_per_method(accuracy[accuracy["difficulty"] == ALL], **figures)
+    sizes = lines.groupby("dataset")["n_problems"].max()
     ceiling = pass_at_k.rename(columns={"k": "budget", "pass_at_k": "accuracy"}).assign(
-        prm="none", method="pass_at_n", scoring="none", vote="none"
+        prm=NONE, method="pass_at_n", scoring=NONE, vote=NONE
     )
     ceiling["n_problems"] = ceiling["dataset"].map(sizes)
-    budgets = set(rows.loc[rows["method"] != "cot", "budget"])
+    budgets = set(lines.loc[lines["method"] != COT, "budget"])
     ceiling = ceiling[ceiling["budget"].isin(budgets)]
-    wanted = [*COLUMNS, "n_problems"]
-    data = on_every_prm(pd.concat([rows[wanted], ceiling[wanted]], ignore_index=True), prms)
-    data = data.sort_values(["dataset", "method", "budget"], kind="stable")
-    data = in_order(in_order(data, "prm", prms), "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    rows = on_every_prm(pd.concat([lines[LINES], ceiling[LINES]], ignore_index=True), prms)
+    rows = rows.sort_values(["dataset", "method", "budget"], kind="stable")
+    return as_in_study(rows, policies=policies, prms=prms)
 
 
-@styled
-def draw_accuracy_by_budget(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Rows: dataset and policy. Columns: PRMs."""
     if data.empty:
         return nothing("no accuracy was computed")
@@ -73,48 +78,16 @@ def draw_accuracy_by_budget(data: pd.DataFrame) -> Figure:
     prms = unique(data, "prm")
     methods = methods_in_order(data["method"])
     figure, axes = panels(len(rows), len(prms), sharex=True, sharey="row")
-    budgets = data.loc[data["method"] != "cot", "budget"]
+    budgets = data.loc[data["method"] != COT, "budget"]
     for row, (dataset, policy) in enumerate(rows):
         here = data[(data["dataset"] == dataset) & (data["policy"] == policy)]
         for column, prm in enumerate(prms):
             ax = axes[row, column]
-            draw_methods(ax, here[here["prm"] == prm], methods)
+            method_lines(ax, here[here["prm"] == prm], methods)
             budget_axis(ax, budgets, "Budget N" if row == len(rows) - 1 else None)
             percent_axis(ax, f"{policy}\nAccuracy (%)" if column == 0 else None)
-            if row == 0 and prm != "none":
+            if row == 0 and prm != NONE:
                 name_panel(ax, f"PRM: {prm}")
             note_problems(ax, here, dataset if data["dataset"].nunique() > 1 else "")
     legend(figure, methods)
     return figure
-
-
-def draw_methods(ax: Axes, data: pd.DataFrame, methods: list[str]) -> None:
-    """Every method's line; greedy CoT, which has no budget, as a level across the panel."""
-    for method in methods:
-        chosen = data[data["method"] == method]
-        if chosen.empty:
-            continue
-        if method == "cot":
-            style, level = look("cot"), chosen.iloc[0]
-            ax.axhline(level["accuracy"], color=style.color, linestyle=style.line, zorder=1)
-            ax.axhspan(
-                level["ci_low"], level["ci_high"], color=style.color, alpha=0.08, linewidth=0
-            )
-        else:
-            line(ax, chosen, look(method))
-
-
-def note_problems(ax: Axes, data: pd.DataFrame, prefix: str = "") -> None:
-    """The number of problems, in the panel's corner."""
-    text = ", ".join(filter(None, [prefix, f"{int(data['n_problems'].max())} problems"]))
-    ax.text(
-        0.98,
-        0.03,
-        text,
-        transform=ax.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=6,
-        color="#555",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.6},
-    )

@@ -1,29 +1,42 @@
 """Accuracy against FLOPs per problem: at equal compute, a small policy with TTS or a large one?"""
 
+import matplotlib.figure
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.present.figures.accuracy_by_budget import note_problems
-from testtime.present.figures.compute_optimal_curve import flops_axis
-from testtime.present.figures.data import INTERVAL, by_size, group_color, in_order, unique
-from testtime.present.figures.looks import Look, count
-from testtime.present.figures.style import (
+from testtime.present.figures.looks import Look, count, group_look
+from testtime.present.figures.parts import (
     error_bars,
+    flops_axis,
     line,
-    nothing,
-    panels,
+    note_problems,
     percent_axis,
-    place_legend,
-    styled,
+)
+from testtime.present.figures.rows import as_in_study, unique
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import ALL, CHAIN, COT, INTERVAL, TTS
+
+FIGURE = Figure(
+    title="Accuracy by FLOPs: small policies with TTS beside larger ones",
+    see="What the same compute buys: a small policy that spends it on many samples and a PRM, or a"
+    " larger one that spends it on a few. Where a small policy's line lies above a larger one's "
+    "ring (its greedy CoT) and not to the right of it, test-time scaling is the cheaper way to "
+    "that accuracy.",
+    computed="Lines: at each budget of FLOPs the strategy is chosen, per difficulty, among all "
+    "whose mean cost fits, whatever their N, PRM and method, and judged on other problems than "
+    "those it was chosen on; drawn at what was spent. FLOPs are 2 · parameters · tokens, of the "
+    "policy (dropped paths included) plus what the PRM reads, the mean per problem. Bands and "
+    "bars: bootstrap over problems.",
+    inputs=("by_cost", "accuracy"),
+    settings=("policies",),
 )
 
-COT, TTS = "CoT", "compute-optimal TTS"
-COLUMNS = ["dataset", "policy", "setting", "flops", *INTERVAL, "n_problems"]
+COLUMNS = ["dataset", "policy", "setting", "flops", "accuracy", *INTERVAL, "n_problems"]
 
 
-def accuracy_by_flops_data(
-    by_cost: pd.DataFrame, accuracy: pd.DataFrame, *, policies: dict[str, float]
+def data(
+    *, by_cost: pd.DataFrame, accuracy: pd.DataFrame, policies: dict[str, float]
 ) -> pd.DataFrame:
     """What FLOPs buy with each policy: greedy CoT, and the compute-optimal choice within them.
 
@@ -36,18 +49,15 @@ def accuracy_by_flops_data(
         dataset, policy, setting ("CoT" or "compute-optimal TTS"), flops (mean per problem of what
         was spent), accuracy, ci_low, ci_high, n_problems, parameters.
     """
-    chain = accuracy[(accuracy["method"] == "cot") & (accuracy["difficulty"] == "all")]
+    chain = accuracy[(accuracy["method"] == COT) & (accuracy["difficulty"] == ALL)]
     chosen = by_cost[by_cost["axis"] == "flops"].sort_values("budget")
-    frames = [chain.assign(setting=COT), chosen.assign(setting=TTS)]
-    data = pd.concat([frame.reindex(columns=COLUMNS) for frame in frames], ignore_index=True)
-    data = data[data["flops"].notna()]
-    data["parameters"] = data["policy"].map(policies)
-    data = in_order(data, "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    frames = [chain.assign(setting=CHAIN), chosen.assign(setting=TTS)]
+    rows = pd.concat([frame.reindex(columns=COLUMNS) for frame in frames], ignore_index=True)
+    rows = rows[rows["flops"].notna()]
+    return as_in_study(rows.assign(parameters=rows["policy"].map(policies)), policies=policies)
 
 
-@styled
-def draw_accuracy_by_flops(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """One panel per dataset; per policy a line for TTS and a ring for its CoT."""
     if data.empty:
         return nothing("the samples' tokens are not known")
@@ -57,9 +67,9 @@ def draw_accuracy_by_flops(data: pd.DataFrame) -> Figure:
     for ax, dataset in zip(axes[:, 0], datasets, strict=True):
         here = data[data["dataset"] == dataset]
         for policy in policies:
-            color, marker = group_color(policies, policy)
+            color, marker = group_look(policies, policy)
             mine = here[here["policy"] == policy]
-            curve, chain = mine[mine["setting"] == TTS], mine[mine["setting"] == COT]
+            curve, chain = mine[mine["setting"] == TTS], mine[mine["setting"] == CHAIN]
             if len(curve):
                 line(ax, curve, Look(policy, color, marker), x="flops")
             error_bars(ax, chain["flops"], chain, color=color)
@@ -67,11 +77,7 @@ def draw_accuracy_by_flops(data: pd.DataFrame) -> Figure:
         flops_axis(ax, data["flops"])
         percent_axis(ax, f"{dataset}\nAccuracy (%)")
         note_problems(ax, here)
-    handles, names = [], []
-    for policy in policies:
-        color, marker = group_color(policies, policy)
-        handles.append(Line2D([], [], color=color, marker=marker))
-        names.append(f"{policy}, {count(sizes[policy])}")
-    handles.append(Line2D([], [], linestyle="", marker="o", mfc="white", mec="#444444"))
-    place_legend(figure, handles, [*names, "greedy CoT"])
+    ring = Line2D([], [], linestyle="", marker="o", mfc="white", mec="#444444")
+    names = [f"{policy}, {count(sizes[policy])}" for policy in policies]
+    place_legend(figure, [*group_handles(policies), ring], [*names, "greedy CoT"])
     return figure

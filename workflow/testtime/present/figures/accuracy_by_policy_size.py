@@ -1,31 +1,41 @@
 """Accuracy against the policy's size at one budget: a line per method, a panel per PRM."""
 
+import matplotlib.figure
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from testtime.present.figures.accuracy_by_budget import COLUMNS, note_problems
-from testtime.present.figures.data import in_order, on_every_prm, one_line_per_method, unique
 from testtime.present.figures.looks import count, look, methods_in_order
-from testtime.present.figures.style import (
-    legend,
-    line,
-    name_panel,
-    nothing,
-    panels,
-    percent_axis,
-    styled,
+from testtime.present.figures.parts import line, name_panel, note_problems, percent_axis
+from testtime.present.figures.rows import (
+    LINES,
+    as_in_study,
+    on_every_prm,
+    one_line_per_method,
+    unique,
+)
+from testtime.present.figures.style import legend, nothing, panels
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import ALL, COT, NONE
+
+FIGURE = Figure(
+    title="Accuracy by policy size",
+    see="How much of the gap between small and large policies each method closes.",
+    computed="Expected accuracy at one budget (below the axis), against the policy's number of "
+    "parameters on a logarithmic axis, a panel per PRM. Bands are intervals over problems. "
+    "Scoring and vote are those of the config (``figures:``).",
+    inputs=("accuracy",),
+    settings=("policies", "prms", "figures", "headline"),
+    needs=("two_policies",),
 )
 
 
-def accuracy_by_policy_size_data(
-    accuracy: pd.DataFrame,
+def data(
     *,
+    accuracy: pd.DataFrame,
     policies: dict[str, float],
     prms: list[str],
-    budget: int,
-    scoring: str,
-    vote: str,
+    figures: dict[str, str],
+    headline: int,
 ) -> pd.DataFrame:
     """Every method at one budget (CoT at its own), by policy size.
 
@@ -33,24 +43,21 @@ def accuracy_by_policy_size_data(
         accuracy: rows of `accuracy.csv`.
         policies: parameters of each.
         prms: of the study.
-        budget: N of every method but CoT.
-        scoring: the scoring drawn where a method has several.
-        vote: the vote likewise.
+        figures: the scoring and the vote that are drawn where a method has several.
+        headline: N of every method but CoT.
 
     Returns:
-        Columns of `accuracy_by_budget_data`, and parameters, shown_budget.
+        Columns of LINES, and parameters, shown_budget.
     """
-    rows = one_line_per_method(accuracy[accuracy["difficulty"] == "all"], scoring, vote)
-    rows = rows[(rows["budget"] == budget) | (rows["method"] == "cot")]
-    data = on_every_prm(rows[[*COLUMNS, "n_problems"]], prms)
-    data = data.assign(parameters=data["policy"].map(policies), shown_budget=budget)
-    data = data.sort_values(["method", "parameters", "policy"], kind="stable")
-    data = in_order(data, "prm", prms)
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    lines = one_line_per_method(accuracy[accuracy["difficulty"] == ALL], **figures)
+    lines = lines[(lines["budget"] == headline) | (lines["method"] == COT)]
+    rows = on_every_prm(lines[LINES], prms)
+    rows = rows.assign(parameters=rows["policy"].map(policies), shown_budget=headline)
+    rows = rows.sort_values(["method", "parameters", "policy"], kind="stable")
+    return as_in_study(rows, prms=prms)
 
 
-@styled
-def draw_accuracy_by_policy_size(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Rows: datasets. Columns: PRMs. The x axis is logarithmic in parameters."""
     if data.empty:
         return nothing("no method ran at the budget that this figure compares")
@@ -74,7 +81,7 @@ def draw_accuracy_by_policy_size(data: pd.DataFrame) -> Figure:
             ax.xaxis.set_minor_locator(NullLocator())
             ax.margins(x=0.2)
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
-            if row == 0 and prm != "none":
+            if row == 0 and prm != NONE:
                 name_panel(ax, f"PRM: {prm}")
             if len(here):
                 note_problems(ax, here)

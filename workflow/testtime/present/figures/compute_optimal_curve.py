@@ -1,78 +1,78 @@
 """Compute-optimal TTS against majority voting and best-of-N, by budget and by FLOPs."""
 
-import numpy as np
+import matplotlib.figure
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from testtime.present.figures.accuracy_by_budget import note_problems
-from testtime.present.figures.data import (
-    INTERVAL,
-    by_size,
-    fitted,
-    in_order,
-    one_line_per_method,
-    unique,
-)
+from testtime.compare.prm_worth import best_prm
 from testtime.present.figures.looks import look, methods_in_order
-from testtime.present.figures.style import (
+from testtime.present.figures.parts import (
     budget_axis,
-    legend,
+    flops_axis,
     line,
     name_panel,
-    nothing,
-    panels,
+    note_problems,
     percent_axis,
-    styled,
+)
+from testtime.present.figures.rows import as_in_study, one_line_per_method, unique
+from testtime.present.figures.style import legend, nothing, panels
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import ALL, ANY, CELL, INTERVAL, MAJORITY
+
+FIGURE = Figure(
+    title="Compute-optimal TTS by budget and FLOPs",
+    see="How far choosing the strategy by difficulty lies above always voting or always taking "
+    "best-of-N: above by budget, below by the compute it takes, PRM included. The gap between "
+    "dashed and solid is how much choosing and judging on the same problems would have flattered "
+    "the result.",
+    computed="Solid: cross-fitted, the strategy is picked on other problems than those it is "
+    "judged on. Dashed: picked and judged on the same problems, as published. FLOPs are 2 · "
+    "parameters · tokens, of the policy (dropped paths included) plus what the PRM reads, the "
+    "mean per problem.",
+    inputs=("accuracy", "compute_optimal"),
+    optional=("prm_quality",),
+    settings=("policies", "prms", "figures"),
 )
 
-COLUMNS = ["dataset", "policy", "prm", "method", "budget", "flops", *INTERVAL, "n_problems"]
+COLUMNS = [*CELL, "prm", "method", "budget", "flops", "accuracy", *INTERVAL, "n_problems"]
 
 
-def compute_optimal_curve_data(
+def data(
+    *,
     accuracy: pd.DataFrame,
     compute_optimal: pd.DataFrame,
-    *,
+    prm_quality: pd.DataFrame | None,
     policies: dict[str, float],
-    shown_prm: str | None,
-    scoring: str,
-    vote: str,
+    prms: list[str],
+    figures: dict[str, str],
 ) -> pd.DataFrame:
     """Curves of the compute-optimal choice (PRM free to choose) and of the two plain baselines.
 
     Args:
         accuracy: rows of `accuracy.csv`.
         compute_optimal: rows of `compute_optimal.csv`.
+        prm_quality: rows of `prm_quality.csv`, which say what PRM best-of-N has; None without any.
         policies: parameters of each.
-        shown_prm: the PRM of the best-of-N line, or None without PRMs.
-        scoring: the scoring of best-of-N.
-        vote: its vote.
+        prms: of the study.
+        figures: the scoring and the vote of best-of-N.
 
     Returns:
         dataset, policy, prm, method (compute_optimal, in_sample, majority, best_of_n), budget,
         flops (mean per problem, may be empty), accuracy, ci_low, ci_high, n_problems.
     """
-    chosen = fitted(compute_optimal)
-    chosen = chosen[chosen["prm"] == "any"].assign(method="compute_optimal")
+    chosen = compute_optimal[compute_optimal["prm"] == ANY].assign(method="compute_optimal")
     sizes = accuracy.groupby("dataset")["n_problems"].max()
     chosen["n_problems"] = chosen["dataset"].map(sizes)
     in_sample = chosen.assign(method="in_sample", accuracy=chosen["in_sample_accuracy"])
     in_sample = in_sample.assign(ci_low=in_sample["accuracy"], ci_high=in_sample["accuracy"])
-    plain = one_line_per_method(accuracy[accuracy["difficulty"] == "all"], scoring, vote)
-    plain = plain[
-        (plain["method"] == "majority")
-        | ((plain["method"] == "best_of_n") & (plain["prm"] == shown_prm))
-    ]
+    plain = one_line_per_method(accuracy[accuracy["difficulty"] == ALL], **figures)
+    shown = (plain["method"] == "best_of_n") & (plain["prm"] == best_prm(prm_quality, prms))
+    plain = plain[(plain["method"] == MAJORITY) | shown]
     frames = [frame.reindex(columns=COLUMNS) for frame in (chosen, in_sample, plain)]
-    data = pd.concat(frames, ignore_index=True)
-    data = data.sort_values(["method", "budget"], kind="stable")
-    data = in_order(data, "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    rows = pd.concat(frames, ignore_index=True)
+    return as_in_study(rows.sort_values(["method", "budget"], kind="stable"), policies=policies)
 
 
-@styled
-def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Per dataset two rows, by budget and by FLOPs; columns: policies."""
     if data.empty:
         return nothing("no compute-optimal choice was fitted")
@@ -105,21 +105,3 @@ def draw_compute_optimal_curve(data: pd.DataFrame) -> Figure:
     title = f"Best-of-N with PRM {', '.join(sorted(prms))}" if prms else None
     legend(figure, methods, title=title)
     return figure
-
-
-def flops_axis(ax: Axes, flops: pd.Series) -> None:
-    """The same log axis for every policy, so that policies compare at equal FLOPs."""
-    low, high = flops[flops > 0].min(), flops.max()
-    ax.set_xscale("log")
-    ax.set_xlim(low / 1.5, high * 1.5)
-    decades = np.log10(high / low)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 1.5 else (1.0, 3.0)))
-    ax.xaxis.set_major_formatter(_power)
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("FLOPs per problem")
-
-
-def _power(value: float, _: int) -> str:
-    exponent = int(np.floor(np.log10(value) + 1e-9))
-    factor = round(value / 10**exponent)
-    return f"$10^{{{exponent}}}$" if factor == 1 else f"${factor}{{\\cdot}}10^{{{exponent}}}$"

@@ -1,35 +1,17 @@
-"""One label, colour and marker per method, in every figure and in the report."""
+"""Labels, colours and markers, the same in every figure and in the report."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from testtime.study.methods import METHODS, Look
+from testtime.study.vocabulary import EASY, HARD, MEDIUM
 
-@dataclass(frozen=True)
-class Look:
-    """How one method is drawn, in every figure."""
+DPI = 200  # of the PNG files, which pages show at their size in inches
 
-    label: str
-    color: str
-    marker: str
-    line: str = "-"
-
-
-# Colours of Okabe and Ito (2008), which the common kinds of colour blindness keep apart; markers
-# differ too, for print without colour.
-LOOKS = {
-    "cot": Look("CoT", "#7f7f7f", "D", ":"),
-    "majority": Look("Majority", "#222222", "s"),
-    "confidence": Look("Confidence", "#E69F00", "P"),
-    "best_of_n": Look("Best-of-N", "#0072B2", "o"),
-    "beam_search": Look("Beam search", "#D55E00", "^"),
-    "dvts": Look("DVTS", "#009E73", "v"),
+# What is drawn beside the methods: choices among them, and their ceiling.
+LOOKS = {name: method.look for name, method in METHODS.items() if method.look} | {
     "compute_optimal": Look("Compute-optimal", "#CC79A7", "*"),
     "in_sample": Look("Compute-optimal, in-sample", "#CC79A7", "", "--"),
     "pass_at_n": Look("Pass@N", "#999999", "", "--"),
-    "lookahead": Look("Lookahead", "#56B4E9", "X"),
-    "rebase": Look("REBASE", "#8C6D1F", "p"),
-    "particle_filtering": Look("Particle filtering", "#7A5195", "h"),
-    "adaptive_best_of_n": Look("Adaptive best-of-N", "#4B8B8B", "d"),
 }
 SPARE = (("#B03060", "<"), ("#2F4F4F", ">"), ("#A0522D", "8"), ("#6B8E23", "H"))
 
@@ -37,26 +19,27 @@ SPARE = (("#B03060", "<"), ("#2F4F4F", ">"), ("#A0522D", "8"), ("#6B8E23", "H"))
 GROUP_COLORS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99")
 GROUP_MARKERS = "osD^vPX*ph"
 
-LEVELS = {"easy": "#9BD0A6", "medium": "#F2D27A", "hard": "#E39A8B"}
+LEVEL_COLORS = {EASY: "#9BD0A6", MEDIUM: "#F2D27A", HARD: "#E39A8B"}
 
 
 def look(method: str) -> Look:
-    """The method's look; a method unknown here gets one that depends on its name alone."""
+    """The method's look; one without gets a look that depends on its name alone."""
     if method in LOOKS:
         return LOOKS[method]
     color, marker = SPARE[sum(method.encode()) % len(SPARE)]
     return Look(method.replace("_", " ").capitalize(), color, marker)
 
 
-def group_look(index: int) -> tuple[str, str]:
-    """Colour and marker of the index-th PRM or policy."""
-    return GROUP_COLORS[index % len(GROUP_COLORS)], GROUP_MARKERS[index % len(GROUP_MARKERS)]
-
-
 def methods_in_order(methods: Iterable[str]) -> list[str]:
     """Known methods in the order of LOOKS, then the others by name."""
     present = set(methods)
     return [m for m in LOOKS if m in present] + sorted(present - set(LOOKS))
+
+
+def group_look(names: list[str], name: str) -> tuple[str, str]:
+    """Colour and marker of a PRM or policy by its place among all."""
+    index = names.index(name)
+    return GROUP_COLORS[index % len(GROUP_COLORS)], GROUP_MARKERS[index % len(GROUP_MARKERS)]
 
 
 def count(n: float) -> str:

@@ -1,57 +1,68 @@
 """The lookup as a heat map: policy × difficulty × budget -> strategy."""
 
+import matplotlib.figure
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from testtime.present.figures.data import by_size, in_order, unique
 from testtime.present.figures.looks import look, methods_in_order
-from testtime.present.figures.style import name_panel, nothing, panels, place_legend, styled
+from testtime.present.figures.parts import name_panel
+from testtime.present.figures.rows import as_in_study, in_order, unique
+from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import ANY, CELL, INTERVAL, LEVELS, NONE
 
-LEVELS = ["easy", "medium", "hard"]
-CONTEXT = "any"
+FIGURE = Figure(
+    title="The compute-optimal lookup",
+    see="The strategy to use for each policy, budget and difficulty: the colour is the method, the"
+    " text the expected accuracy, the number of problems behind it, the scoring, the vote and the"
+    " PRM. Dashed cells: fewer than half of the fold-wise choices agree, so the problems do not "
+    "settle which strategy is best.",
+    computed="For each cell the strategy with the highest mean accuracy on the problems of that "
+    "level; the accuracy shown is the cross-fitted one, not that of the choice on its own "
+    "problems. ``testtime advise`` gives the same answer in words.",
+    inputs=("lookup",),
+    settings=("policies",),
+)
+
 UNSURE = 0.5  # share of fold-wise choices below which a choice is marked as unsettled
+CONTEXT = [*CELL, "difficulty", "budget"]
+CHOICE = ["method", "scoring", "vote", "prm"]
+FOUND = ["accuracy", *INTERVAL]
 
 
-def lookup_heatmap_data(
-    lookup: dict, *, policies: dict[str, float], prm: str = CONTEXT
-) -> pd.DataFrame:
-    """The lookup's entries by level for one PRM context.
+def data(*, lookup: dict, policies: dict[str, float]) -> pd.DataFrame:
+    """The lookup's entries by level, where the PRM is part of the choice.
 
     Args:
         lookup: content of `lookup.json`.
         policies: parameters of each.
-        prm: context; "any" makes the PRM part of the choice.
 
     Returns:
         dataset, policy, difficulty, budget, method, scoring, vote, prm, accuracy (cross-fitted),
         ci_low, ci_high, n_problems, agreement (share of fold-wise choices that are this one).
     """
-    rows = []
+    found = []
     for entry in lookup["contexts"]:
-        if entry["prm"] != prm or entry["difficulty"] not in LEVELS:
+        if entry["prm"] != ANY or entry["difficulty"] not in LEVELS:
             continue
         support = entry["support"]
-        rows.append(
-            {key: entry[key] for key in ("dataset", "policy", "difficulty", "budget")}
-            | {key: entry["strategy"][key] for key in ("method", "scoring", "vote", "prm")}
-            | {key: entry[key] for key in ("accuracy", "ci_low", "ci_high")}
+        found.append(
+            {key: entry[key] for key in CONTEXT}
+            | {key: entry["strategy"][key] for key in CHOICE}
+            | {key: entry[key] for key in FOUND}
             | {
                 "n_problems": support["n_problems"],
                 "agreement": support["folds_agreeing"] / max(support["folds"], 1),
             }
         )
-    columns = ["dataset", "policy", "difficulty", "budget", "method", "scoring", "vote", "prm"]
-    columns += ["accuracy", "ci_low", "ci_high", "n_problems", "agreement"]
-    data = pd.DataFrame(rows, columns=columns).sort_values("budget", kind="stable")
-    data = in_order(in_order(data, "difficulty", LEVELS), "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    rows = pd.DataFrame(found, columns=[*CONTEXT, *CHOICE, *FOUND, "n_problems", "agreement"])
+    rows = rows.sort_values("budget", kind="stable")
+    return as_in_study(in_order(rows, "difficulty", LEVELS), policies=policies)
 
 
-@styled
-def draw_lookup_heatmap(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Columns: datasets. Rows: levels. In each, policies × budgets: accuracy, strategy, PRM."""
     if data.empty:
         return nothing("the lookup has no entry by difficulty level")
@@ -96,8 +107,8 @@ def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
         ax.text(x + 0.5, y + 0.5, "no problems", color="#777777", **centre)
         return
     parts = (cell["scoring"], cell["vote"])
-    how = " ".join(part for part in parts if part not in ("none", cell["method"]))
-    model = "" if cell["prm"] == "none" else cell["prm"]
+    how = " ".join(part for part in parts if part not in (NONE, cell["method"]))
+    model = "" if cell["prm"] == NONE else cell["prm"]
     lines = [f"{100 * cell['accuracy']:.0f}% (n={n})", how, model]
     ax.text(x + 0.5, y + 0.5, "\n".join(filter(None, lines)), **centre)
     if cell["agreement"] < UNSURE:

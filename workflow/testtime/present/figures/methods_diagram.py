@@ -1,12 +1,23 @@
 """The TTS methods as a diagram, for N = 4 candidates and beam width M = 2."""
 
+import matplotlib.figure
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testtime.present.figures.looks import look
-from testtime.present.figures.style import nothing, panels, place_legend, styled
+from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.registry import Figure
+
+FIGURE = Figure(
+    title="The TTS methods",
+    see="How each method spends a budget of N = 4 with beam width M = 2. Circles are steps, "
+    "squares are finished paths that take part in the vote, hollow circles were scored and "
+    "dropped.",
+    computed="A drawing of the definitions, with made-up scores: majority voting and best-of-N "
+    "draw N whole solutions; beam search keeps the best N/M of N candidates at each step; DVTS "
+    "grows N/M separate subtrees and keeps one candidate in each.",
+)
 
 DEPTH = 3
 # (parent, score of each child) per expanded node, step by step. A tree keeps what `keep` says.
@@ -30,7 +41,7 @@ BARE = {"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8}
 COLUMNS = ["method", "note", "node", "parent", "x", "depth", "score", "state"]
 
 
-def methods_diagram_data() -> pd.DataFrame:
+def data() -> pd.DataFrame:
     """Nodes of the example trees.
 
     Returns:
@@ -71,8 +82,7 @@ def _tree(method: str, steps: list, *, per_subtree: bool) -> list[tuple]:
     return rows
 
 
-@styled
-def draw_methods_diagram(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """One panel per method; steps run downwards."""
     if data.empty:
         return nothing("the diagram has no node")

@@ -1,36 +1,44 @@
 """Distribution of Pass@1 per policy in five bins: why difficulty has absolute thresholds."""
 
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from testtime.present.figures.data import by_size, in_order
-from testtime.present.figures.looks import LEVELS
-from testtime.present.figures.style import (
-    name_panel,
-    nothing,
-    panels,
-    percent_axis,
-    place_legend,
-    styled,
+from testtime.present.figures.looks import LEVEL_COLORS
+from testtime.present.figures.parts import name_panel, percent_axis
+from testtime.present.figures.rows import as_in_study, unique
+from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import CELL, EASY, HARD, MEDIUM
+
+FIGURE = Figure(
+    title="Distribution of Pass@1",
+    see="How many problems each policy answers in which share of its samples. For a strong policy "
+    "most problems crowd into one end, so equally large bins (the brackets below the bars) split "
+    "problems that hardly differ; the fixed thresholds (the shaded ranges) mean the same for "
+    "every policy.",
+    computed="Pass@1 of a problem is the share of right samples among the held-out samples that "
+    "serve only to estimate difficulty (or among the pool, where the study draws none). Numbers "
+    "on the bars count problems.",
+    inputs=("difficulty",),
+    settings=("policies", "thresholds"),
 )
 
 N_BINS = 5
 
 
-def pass_at_1_distribution_data(
-    difficulty: pd.DataFrame, *, policies: dict[str, float], easy: float, hard: float
+def data(
+    *, difficulty: pd.DataFrame, policies: dict[str, float], thresholds: dict[str, float]
 ) -> pd.DataFrame:
     """Problems per fifth of Pass@1, and where each quantile bin of difficulty begins.
 
     Args:
         difficulty: rows of `difficulty/{dataset}/{policy}.parquet` with dataset and policy.
         policies: parameters of each.
-        easy: Pass@1 from which a problem is easy.
-        hard: Pass@1 below which it is hard.
+        thresholds: "easy", the Pass@1 from which a problem is easy, "hard", below which it is hard.
 
     Returns:
         dataset, policy, kind ("bin": low to high holds `share` of the problems; "quantile": the
@@ -38,34 +46,30 @@ def pass_at_1_distribution_data(
     """
     found = []
     edges = np.linspace(0, 1, N_BINS + 1)
-    for (dataset, policy), rows in difficulty.groupby(["dataset", "policy"], sort=True):
+    for (dataset, policy), cell in difficulty.groupby(CELL, sort=True):
         key = {"dataset": dataset, "policy": policy}
-        counts, _ = np.histogram(rows["pass_at_1"], edges)
+        counts, _ = np.histogram(cell["pass_at_1"], edges)
         for low, high, n in zip(edges, edges[1:], counts, strict=False):
             name = f"{low:.0%}–{high:.0%}"
             found.append(
                 {**key, "kind": "bin", "name": name, "low": low, "high": high, "n_problems": n}
             )
-        for name, inside in rows.groupby("quantile", sort=True)["pass_at_1"]:
+        for name, inside in cell.groupby("quantile", sort=True)["pass_at_1"]:
             span = {"low": inside.min(), "high": inside.max(), "n_problems": len(inside)}
             found.append({**key, "kind": "quantile", "name": name, **span})
-    data = pd.DataFrame(
-        found, columns=["dataset", "policy", "kind", "name", "low", "high", "n_problems"]
-    )
-    totals = data[data["kind"] == "bin"].groupby(["dataset", "policy"])["n_problems"].sum()
-    keys = pd.MultiIndex.from_frame(data[["dataset", "policy"]])
-    data["share"] = data["n_problems"] / totals.reindex(keys).to_numpy()
-    data = in_order(data.assign(easy=easy, hard=hard), "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    rows = pd.DataFrame(found, columns=[*CELL, "kind", "name", "low", "high", "n_problems"])
+    totals = rows[rows["kind"] == "bin"].groupby(CELL)["n_problems"].sum()
+    keys = pd.MultiIndex.from_frame(rows[CELL])
+    rows["share"] = rows["n_problems"] / totals.reindex(keys).to_numpy()
+    return as_in_study(rows.assign(**thresholds), policies=policies)
 
 
-@styled
-def draw_pass_at_1_distribution(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """One panel per policy; a row per dataset. The strip below marks the equally large bins."""
     if data.empty:
         return nothing("no Pass@1 was estimated")
-    rows = list(dict.fromkeys(data["dataset"]))
-    columns = list(dict.fromkeys(data["policy"]))
+    rows = unique(data, "dataset")
+    columns = unique(data, "policy")
     top = data.loc[data["kind"] == "bin", "share"].max()
     figure, axes = panels(len(rows), len(columns), size=(1.75, 1.8), sharex=True, sharey=True)
     for row, dataset in enumerate(rows):
@@ -78,9 +82,9 @@ def draw_pass_at_1_distribution(data: pd.DataFrame) -> Figure:
             percent_axis(axes[row, column], f"{dataset}\nProblems (%)" if column == 0 else None)
     figure.supxlabel("Pass@1 (%)")
     fifths = data.loc[data["kind"] == "quantile", "name"].nunique()
-    handles = [Patch(color=color, alpha=0.5) for color in LEVELS.values()]
+    handles = [Patch(color=color, alpha=0.5) for color in LEVEL_COLORS.values()]
     handles.append(Line2D([], [], color="#333", marker="|"))
-    names = [level.capitalize() for level in LEVELS]
+    names = [level.capitalize() for level in LEVEL_COLORS]
     place_legend(figure, handles, [*names, f"{fifths} equally large bins"])
     return figure
 
@@ -90,8 +94,8 @@ def _panel(ax: Axes, here: pd.DataFrame, top: float) -> None:
     if bins.empty:
         return
     easy, hard = bins["easy"].iloc[0], bins["hard"].iloc[0]
-    for low, high, level in ((0, hard, "hard"), (hard, easy, "medium"), (easy, 1, "easy")):
-        ax.axvspan(low, high, color=LEVELS[level], alpha=0.35, linewidth=0)
+    for low, high, level in ((0, hard, HARD), (hard, easy, MEDIUM), (easy, 1, EASY)):
+        ax.axvspan(low, high, color=LEVEL_COLORS[level], alpha=0.35, linewidth=0)
     widths = bins["high"] - bins["low"]
     ax.bar(bins["low"], bins["share"], widths * 0.92, align="edge", color="#4C72B0", zorder=2)
     for low, width, share, n in zip(

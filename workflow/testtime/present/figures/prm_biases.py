@@ -1,33 +1,43 @@
 """Biases of PRMs: how long the solutions they choose are, how they score wrong short ones."""
 
+import matplotlib.figure
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.present.figures.data import by_size, group_color, in_order, unique
-from testtime.present.figures.style import (
-    budget_axis,
-    error_bars,
-    name_panel,
-    nothing,
-    panels,
-    place_legend,
-    styled,
+from testtime.present.figures.looks import group_look
+from testtime.present.figures.parts import budget_axis, error_bars, name_panel
+from testtime.present.figures.rows import as_in_study, in_order, unique
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import CELL, INTERVAL
+
+FIGURE = Figure(
+    title="Biases of PRMs",
+    see="Above: whether the solution that a PRM likes best is longer or shorter than the policy's "
+    "usual one (1 means neither). Below: whether wrong solutions (solid) score higher when they "
+    "are short or long; right ones (dashed) for comparison. A large gap between solid and dashed "
+    "is a PRM that tells right from wrong.",
+    computed="Samples of the pool's first block. The length is that of the expected best-of-N "
+    "choice over the mean length; short, middle and long are thirds of a problem's own samples, "
+    "so that long answers of hard problems do not count as long. Means of fewer than ten samples "
+    "are left out. Bands and bars are bootstrap intervals over problems.",
+    inputs=("prm_length", "prm_bias"),
+    settings=("policies", "prms"),
+    needs=("scores",),
 )
 
 THIRDS = ["short", "middle", "long"]
 CHOSEN, SCORE = "chosen length", "score"
 FEWEST = 10  # samples behind a mean score that is drawn
-COLUMNS = ["dataset", "policy", "prm", "kind", "correct", "x", "value", "ci_low", "ci_high"]
-COLUMNS += ["n_samples"]
+COLUMNS = [*CELL, "prm", "kind", "correct", "x", "value", *INTERVAL, "n_samples"]
 ASIDE = 0.05  # thirds: how far right samples' points stand from wrong ones', to show both intervals
 
 
-def prm_biases_data(
+def data(
+    *,
     prm_length: pd.DataFrame,
     prm_bias: pd.DataFrame,
-    *,
     policies: dict[str, float],
     prms: list[str],
 ) -> pd.DataFrame:
@@ -59,16 +69,12 @@ def prm_biases_data(
         ci_low=prm_bias["score_low"],
         ci_high=prm_bias["score_high"],
     )
-    scores = in_order(scores, "x", THIRDS)
-    data = pd.concat(
-        [part.reindex(columns=COLUMNS) for part in (lengths, scores)], ignore_index=True
-    )
-    data = in_order(in_order(data, "prm", prms), "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    both = (lengths, in_order(scores, "x", THIRDS))
+    rows = pd.concat([part.reindex(columns=COLUMNS) for part in both], ignore_index=True)
+    return as_in_study(rows, policies=policies, prms=prms)
 
 
-@styled
-def draw_prm_biases(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Per dataset, above: length of the chosen sample; below: scores by length."""
     if data.empty:
         return nothing("no sample of the pool was scored")
@@ -81,15 +87,14 @@ def draw_prm_biases(data: pd.DataFrame) -> Figure:
             top, bottom = axes[2 * i, column], axes[2 * i + 1, column]
             for prm in prms:
                 rows = here[here["prm"] == prm]
-                _lengths(top, rows[rows["kind"] == CHOSEN], *group_color(prms, prm))
-                _scores(bottom, rows[rows["kind"] == SCORE], *group_color(prms, prm))
+                _lengths(top, rows[rows["kind"] == CHOSEN], *group_look(prms, prm))
+                _scores(bottom, rows[rows["kind"] == SCORE], *group_look(prms, prm))
             _label(top, bottom, here, data, f"{dataset}\n" if len(datasets) > 1 else "")
             name_panel(top, policy)
             if column:
                 top.set_ylabel("")
                 bottom.set_ylabel("")
-    looks = [group_color(prms, prm) for prm in prms]
-    handles = [Line2D([], [], color=color, marker=marker) for color, marker in looks]
+    handles = group_handles(prms)
     handles += [Line2D([], [], color="#555"), Line2D([], [], color="#555", linestyle="--")]
     place_legend(figure, handles, [*prms, "Wrong samples", "Right samples"])
     return figure

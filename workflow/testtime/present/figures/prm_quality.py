@@ -1,42 +1,45 @@
 """Compute-optimal accuracy against a PRM's ability to judge steps, with a fitted log curve."""
 
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from testtime.compare.log_fit import log_fit, quality_against_accuracy
-from testtime.present.figures.accuracy_by_budget import note_problems
-from testtime.present.figures.data import (
-    QUALITIES,
-    by_size,
-    fitted,
-    group_color,
-    in_order,
-    quality_column,
-    unique,
-)
-from testtime.present.figures.style import (
-    error_bars,
-    name_panel,
-    nothing,
-    panels,
-    place_legend,
-    styled,
+from testtime.compare.prm_worth import QUALITIES, log_fit, quality_against_accuracy, quality_column
+from testtime.present.figures.looks import group_look
+from testtime.present.figures.parts import error_bars, name_panel, note_problems
+from testtime.present.figures.rows import as_in_study, unique
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import CELL, INTERVAL
+
+FIGURE = Figure(
+    title="Accuracy by PRM quality",
+    see="Whether a PRM that judges steps better also leads to more right answers, policy by "
+    "policy.",
+    computed="The x axis is the PRM's quality measured against exact step labels on samples of the"
+    " same policy (F1 as in ProcessBench: finding the first wrong step, and finding none where "
+    "there is none). The y axis is the cross-fitted accuracy of the compute-optimal choice with "
+    "that PRM, with its interval over problems. With three PRMs or more, a curve accuracy = a "
+    "ln(quality) + b is fitted by least squares; with fewer there is none, as it would fit any "
+    "points.",
+    inputs=("compute_optimal", "prm_quality"),
+    settings=("policies", "prms", "headline"),
+    needs=("quality",),
 )
 
 FEWEST = 3  # PRMs that a curve of two coefficients takes
-COLUMNS = ["dataset", "policy", "prm", "budget", "measure", "quality", "accuracy"]
+COLUMNS = [*CELL, "prm", "budget", "measure", "quality", "accuracy", *INTERVAL, "n_problems"]
+COLUMNS += ["slope", "intercept"]
 
 
-def prm_quality_data(
+def data(
+    *,
     compute_optimal: pd.DataFrame,
     prm_quality: pd.DataFrame,
-    *,
     policies: dict[str, float],
     prms: list[str],
-    budget: int,
+    headline: int,
 ) -> pd.DataFrame:
     """Accuracy of the compute-optimal choice with each PRM beside the PRM's measured quality.
 
@@ -45,7 +48,7 @@ def prm_quality_data(
         prm_quality: rows of `prm_quality.csv`, may be empty.
         policies: parameters of each.
         prms: of the study.
-        budget: N.
+        headline: N.
 
     Returns:
         dataset, policy, prm, budget, measure (column of `prm_quality`), quality, accuracy, ci_low,
@@ -53,26 +56,22 @@ def prm_quality_data(
         + intercept over the policy's PRMs; empty with fewer than three.
     """
     measure = quality_column(prm_quality)
-    rows = fitted(compute_optimal)
-    rows = rows[rows["budget"] == budget]
-    ends = ["ci_low", "ci_high", "n_problems", "slope", "intercept"]
-    if measure is None or rows.empty:
-        return pd.DataFrame(columns=[*COLUMNS, *ends])
-    points, _ = quality_against_accuracy(rows, prm_quality, measure=measure)
+    chosen = compute_optimal[compute_optimal["budget"] == headline]
+    if measure is None or chosen.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    points, _ = quality_against_accuracy(chosen, prm_quality, measure=measure)
     points = points[points["quality"].notna()].assign(measure=measure)
-    keys = ["dataset", "policy", "prm"]
-    points = points.merge(rows[[*keys, "n_problems"]], on=keys)
+    keys = [*CELL, "prm"]
+    points = points.merge(chosen[[*keys, "n_problems"]], on=keys)
     points[["slope", "intercept"]] = np.nan
-    for _, group in points.groupby(["dataset", "policy"]):
+    for _, group in points.groupby(CELL):
         fit = log_fit(group["quality"], group["accuracy"])
         if group["quality"].nunique() >= FEWEST:
             points.loc[group.index, ["slope", "intercept"]] = fit["slope"], fit["intercept"]
-    data = in_order(in_order(points, "prm", prms), "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)[[*COLUMNS, *ends]]
+    return as_in_study(points, policies=policies, prms=prms)[COLUMNS]
 
 
-@styled
-def draw_prm_quality(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """One panel per policy, a row per dataset; a curve where there are three PRMs or more."""
     if data.empty:
         return nothing("no PRM has both a measured quality and a compute-optimal accuracy")
@@ -84,7 +83,7 @@ def draw_prm_quality(data: pd.DataFrame) -> Figure:
             ax = axes[row, column]
             here = data[(data["dataset"] == dataset) & (data["policy"] == policy)]
             for prm in prms:
-                _point(ax, here[here["prm"] == prm], *group_color(prms, prm))
+                _point(ax, here[here["prm"] == prm], *group_look(prms, prm))
             _curve(ax, here)
             if row == 0:
                 name_panel(ax, policy)
@@ -95,9 +94,7 @@ def draw_prm_quality(data: pd.DataFrame) -> Figure:
                 note_problems(ax, here)
     measure = QUALITIES[data["measure"].iloc[0]]
     figure.supxlabel(f"{measure} (%), budget N = {int(data['budget'].iloc[0])}")
-    looks = [group_color(prms, prm) for prm in prms]
-    handles = [Line2D([], [], color=c, marker=m, linestyle="") for c, m in looks]
-    place_legend(figure, handles, prms)
+    place_legend(figure, group_handles(prms, linestyle=""), prms)
     return figure
 
 

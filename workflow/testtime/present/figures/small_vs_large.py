@@ -1,55 +1,63 @@
 """Small policies with compute-optimal TTS against larger policies' CoT, per dataset."""
 
+import matplotlib.figure
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from testtime.compare.published import published_accuracy, read_published
-from testtime.present.figures.data import INTERVAL, by_size, in_order, unique
 from testtime.present.figures.looks import count, look
-from testtime.present.figures.style import (
-    error_bars,
-    nothing,
-    panels,
-    percent_axis,
-    place_legend,
-    styled,
+from testtime.present.figures.parts import error_bars, percent_axis
+from testtime.present.figures.rows import as_in_study, unique
+from testtime.present.figures.style import nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import ANY, CELL, CHAIN, INTERVAL, TTS
+
+FIGURE = Figure(
+    title="Small policies with compute-optimal TTS against large policies' CoT",
+    see="Whether a coloured bar of a smaller policy reaches the dotted line, the plain chain of "
+    "thought (CoT) of the largest policy. Policies stand from small to large; the stronger the "
+    "colour, the larger the budget N.",
+    computed="CoT is one greedy sample. Compute-optimal TTS picks, for each difficulty level and "
+    "budget, the best strategy with any of the study's PRMs; the strategy is picked on other "
+    "problems than those it is judged on (cross-fitting), so its accuracy is not flattered by the"
+    " choice. Lines on the bars are intervals over problems. Diamonds, where there are any, are "
+    "published values of the same models (Liu et al., 2025): another run on other machines, to "
+    "compare with only. Whether the differences are more than chance stands in the table "
+    "*overtaking*, which compares on the same problems.",
+    inputs=("frontier",),
+    settings=("policies",),
+    needs=("two_policies", "cot"),
 )
 
-COT, TTS = "CoT", "compute-optimal TTS"
-ANY = "any"  # the PRM is part of the choice
 OURS, PUBLISHED = "this study", "published"
-COLUMNS = ["dataset", "policy", "setting", "budget", *INTERVAL, "n_problems", "source"]
+COLUMNS = [*CELL, "setting", "budget", "accuracy", *INTERVAL, "n_problems", "source"]
 
 
-def small_vs_large_data(
-    frontier: pd.DataFrame, *, policies: dict[str, float], published: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def data(*, frontier: pd.DataFrame, policies: dict[str, float]) -> pd.DataFrame:
     """CoT of every policy, its cross-fitted compute-optimal accuracy at every budget.
+
+    Published values of the same models on the same datasets are kept apart by `source`.
 
     Args:
         frontier: rows of `frontier.csv`.
         policies: parameters of each.
-        published: of `published_points`; kept apart from this study's rows by `source`.
 
     Returns:
         dataset, policy, setting ("CoT" or "compute-optimal TTS"), budget, accuracy, ci_low,
         ci_high, n_problems, source ("this study" or "published"), parameters.
     """
-    ours = frontier[(frontier["setting"] == COT) | (frontier["prm"] == ANY)].assign(source=OURS)
-    frames = [ours]
-    if published is not None:
-        known = published["dataset"].isin(ours["dataset"]) & published["policy"].isin(policies)
-        theirs = published[known].rename(columns={"published": "accuracy"})
-        frames += [theirs.assign(source=PUBLISHED)] if len(theirs) else []
-    data = pd.concat([frame.reindex(columns=COLUMNS) for frame in frames], ignore_index=True)
-    data["parameters"] = data["policy"].map(policies)
-    data = data.sort_values(["source", "setting", "budget"], ascending=[False, True, True])
-    data = in_order(data, "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    ours = frontier[(frontier["setting"] == CHAIN) | (frontier["prm"] == ANY)].assign(source=OURS)
+    published = published_points()
+    known = published["dataset"].isin(ours["dataset"]) & published["policy"].isin(policies)
+    theirs = published[known].rename(columns={"published": "accuracy"})
+    frames = [ours, theirs.assign(source=PUBLISHED)] if len(theirs) else [ours]
+    rows = pd.concat([frame.reindex(columns=COLUMNS) for frame in frames], ignore_index=True)
+    rows["parameters"] = rows["policy"].map(policies)
+    rows = rows.sort_values(["source", "setting", "budget"], ascending=[False, True, True])
+    return as_in_study(rows, policies=policies)
 
 
 def published_points() -> pd.DataFrame:
@@ -59,8 +67,8 @@ def published_points() -> pd.DataFrame:
         policy, setting, dataset, published (a proportion); one row each, the first table's.
     """
     tables = [published_accuracy("table3_frontier"), published_accuracy("table6_long_cot")]
-    gains = read_published("table5_gains").rename(columns={"cot": COT, "compute_optimal": TTS})
-    gains = gains.melt(["policy"], [COT, TTS], var_name="setting", value_name="published")
+    gains = read_published("table5_gains").rename(columns={"cot": CHAIN, "compute_optimal": TTS})
+    gains = gains.melt(["policy"], [CHAIN, TTS], var_name="setting", value_name="published")
     gains["published"] = gains["published"].astype(float) / 100
     tables.insert(1, gains.assign(dataset="math500"))  # the dataset of that table
     keys = ["policy", "setting", "dataset"]
@@ -68,8 +76,7 @@ def published_points() -> pd.DataFrame:
     return rows[rows["policy"] != ""].drop_duplicates(keys)
 
 
-@styled
-def draw_small_vs_large(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Grouped bars per policy, small to large; a line at the largest policy's CoT."""
     ours = data[data["source"] == OURS]
     if ours.empty:
@@ -78,7 +85,7 @@ def draw_small_vs_large(data: pd.DataFrame) -> Figure:
     budgets = sorted(int(n) for n in ours.loc[ours["setting"] == TTS, "budget"].unique())
     # The method's colour at full strength is the largest budget.
     shades = sns.light_palette(look("compute_optimal").color, len(budgets) + 2)[2:]
-    bars = [(COT, 1, look("cot").color)]
+    bars = [(CHAIN, 1, look("cot").color)]
     bars += [(TTS, n, shade) for n, shade in zip(budgets, shades, strict=True)]
     width = max(3.4, 0.2 * len(bars) * len(policies))
     figure, axes = panels(len(datasets), 1, size=(width, 2.1), sharex=True)
@@ -86,7 +93,7 @@ def draw_small_vs_large(data: pd.DataFrame) -> Figure:
         here = ours[ours["dataset"] == dataset]
         _bars(ax, here, policies, bars)
         _published(ax, data[(data["dataset"] == dataset) & (data["source"] != OURS)], policies)
-        largest = here[(here["policy"] == policies[-1]) & (here["setting"] == COT)]
+        largest = here[(here["policy"] == policies[-1]) & (here["setting"] == CHAIN)]
         for level in largest["accuracy"]:
             ax.axhline(level, color=look("cot").color, linestyle=":", zorder=2.5)
         percent_axis(ax, f"{dataset}\nAccuracy (%)")
@@ -118,7 +125,7 @@ def _bars(ax: Axes, here: pd.DataFrame, policies: list[str], bars: list[tuple]) 
 
 def _published(ax: Axes, rows: pd.DataFrame, policies: list[str]) -> None:
     for row in rows.itertuples():
-        face, shift = ("white", -0.46) if row.setting == COT else ("black", 0.46)
+        face, shift = ("white", -0.46) if row.setting == CHAIN else ("black", 0.46)
         marker = _diamond(face)
         marker.set_data([policies.index(row.policy) + shift], [row.accuracy])
         marker.set_zorder(4)

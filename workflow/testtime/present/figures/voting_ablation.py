@@ -1,21 +1,38 @@
 """Best-of-N under every scoring and vote: PRM-{Min, Last, Avg} × {Max, Weighted}."""
 
+import matplotlib.figure
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testtime.present.figures.data import INTERVAL, by_size, group_color, in_order, unique
-from testtime.present.figures.looks import look
-from testtime.present.figures.style import name_panel, nothing, panels, place_legend, styled
+from testtime.present.figures.looks import group_look, look
+from testtime.present.figures.parts import name_panel
+from testtime.present.figures.rows import as_in_study, unique
+from testtime.present.figures.style import group_handles, nothing, panels, place_legend
+from testtime.present.registry import Figure
+from testtime.study.vocabulary import CELL, INTERVAL, MAX, SCORINGS, WEIGHTED
 
-CHOICES = [(s, v) for v in ("max", "weighted") for s in ("min", "last", "avg")]
-COLUMNS = ["dataset", "policy", "prm", "scoring", "vote", "budget", "n_problems", *INTERVAL]
+FIGURE = Figure(
+    title="Scoring and voting",
+    see="What the way of turning step scores into one score (minimum, last, average) and of "
+    "choosing an answer (the best path, or a vote weighted by scores) is worth, beside plain "
+    "majority voting at the dashed line.",
+    computed="Best-of-N at one budget, minus majority voting at the same budget, on the same "
+    "problems. Lines are intervals of that paired difference, each at the study's confidence and "
+    "not adjusted for their number.",
+    inputs=("voting",),
+    settings=("policies", "prms", "headline"),
+    needs=("scores",),
+)
+
+CHOICES = [(scoring, vote) for vote in (MAX, WEIGHTED) for scoring in SCORINGS]
+ACCURACY = ["accuracy", *INTERVAL]
 GAIN = ["gain", "gain_low", "gain_high"]
+COLUMNS = [*CELL, "prm", "scoring", "vote", "budget", "n_problems", *ACCURACY, *GAIN]
 
 
-def voting_ablation_data(
-    voting: pd.DataFrame, *, policies: dict[str, float], prms: list[str], budget: int
+def data(
+    *, voting: pd.DataFrame, policies: dict[str, float], prms: list[str], headline: int
 ) -> pd.DataFrame:
     """Best-of-N at one budget under every scoring and vote.
 
@@ -23,20 +40,18 @@ def voting_ablation_data(
         voting: rows of `voting.csv`.
         policies: parameters of each.
         prms: of the study.
-        budget: N.
+        headline: N.
 
     Returns:
         dataset, policy, prm, scoring, vote, budget, n_problems, accuracy, ci_low, ci_high, and
         gain, gain_low, gain_high: the paired difference from majority voting at the same budget.
     """
-    rows = voting[(voting["method"] == "best_of_n") & (voting["budget"] == budget)]
-    data = rows[[*COLUMNS, *GAIN]].sort_values(["vote", "scoring"], kind="stable")
-    data = in_order(in_order(data, "prm", prms), "policy", by_size(policies))
-    return data.sort_values("dataset", kind="stable").reset_index(drop=True)
+    rows = voting[(voting["method"] == "best_of_n") & (voting["budget"] == headline)]
+    rows = rows[COLUMNS].sort_values(["vote", "scoring"], kind="stable")
+    return as_in_study(rows, policies=policies, prms=prms)
 
 
-@styled
-def draw_voting_ablation(data: pd.DataFrame) -> Figure:
+def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Rows: datasets. Columns: policies. A dot per PRM, scoring and vote; 0 is majority voting.
 
     Without majority voting in the study the accuracy itself is drawn.
@@ -61,8 +76,8 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
                     here[here["prm"] == prm],
                     choices,
                     offset=offset,
-                    marks=group_color(prms, prm),
-                    columns=GAIN if paired else INTERVAL,
+                    marks=group_look(prms, prm),
+                    columns=GAIN if paired else ACCURACY,
                 )
             if paired:
                 ax.axvline(0, color=look("majority").color, linestyle="--", linewidth=0.9)
@@ -76,8 +91,7 @@ def draw_voting_ablation(data: pd.DataFrame) -> Figure:
                 ax.set_ylabel(dataset)
     what = "Best-of-N minus majority voting (points)" if paired else "Accuracy of best-of-N (%)"
     figure.supxlabel(f"{what}, N = {int(data['budget'].iloc[0])}")
-    looks = [group_color(prms, prm) for prm in prms]
-    handles = [Line2D([], [], color=c, marker=m, linestyle="") for c, m in looks]
+    handles = group_handles(prms, linestyle="")
     names = list(prms)
     if paired:
         handles.append(Line2D([], [], color=look("majority").color, linestyle="--", linewidth=0.9))

@@ -9,8 +9,9 @@ import pandas as pd
 
 from testtime.data.store import read_parquet
 from testtime.present.figures.looks import look, methods_in_order
-from testtime.present.report.cell import ReportCell
-from testtime.present.report.paths import Search, Solution, vote
+from testtime.present.report.paths import ReportCell, Search, Solution, vote
+from testtime.study.methods import METHODS
+from testtime.study.vocabulary import COT, MAJORITY, NONE
 
 CELLS = 4  # policies shown, spread over the sizes; a report is to be read
 SAMPLES = 8  # samples of the pool shown per problem
@@ -72,8 +73,8 @@ def interesting(wide: pd.DataFrame) -> Iterator[tuple[str, str]]:
         wide: expected correctness, problems × methods (one strategy each).
     """
     taken: set[str] = set()
-    guided = [m for m in wide if m not in ("cot", "majority", "confidence")]
-    plain = "majority" if "majority" in wide else "cot"
+    guided = [method for method in wide if METHODS[method].needs_prm]
+    plain = MAJORITY if MAJORITY in wide else COT
     if plain not in wide:
         return
     gaps = []
@@ -83,8 +84,8 @@ def interesting(wide: pd.DataFrame) -> Iterator[tuple[str, str]]:
             (best - wide[plain], f"a PRM-guided method is right where {look(plain).label} is not"),
             (wide[plain] - worst, f"{look(plain).label} is right where a PRM misleads a method"),
         ]
-    elif "cot" in wide and plain != "cot":
-        gaps = [(wide[plain] - wide["cot"], "Majority is right where CoT is not")]
+    elif COT in wide and plain != COT:
+        gaps = [(wide[plain] - wide[COT], "Majority is right where CoT is not")]
     gaps.append((1 - wide.max(axis=1), "no method answers it"))
     for gap, why in gaps:
         left = gap[~gap.index.isin(taken)].sort_index()
@@ -125,10 +126,10 @@ def _examples(cell: ReportCell, outcomes: pd.DataFrame) -> Iterator[Example]:
 
 def _strategies(outcomes: pd.DataFrame, cell: ReportCell) -> pd.DataFrame:
     """One strategy per method: CoT, and the others at the budget, by the scoring and vote shown."""
-    at = (outcomes["method"] == "cot") | (outcomes["budget"] == cell.budget)
-    plain = outcomes["method"].isin(["cot", "majority"])
+    at = (outcomes["method"] == COT) | (outcomes["budget"] == cell.budget)
+    plain = outcomes["method"].isin([COT, MAJORITY])
     shown = (outcomes["scoring"] == cell.scoring) & (outcomes["vote"] == cell.vote)
-    return outcomes[at & (plain | (shown & (outcomes["prm"] == (cell.prm or "none"))))]
+    return outcomes[at & (plain | (shown & (outcomes["prm"] == (cell.prm or NONE))))]
 
 
 def _answers(
@@ -140,16 +141,16 @@ def _answers(
 ) -> Iterator[Answer]:
     """What each method answers from the very paths that are kept."""
     found = {search.method: search.solutions for search in searches}
-    found |= {"cot": greedy, "majority": pool, "best_of_n": pool}
+    found |= {COT: greedy, MAJORITY: pool, "best_of_n": pool}
     pairs = strategies.drop_duplicates("method").set_index("method")[["scoring", "vote"]]
     for method in methods_in_order(expected.index):
         if method not in found:
             continue
         scoring, how = pairs.loc[method]
-        text = " + ".join(part for part in (scoring, how) if part != "none")
+        text = " + ".join(part for part in (scoring, how) if part != NONE)
         yield Answer(
             method=method,
             how=text or "greedy",
-            answers=tuple(vote(found[method], "majority" if how == "none" else how)),
+            answers=tuple(vote(found[method], MAJORITY if how == NONE else how)),
             expected=None if pd.isna(expected[method]) else float(expected[method]),
         )

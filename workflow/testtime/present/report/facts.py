@@ -1,4 +1,4 @@
-"""What was run: models and their revisions, versions, the machine, the commit."""
+"""What was run and what came of it: models, versions, the machine, costs, undecided grades."""
 
 import os
 import platform
@@ -7,11 +7,17 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
+
+from testtime.data.store import read_parquet
 from testtime.present.figures.looks import count
 from testtime.study.catalog import ROOT, Catalog
+from testtime.study.layout import STAGES
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
 PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")
+COSTS = ["stage", "jobs", "wall_s", "longest_s", "memory_mb"]
+UNDECIDED = ["dataset", "policy", "method", "problem_id", "answer", "gold", "reason", "samples"]
 
 
 def versions() -> dict[str, str]:
@@ -62,6 +68,72 @@ def models(catalog: Catalog, policies: list[str], prms: list[str]) -> list[dict[
         }
         for role, spec in specs
     ]
+
+
+def stage_costs(results: Path) -> pd.DataFrame:
+    """One row per stage in the order of the study, then one for all of them.
+
+    Processor time is left out: Snakemake looks at it every half minute at most, so that of short
+    jobs is far too low.
+
+    Returns:
+        stage, jobs, wall_s (summed over jobs, which may have run side by side), longest_s (the
+        longest job), memory_mb (largest resident memory of a job). No row where nothing was
+        measured.
+    """
+    jobs = pd.DataFrame(_jobs(results / "benchmarks"), columns=["stage", "s", "memory"])
+    if jobs.empty:
+        return pd.DataFrame(columns=COSTS)
+    stages = sorted(
+        jobs["stage"].unique(),
+        key=lambda name: (STAGES.index(name) if name in STAGES else len(STAGES), name),
+    )
+    rows = [_summary(stage, jobs[jobs["stage"] == stage]) for stage in stages]
+    return pd.DataFrame([*rows, _summary("all", jobs)], columns=COSTS)
+
+
+def undecided(results: Path, cells: list[tuple[str, str]]) -> tuple[int, int, pd.DataFrame]:
+    """Undecided grades of a study's cells.
+
+    Args:
+        results: folder.
+        cells: pairs (dataset, policy).
+
+    Returns:
+        Number of undecided samples, number of all graded samples, and one row per distinct
+        (dataset, policy, method, problem, answer), the most frequent first: UNDECIDED.
+    """
+    total, found = 0, []
+    for dataset, policy in cells:
+        columns = ["method", "problem_id", "answer", "correct", "reason"]
+        grades = read_parquet(results / f"grades/{dataset}/{policy}.parquet", columns=columns)
+        total += len(grades)
+        open_ = grades[grades["correct"].isna()]
+        if len(open_):
+            gold = read_parquet(results / f"answers/{dataset}.parquet").set_index("problem_id")
+            open_ = open_.assign(dataset=dataset, policy=policy)
+            found.append(open_.assign(gold=open_["problem_id"].map(gold["answer"])))
+    if not found:
+        return 0, total, pd.DataFrame(columns=UNDECIDED)
+    rows = pd.concat(found, ignore_index=True)
+    counted = rows.groupby(UNDECIDED[:-1], dropna=False).size().rename("samples").reset_index()
+    counted = counted.sort_values(["samples", *UNDECIDED[:-1]], ascending=[False] + [True] * 7)
+    return len(rows), total, counted.reset_index(drop=True)
+
+
+def _jobs(folder: Path) -> list[tuple]:
+    found = []
+    for path in sorted(folder.rglob("*.tsv")):
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        stage = path.relative_to(folder).parts[0]
+        for row in table.to_dict("records"):
+            found.append((stage, row.get("s"), row.get("max_rss")))
+    return found
+
+
+def _summary(stage: str, jobs: pd.DataFrame) -> tuple:
+    seconds = jobs["s"]
+    return stage, len(jobs), seconds.sum(), seconds.max(), jobs["memory"].max()
 
 
 def _processor() -> str:

@@ -1,13 +1,19 @@
-"""The finding in words; every number comes from the tables when the report is built."""
+"""The finding in words; every number comes from the tables when it is told."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
+from testtime.data.store import read_csv, read_json
 from testtime.present.figures.looks import count, look
+from testtime.study import catalog
+from testtime.study.vocabulary import ALL, ANY, CHAIN, COT, LEVELS, MAJORITY
 
 SIGNIFICANT = 0.05
+TABLES = ("overtaking", "frontier", "accuracy", "compute_optimal")
+JUDGED = ("lookup.json", "tables/outcomes.parquet", "tables/accuracy.csv")
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,35 @@ def find(
     return Finding(" ".join(headlines), tuple(sentences), all(verdicts) if verdicts else None)
 
 
+def study_finding(results: str | Path, config: dict) -> Finding:
+    """The finding of a finished study, from its tables and lookup."""
+    results = Path(results)
+    study = catalog.of_study(config)
+    parameters = {name: study.policy(name).parameters for name in config["policies"]}
+    paths = {name: results / f"tables/{name}.csv" for name in TABLES}
+    tables = {name: read_csv(path) for name, path in paths.items() if path.exists()}
+    return find(tables, read_json(results / "lookup.json"), parameters)
+
+
+def closing_words(results: str | Path, config: dict) -> str:
+    """What a finished run says last: the headline of the study and the report's place.
+
+    Empty where there is no report of the tables as they are: a run for other targets than the
+    default leaves an old report, or none.
+
+    Args:
+        results: the study's folder.
+        config: the study.
+    """
+    results = Path(results)
+    report, judged = results / "report.html", [results / name for name in JUDGED]
+    if not all(path.exists() for path in (report, *judged)):
+        return ""
+    if any(path.stat().st_mtime_ns > report.stat().st_mtime_ns for path in judged):
+        return ""
+    return f"{study_finding(results, config).headline}\nReport: {report}\n"
+
+
 def percent(value: float) -> str:
     """A proportion in percent, one digit."""
     return f"{100 * value:.1f} %"
@@ -102,9 +137,9 @@ def _compute(dataset: str, row: pd.Series, frontier: pd.DataFrame) -> Iterator[s
     if frontier.empty:
         return
     here = frontier[frontier["dataset"] == dataset]
-    cot = here[(here["policy"] == row["large"]) & (here["setting"] == "CoT")]
-    tts = here[(here["policy"] == row["small"]) & (here["setting"] != "CoT")]
-    tts = tts[(tts["prm"] == "any") & (tts["budget"] == row["budget"])]
+    cot = here[(here["policy"] == row["large"]) & (here["setting"] == CHAIN)]
+    tts = here[(here["policy"] == row["small"]) & (here["setting"] != CHAIN)]
+    tts = tts[(tts["prm"] == ANY) & (tts["budget"] == row["budget"])]
     flops = [*cot["flops"], *tts["flops"]]
     if len(flops) == 2 and all(value > 0 for value in flops):
         yield (
@@ -132,10 +167,10 @@ def _majority(accuracy: pd.DataFrame, policies: Mapping[str, float]) -> Iterator
     """How many policies gain from majority voting, at the largest budget of each dataset."""
     if accuracy.empty:
         return
-    rows = accuracy[accuracy["difficulty"] == "all"]
+    rows = accuracy[accuracy["difficulty"] == ALL]
     for dataset, here in rows.groupby("dataset", sort=True):
-        cot = here[here["method"] == "cot"].set_index("policy")["accuracy"]
-        voted = here[here["method"] == "majority"]
+        cot = here[here["method"] == COT].set_index("policy")["accuracy"]
+        voted = here[here["method"] == MAJORITY]
         if cot.empty or voted.empty:
             continue
         budget = voted["budget"].max()
@@ -154,7 +189,7 @@ def _choices(lookup: dict) -> Iterator[str]:
     contexts = [
         entry
         for entry in lookup.get("contexts", [])
-        if entry["prm"] == "any" and entry["difficulty"] in ("easy", "medium", "hard")
+        if entry["prm"] == ANY and entry["difficulty"] in LEVELS
     ]
     contexts = [entry for entry in contexts if entry["support"]["n_problems"]]
     if not contexts:
@@ -174,7 +209,7 @@ def _choices(lookup: dict) -> Iterator[str]:
 def _optimism(compute_optimal: pd.DataFrame) -> Iterator[str]:
     if compute_optimal.empty:
         return
-    rows = compute_optimal[compute_optimal["prm"] == "any"]
+    rows = compute_optimal[compute_optimal["prm"] == ANY]
     if rows.empty:
         return
     worst = rows.loc[rows["optimism"].idxmax()]

@@ -1,0 +1,74 @@
+"""Loading policies and PRMs into an engine; its libraries are imported only when it is used.
+
+An engine is a package `testtime.engines.NAME` with `policy.load_policy(spec, threads=...)` and
+`prm.load_prm(spec, threads=...)`, and a line in `testtime.study.catalog.ENGINES`.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from testtime.engines.base import Policy, Prm
+from testtime.errors import UserError
+from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec, check_engine
+
+
+def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
+    """Load a policy into the engine that its entry names, else into `engine`.
+
+    Raises:
+        UserError: there is no such engine, or the model cannot be had or does not fit.
+    """
+    module = _import(spec.engine or engine, "policy")
+    _find("policy", spec)
+    return module.load_policy(spec, threads=threads)
+
+
+def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
+    """Load a PRM into the engine that its entry names, else into `engine`.
+
+    Raises:
+        UserError: there is no such engine, or the model cannot be had or does not fit.
+    """
+    module = _import(spec.engine or engine, "prm")
+    _find("PRM", spec)
+    return module.load_prm(spec, threads=threads)
+
+
+def _find(role: str, spec: ModelSpec) -> None:
+    """Refuse a model of the hub that cannot be had, and log which commit of it runs."""
+    if spec.folder is None:
+        from testtime.runtime import hub  # its client is not needed for local folders
+
+        found = hub.find(spec.model, spec.revision)
+        print(f"{role} {spec.name}: {spec.model}, commit {found.commit}", file=sys.stderr)
+
+
+def _import(engine: str, module: str) -> ModuleType:
+    check_engine("engine", engine)
+    try:
+        with _hidden("sklearn"):
+            return importlib.import_module(f"testtime.engines.{engine}.{module}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("testtime"):
+            raise
+        raise UserError(f"engine {engine!r} is not installed: pip install {error.name}") from error
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Hide a package that the engines' libraries import wherever they find it.
+
+    transformers takes scikit-learn for a way of decoding that is not used here; importing it is a
+    quarter of what a job of a tiny model spends before it begins.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # what Python calls a module that cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules[package]

@@ -1,0 +1,195 @@
+"""What k samples drawn from a pool of n achieve: exact, or over subsets that stand for all.
+
+Chances in closed form, Pass@k, best-of-k and majority voting by formula, and the subsets that serve
+where no formula does.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from math import ceil, comb
+
+import numpy as np
+from scipy.special import gammaln
+
+# Going through all subsets is worth some more of them than drawing: it leaves no error.
+ENUMERATE_FACTOR = 2
+# Complex multiplications per answer above which random subsets are cheaper.
+MAX_OPERATIONS = 3e7
+
+
+def miss_probability(n: int, k: int) -> np.ndarray:
+    """Chance that k of n samples, drawn without replacement, hold none of m given ones.
+
+    Returns:
+        Array (n + 1,) over m: C(n - m, k) / C(n, k), by products so that nothing overflows.
+    """
+    m = np.arange(n)
+    return np.concatenate([[1.0], np.cumprod(np.clip(n - k - m, 0, None) / (n - m))])
+
+
+def rank_probability(n: int, k: int) -> np.ndarray:
+    """Chance that the i-th smallest of n samples is the largest of k drawn without replacement.
+
+    Returns:
+        Array (n,) over i = 1..n: C(i - 1, k - 1) / C(n, k).
+    """
+    i = np.arange(n, 1, -1)
+    ratios = np.clip(i - k, 0, None) / (i - 1)
+    return (k / n * np.concatenate([[1.0], np.cumprod(ratios)]))[::-1]
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """Subsets to average over.
+
+    Attributes:
+        members: array (n, n_subsets), 1.0 where the subset holds the sample.
+        groups: subsets come in so many equal, independent groups; 0 where they are all there are.
+    """
+
+    members: np.ndarray
+    groups: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether averages over the subsets have no Monte-Carlo error."""
+        return self.groups == 0
+
+
+def choose_subsets(n: int, k: int, at_least: int, seed: int) -> Subsets:
+    """All subsets of k of n where they are few, else at least `at_least` random ones.
+
+    Random subsets come from permutations cut into n // k disjoint pieces: pieces of one permutation
+    use every sample about equally often, which removes most of the error that plain draws have.
+    """
+    if comb(n, k) <= ENUMERATE_FACTOR * at_least:
+        chosen, groups = np.array(list(combinations(range(n), k))), 0
+    else:
+        pieces = n // k
+        groups = max(2, ceil(at_least / pieces))
+        orders = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (groups, 1)), axis=1)
+        chosen = orders[:, : pieces * k].reshape(-1, k)
+    members = np.zeros((n, len(chosen)))
+    np.put_along_axis(members, chosen.T, 1.0, axis=0)
+    return Subsets(members, groups)
+
+
+def pass_at_k(correct: np.ndarray, k: int) -> np.ndarray:
+    """Unbiased estimate from a pool of n >= k samples.
+
+    Args:
+        correct: array (..., n) of 0 and 1.
+        k: samples drawn without replacement.
+
+    Returns:
+        Array (...): 1 - C(n - c, k) / C(n, k), with c right samples.
+
+    Source: Chen et al. (2021), "Evaluating large language models trained on code", section 2.1.
+    """
+    n_right = np.rint(np.asarray(correct).sum(axis=-1)).astype(int)
+    return 1.0 - miss_probability(np.shape(correct)[-1], k)[n_right]
+
+
+def best_of_k(correct: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
+    """Exact expectation over all subsets of k of the n samples; equal scores share the choice.
+
+    The i-th smallest score is the best of a random subset with probability C(i-1, k-1) / C(n, k).
+    Within equal scores every sample is as likely as another, so they share their ranks' chances.
+
+    Args:
+        correct: array (n_problems, n), 0 or 1 per sample.
+        scores: array (n_problems, n) or (n_problems, n, n_scorings); -inf for a sample that may
+            only be chosen where there is no other.
+        k: subset size, at most n.
+
+    Returns:
+        Array (n_problems,) or (n_problems, n_scorings): expected correctness.
+    """
+    scores = np.asarray(scores, dtype=float)
+    by_scoring = np.moveaxis(np.atleast_3d(scores), 1, 2)
+    order = np.argsort(by_scoring, axis=2, kind="stable")
+    ranked = np.take_along_axis(by_scoring, order, axis=2)
+    right = np.take_along_axis(np.asarray(correct, dtype=float)[:, None, :], order, axis=2)
+    starts = np.ones(ranked.shape, dtype=bool)
+    starts[..., 1:] = ranked[..., 1:] != ranked[..., :-1]
+    group = np.cumsum(starts.ravel()) - 1
+    share = np.bincount(group, weights=right.ravel()) / np.bincount(group)
+    expected = share[group].reshape(ranked.shape) @ rank_probability(scores.shape[1], k)
+    return expected.reshape(scores.shape[:1] + scores.shape[2:])
+
+
+def win_probability(counts: np.ndarray, k: int, n: int, target: int) -> float:
+    """Chance that a class wins the vote of k of n samples; a tie of t classes counts 1/t.
+
+    With j votes for the target, the others may hold at most j each. Each sample is taken with
+    probability p = k/n on its own; "k were taken" then gives back draws without replacement, and
+    all numbers stay between 0 and 1. A class that may hold up to j votes has the generating
+    function sum_{i<j} b(i) x^i + y b(j) x^j with binomial b, where y marks a tie; the integral of
+    y^t from 0 to 1 is the 1/(t + 1) that the target gets. Gauss-Legendre nodes integrate that
+    exactly, and roots of unity pick the coefficient of x^(k - j).
+
+    Args:
+        counts: samples per class, array (n_classes,); samples without a vote are in n only.
+        k: subset size, at most n.
+        n: pool size.
+        target: index of the class.
+    """
+    own, p = int(counts[target]), k / n
+    others = np.delete(counts, target)
+    taken = _binomial(own, p)
+    won = 0.0
+    for j in range(1, min(own, k) + 1):
+        rivals = others[others >= j]
+        if len(rivals) == 0 or k - j < j:  # nobody else can reach j
+            held = _binomial(n - own, p)[k - j] if k - j <= n - own else 0.0
+        else:
+            held = _held_to(j, rivals, n - own - int(rivals.sum()), k, p)
+        won += taken[j] * held
+    return float(won / _binomial(n, p)[k])
+
+
+def majority_operations(counts: np.ndarray, k: int, n: int) -> float:
+    """Work of `win_probability` for the worst target, in complex multiplications."""
+    j = np.arange(1, max(k // 2, 1) + 1)
+    nodes = np.maximum(k // j, 1) / 2
+    kinds = np.array([len(np.unique(counts[counts >= level])) for level in j])
+    return float((kinds * nodes).sum() * n / 2)
+
+
+def _held_to(j: int, rivals: np.ndarray, free: int, k: int, p: float) -> float:
+    """Weight of "k - j votes go elsewhere, no rival above j", ties with the target shared."""
+    size = free + j * len(rivals) + 1
+    if k - j >= size:
+        return 0.0  # so many votes cannot go elsewhere
+    ties = min(len(rivals), (k - j) // j)
+    nodes, quadrature = _legendre(ceil((ties + 1) / 2))
+    roots = np.exp(2j * np.pi * np.arange(size // 2 + 1) / size)
+    product = np.broadcast_to((1 - p + p * roots) ** free, (len(nodes), len(roots)))
+    powers = roots ** np.arange(j + 1)[:, None]
+    for count, multiplicity in zip(*np.unique(rivals, return_counts=True), strict=True):
+        b = _binomial(int(count), p)
+        below, level = b[:j] @ powers[:j], b[j] * powers[j]
+        product = product * (below + nodes[:, None] * level) ** int(multiplicity)
+    # The other half of the circle is conjugate: each root but the real ones counts twice.
+    fold = np.full(len(roots), 2.0)
+    fold[0] = 1.0
+    if size % 2 == 0:
+        fold[-1] = 1.0
+    coefficients = (product * roots ** -(k - j) * fold).real.sum(axis=1) / size
+    return float(quadrature @ coefficients)
+
+
+@lru_cache
+def _legendre(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1], exact for polynomials of degree 2 n_nodes - 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
+    return (nodes + 1) / 2, weights / 2
+
+
+@lru_cache(maxsize=4096)
+def _binomial(n: int, p: float) -> np.ndarray:
+    """Binomial probabilities of 0..n successes, 0 < p < 1."""
+    i = np.arange(n + 1)
+    logs = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1)
+    return np.exp(logs + i * np.log(p) + (n - i) * np.log1p(-p))

@@ -1,0 +1,32 @@
+"""The policy's own confidence as the weight of a sample.
+
+Source: the idea of local and global confidence in Fu et al. (2025), "Deep think with confidence";
+there it is read off the top tokens' log-probabilities, here off those of the tokens drawn.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from testtime.evaluate.scoring import flatten, reduce_steps
+
+
+def confidence(samples: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray | None:
+    """The policy's own confidence in a sample: weights for votes that need no PRM.
+
+    The geometric mean of the sample's token probabilities ("avg"), and that of its worst step
+    ("min"), 0 for the worst step of a sample without steps. Samples made elsewhere may have no
+    log-probabilities.
+    """
+    if "logprob" not in samples or not samples["logprob"].notna().all():
+        return None
+    columns = []
+    for scoring in scorings:
+        if scoring == "avg":
+            logs = samples["logprob"].to_numpy(dtype=float)
+        else:
+            flat, lengths = flatten(samples["step_logprobs"].to_numpy())
+            logs = reduce_steps(flat, lengths, scoring, empty=-np.inf)
+        columns.append(np.exp(logs))
+    return np.stack(columns, axis=1)

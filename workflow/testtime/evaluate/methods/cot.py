@@ -1,0 +1,11 @@
+"""Chain of thought (Wei et al., 2022), the baseline that spends nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+
+def cot(samples: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray:
+    """Chain of thought: one greedy solution."""
+    return np.ones((len(samples), len(scorings)))

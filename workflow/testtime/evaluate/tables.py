@@ -1,0 +1,179 @@
+"""Tables over problems: accuracy of every strategy, Pass@k, and what PRMs could not read."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from testtime.data.store import read_lengths
+from testtime.errors import UserError
+from testtime.evaluate.estimators import pass_at_k
+from testtime.evaluate.pool import make_pool
+from testtime.evaluate.statistics import accuracy_interval, resample_weights
+from testtime.study.seeds import derive
+from testtime.study.vocabulary import ALL, CELL, COSTS, LEVELS, POOL, STRATEGY
+
+SCORED = [*CELL, "prm", "method"]
+COUNTS = ["paths", "cut_paths", "unread_paths", "steps", "unscored_steps"]
+
+
+def accuracy_table(
+    outcomes: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    *,
+    n_resamples: int,
+    seed: int,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Accuracy and mean cost of every strategy, over all problems and per difficulty bin.
+
+    Args:
+        outcomes: of one or more datasets and policies, see `evaluate_policy`.
+        difficulty: dataset, policy, problem_id, level (easy, medium, hard), quantile (q1, ...).
+        n_resamples: bootstrap resamples of the problems, shared by all strategies.
+        seed: of the study.
+        level: coverage of the intervals.
+
+    Returns:
+        dataset, policy, the strategy, difficulty, n_problems, accuracy, ci_low, ci_high and the
+        mean costs. A bin without problems has no rows.
+
+    Raises:
+        UserError: a problem has no difficulty.
+    """
+    tables = []
+    for (dataset, policy), rows in outcomes.groupby(CELL, sort=True):
+        known = difficulty[(difficulty["dataset"] == dataset) & (difficulty["policy"] == policy)]
+        wide = rows.pivot(index="problem_id", columns=STRATEGY, values=["correct", *COSTS])
+        for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
+            weights = resample_weights(
+                int(chosen.sum()), n_resamples, derive(seed, "bootstrap", dataset, name)
+            )
+            table = _summarise(wide[chosen], weights, level)
+            table.insert(len(STRATEGY), "difficulty", name)
+            table.insert(0, "dataset", dataset)
+            table.insert(1, "policy", policy)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _bins(
+    problem_ids: pd.Index, known: pd.DataFrame, where: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and mask of every bin with problems: all, by level, by quantile."""
+    bins = known.set_index("problem_id").reindex(problem_ids)
+    if bins["level"].isna().any():
+        missing = bins.index[bins["level"].isna()][0]
+        raise UserError(f"{where}: problem {missing} has no difficulty; estimate it again")
+    yield ALL, np.ones(len(bins), dtype=bool)
+    for name in LEVELS:
+        if (bins["level"] == name).any():
+            yield name, (bins["level"] == name).to_numpy()
+    for name in sorted(bins["quantile"].dropna().unique(), key=lambda q: (len(q), q)):
+        yield name, (bins["quantile"] == name).to_numpy()
+
+
+def _summarise(wide: pd.DataFrame, weights: np.ndarray, level: float) -> pd.DataFrame:
+    """One row per strategy of a table with the columns (value, *STRATEGY)."""
+    correct = wide["correct"]
+    table = correct.columns.to_frame(index=False)
+    values = correct.to_numpy(dtype=float)
+    low, high = accuracy_interval(values, weights, level)
+    table = table.assign(
+        n_problems=len(wide), accuracy=values.mean(axis=0), ci_low=low, ci_high=high
+    )
+    for cost in COSTS:
+        table[cost] = wide[cost][correct.columns].to_numpy(dtype=float).mean(axis=0)
+    return table.sort_values(STRATEGY, kind="stable", ignore_index=True)
+
+
+def pass_at_k_table(
+    grades: pd.DataFrame,
+    *,
+    budgets: Sequence[int],
+    n_resamples: int,
+    seed: int,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Pass@k of every policy on every dataset, over its pool.
+
+    Args:
+        grades: with columns dataset and policy; only rows of the method "pool" count.
+        budgets: values of k beside the powers of two up to the pool's size.
+        n_resamples: bootstrap resamples of the problems.
+        seed: of the study.
+        level: coverage of the intervals.
+
+    Returns:
+        dataset, policy, k, pass_at_k, ci_low, ci_high, n_problems.
+    """
+    tables = []
+    pooled = grades[grades["method"] == POOL]
+    for (dataset, policy), rows in pooled.groupby(CELL, sort=True):
+        samples = rows[["problem_id", "path"]].reset_index(drop=True)
+        pool = make_pool(samples, "path", rows, f"pool of {policy} on {dataset}")
+        ks = sorted(
+            {2**i for i in range(pool.n.bit_length())} | {k for k in budgets if k <= pool.n}
+        )
+        values = np.stack([pass_at_k(pool.correct, k) for k in ks], axis=1)
+        weights = resample_weights(len(values), n_resamples, derive(seed, "bootstrap", dataset))
+        low, high = accuracy_interval(values, weights, level)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "dataset": dataset,
+                    "policy": policy,
+                    "k": ks,
+                    "pass_at_k": values.mean(axis=0),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n_problems": len(values),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def unscored_table(
+    generations: Sequence[str], scores: Sequence[str], searches: Sequence[str]
+) -> pd.DataFrame:
+    """Count paths and steps without a score.
+
+    A path is scored by the steps that the PRM could read: its minimum, mean or last are over them,
+    and a path of which it could read none scores 0.
+
+    Args:
+        generations: files `generations/DATASET/POLICY/BLOCK/SHARD.parquet`, at least those scored.
+        scores: files `scores/DATASET/POLICY/PRM/BLOCK/SHARD.parquet`, in their samples' order.
+        searches: files `searches/DATASET/POLICY/PRM/METHOD/BLOCK/SHARD.parquet`.
+
+    Returns:
+        One row per dataset, policy, PRM and method (best_of_n: the pool): paths; cut_paths, whose
+        last steps have no score; unread_paths, of which no step has one; steps; unscored_steps.
+    """
+    rows = [*_pooled(generations, scores), *_searched(searches)]
+    table = pd.DataFrame(rows, columns=[*SCORED, *COUNTS])
+    return table.groupby(SCORED, as_index=False, sort=True)[COUNTS].sum()
+
+
+def _pooled(generations: Iterable[str], scores: Iterable[str]) -> Iterator[tuple]:
+    written = {}
+    for path in generations:
+        lengths, of = read_lengths(path, "steps")
+        written[of["dataset"], of["policy"], of["block"], of["shard"]] = lengths
+    for path in scores:
+        lengths, of = read_lengths(path, "scores")
+        steps = written[of["dataset"], of["policy"], of["block"], of["shard"]]
+        yield of["dataset"], of["policy"], of["prm"], "best_of_n", *_count(steps, lengths)
+
+
+def _searched(searches: Iterable[str]) -> Iterator[tuple]:
+    for path in searches:
+        lengths, of = read_lengths(path, "scores")
+        counts = _count(read_lengths(path, "steps")[0], lengths)
+        yield of["dataset"], of["policy"], of["prm"], of["method"], *counts
+
+
+def _count(steps: np.ndarray, scores: np.ndarray) -> tuple[int, int, int, int, int]:
+    cut, unread = scores < steps, (scores == 0) & (steps > 0)
+    return len(steps), cut.sum(), unread.sum(), steps.sum(), (steps - scores).sum()

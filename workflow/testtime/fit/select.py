@@ -1,0 +1,265 @@
+"""The compute-optimal choice of every context of a study, cross-fitted beside in-sample.
+
+A context is (dataset, policy, PRM or "any" or "none", budget, difficulty); how one strategy is
+preferred to another says `crossfit.best_strategy`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from testtime.evaluate.statistics import accuracy_interval, percentiles
+from testtime.fit.cells import (
+    Cell,
+    Settings,
+    bins_of,
+    candidates,
+    cell_folds,
+    cell_weights,
+    contexts,
+    read_cells,
+)
+from testtime.fit.crossfit import CrossFit, crossfit
+from testtime.study.vocabulary import ALL, CELL, COSTS, STRATEGY
+
+KEYS = [*CELL, "prm", "budget"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The choice of one (dataset, policy, prm, budget), difficulty binned in one way.
+
+    Attributes:
+        budget: N, or an amount of tokens, FLOPs or seconds.
+        binning: column of the difficulty table that gave the bins, or "all" (one bin).
+        source: where that difficulty came from, e.g. "held-out".
+        problem_ids: (n_problems,).
+        result: accuracies, see `CrossFit`.
+        low, high: interval of the cross-fitted accuracy.
+        values: cross-fitted correctness per problem, (n_problems,).
+        costs: mean per problem of policy_tokens, prm_tokens, flops, cross-fitted.
+        strategies: those it chose from, cheapest first: prm, method, scoring, vote, budget.
+        means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
+        choices: one row per bin: difficulty, n_problems, the chosen strategy (prm, method, scoring,
+            vote, budget), accuracy, ci_low, ci_high, in_sample_accuracy, agreement, pooled, and the
+            chosen strategy's mean costs on the bin's problems.
+    """
+
+    dataset: str
+    policy: str
+    prm: str
+    budget: float
+    binning: str
+    source: str
+    problem_ids: np.ndarray
+    result: CrossFit
+    low: float
+    high: float
+    values: np.ndarray
+    costs: dict[str, float]
+    strategies: pd.DataFrame
+    means: np.ndarray
+    choices: pd.DataFrame
+
+    @property
+    def accuracy(self) -> float:
+        """Cross-fitted accuracy."""
+        return float(self.result.accuracy[0])
+
+    @property
+    def in_sample(self) -> float:
+        """Accuracy as the paper computes it: chosen and judged on the same problems."""
+        return float(self.result.in_sample[0])
+
+    @property
+    def context(self) -> tuple[str, str, str, float]:
+        """Dataset, policy, prm, budget."""
+        return self.dataset, self.policy, self.prm, self.budget
+
+
+def fit_study(
+    outcomes: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    settings: Settings,
+    *,
+    binning: str = "level",
+) -> list[Fit]:
+    """Fit every context of a study.
+
+    Args:
+        outcomes: rows of `tables/outcomes.parquet`.
+        difficulty: columns dataset, policy, problem_id, source and the one that `binning` names;
+            not read where that is "all".
+        settings: folds, repeats, resamples, seed.
+        binning: "level", "quantile", "predicted_level" or "all".
+
+    Raises:
+        UserError: a problem has outcomes and no difficulty, or outcomes are incomplete.
+    """
+    return [
+        fit_context(
+            candidates(cell, prm, budget), prm, budget, difficulty, settings, binning=binning
+        )
+        for cell in read_cells(outcomes)
+        for prm, budget in contexts(cell)
+    ]
+
+
+def fit_context(
+    open_to: Cell,
+    prm: str,
+    budget: float,
+    difficulty: pd.DataFrame | None,
+    settings: Settings,
+    *,
+    binning: str,
+    allowed: np.ndarray | None = None,
+) -> Fit:
+    """Choose per bin of difficulty among the strategies open to a context, and judge the choice.
+
+    Args:
+        open_to: a cell with those strategies, cheapest first.
+        prm: the context's.
+        budget: the context's.
+        difficulty: as for `fit_study`.
+        settings: as for `fit_study`.
+        binning: as for `fit_study`.
+        allowed: strategies that may be chosen in each bin, (n_bins, n_strategies); all by default.
+    """
+    labels, bins, source = bins_of(open_to, difficulty, binning, prm)
+    folds, weights = cell_folds(open_to, bins, settings), cell_weights(open_to, settings)
+    correct, level = open_to.correct, settings.confidence
+    result = crossfit(correct, bins, folds, weights, n_bins=len(labels), allowed=allowed)
+    values = (result.use * correct).sum(axis=1)
+    low, high = interval(result.accuracy[1:], values, weights, level)
+    rows, means = [], []
+    for b, label in enumerate(labels):
+        inside = bins == b
+        nothing = np.full(correct.shape[1], np.nan)
+        means.append(correct[inside].mean(axis=0) if inside.any() else nothing)
+        chosen = result.chosen[b]
+        resamples = result.bin_accuracy[1:, b]
+        ends = interval(resamples[~np.isnan(resamples)], values[inside], weights[:, inside], level)
+        where = inside if inside.any() else slice(None)
+        rows.append(
+            {"difficulty": label, "n_problems": int(inside.sum())}
+            | open_to.strategies.loc[chosen, STRATEGY].to_dict()
+            | {"accuracy": result.bin_accuracy[0, b], "ci_low": ends[0], "ci_high": ends[1]}
+            | {"in_sample_accuracy": result.bin_in_sample[b]}
+            | {"agreement": result.agreement[b], "pooled": bool(result.pooled[b])}
+            | {name: open_to.costs[name][where, chosen].mean() for name in COSTS}
+        )
+    return Fit(
+        dataset=open_to.dataset,
+        policy=open_to.policy,
+        prm=prm,
+        budget=budget,
+        binning=binning,
+        source=source,
+        problem_ids=open_to.problem_ids,
+        result=result,
+        low=low,
+        high=high,
+        values=values,
+        costs={name: float((result.use * open_to.costs[name]).sum(1).mean()) for name in COSTS},
+        strategies=open_to.strategies[STRATEGY],
+        means=np.array(means),
+        choices=pd.DataFrame(rows),
+    )
+
+
+def interval(
+    resamples: np.ndarray, values: np.ndarray, weights: np.ndarray, level: float
+) -> tuple[float, float]:
+    """Interval of a cross-fitted accuracy, with the selection rerun in each resample.
+
+    Never narrower than that of the same answers with the choice taken as given, which also covers
+    few problems and accuracies near 0 and 1 (Wilson).
+
+    Args:
+        resamples: cross-fitted accuracy of each resample, (n_resamples,).
+        values: cross-fitted correctness per problem, (n_problems,).
+        weights: of `resample_weights` (columns of these problems), (n_resamples, n_problems).
+        level: coverage aimed at, e.g. 0.95.
+    """
+    if len(values) == 0:
+        return float("nan"), float("nan")
+    size = weights.sum(axis=1, keepdims=True)
+    weights = np.divide(weights, size, out=np.zeros_like(weights), where=size > 0)
+    low, high = (float(end) for end in accuracy_interval(values, weights[size[:, 0] > 0], level))
+    if len(values) < 2 or len(resamples) == 0:
+        return low, high
+    rerun = percentiles(resamples, len(values), level)
+    return min(low, float(rerun[0])), max(high, float(rerun[1]))
+
+
+def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Accuracy and cost of the compute-optimal choice per context: `tables/compute_optimal.csv`.
+
+    Columns: dataset, policy, prm (a PRM, "none" where none is at hand, or "any"), budget,
+    in_sample_accuracy, accuracy (cross-fitted), ci_low, ci_high, optimism (their difference),
+    policy_tokens, prm_tokens, flops (mean per problem of the cross-fitted choice), n_problems,
+    binning, difficulty_source.
+    """
+    rows = [
+        {
+            **_context(fit),
+            "in_sample_accuracy": fit.in_sample,
+            "accuracy": fit.accuracy,
+            "ci_low": fit.low,
+            "ci_high": fit.high,
+            "optimism": fit.in_sample - fit.accuracy,
+            **fit.costs,
+            "n_problems": len(fit.values),
+            "binning": fit.binning,
+            "difficulty_source": fit.source,
+        }
+        for fit in fits
+    ]
+    table = pd.DataFrame(rows).sort_values([*KEYS, "binning"], kind="stable")
+    return table.reset_index(drop=True)
+
+
+def choice_table(fits: Sequence[Fit]) -> pd.DataFrame:
+    """The chosen strategy per context and difficulty: `tables/choices.csv`.
+
+    Columns: dataset, policy, prm, budget, binning, difficulty, n_problems, strategy_prm, method,
+    scoring, vote, strategy_budget, accuracy (cross-fitted), ci_low, ci_high, in_sample_accuracy,
+    agreement (share of the fold-wise choices that are this one), pooled (too few problems: the
+    choice over all difficulties), policy_tokens, prm_tokens, flops.
+    """
+    frames = []
+    for fit in fits:
+        choices = fit.choices.rename(columns={"prm": "strategy_prm", "budget": "strategy_budget"})
+        frames.append(choices.assign(**_context(fit), binning=fit.binning))
+    table = pd.concat(frames, ignore_index=True)
+    front = [*KEYS, "binning"]
+    return table[front + [c for c in table.columns if c not in front]]
+
+
+def binning_table(fits: Sequence[Fit], level: float = 0.95) -> pd.DataFrame:
+    """What knowing a problem's difficulty is worth: cross-fitted accuracy by binning, paired.
+
+    Columns: dataset, policy, prm, budget, binning, n_problems, in_sample_accuracy, accuracy,
+    ci_low, ci_high, optimism, gain (over one choice for all problems), gain_low, gain_high.
+    The interval of the gain is that of the paired difference, with both selections rerun.
+    """
+    base = {fit.context: fit for fit in fits if fit.binning == ALL}
+    table = compute_optimal_table(fits).drop(columns=COSTS)
+    gains = {}
+    for fit in fits:
+        one = base.get(fit.context)
+        if one is None or len(fit.values) < 2 or len(fit.result.accuracy) < 2:
+            continue
+        difference = fit.result.accuracy - one.result.accuracy
+        ends = percentiles(difference[1:], len(fit.values), level)
+        gains[(*fit.context, fit.binning)] = (difference[0], *ends)
+    keys = table[[*KEYS, "binning"]].itertuples(index=False, name=None)
+    found = np.array([gains.get(key, (np.nan,) * 3) for key in keys])
+    return table.assign(gain=found[:, 0], gain_low=found[:, 1], gain_high=found[:, 2])
+
+
+def _context(fit: Fit) -> dict:
+    return dict(zip(KEYS, fit.context, strict=True))

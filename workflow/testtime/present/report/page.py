@@ -1,0 +1,238 @@
+"""The study's report: one page that opens anywhere, every number taken from the tables."""
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from docutils.core import publish_parts
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from testtime.compare.prm_worth import best_prm
+from testtime.data.store import atomic, read_csv, read_json
+from testtime.errors import UserError
+from testtime.present import registry
+from testtime.present.figures.looks import DPI, look
+from testtime.present.figures.rows import by_size
+from testtime.present.report import facts
+from testtime.present.report.examples import examples
+from testtime.present.report.finding import Finding, percent, study_finding
+from testtime.study import catalog
+from testtime.study.catalog import WORKFLOW
+
+PAGES = WORKFLOW / "report"
+MOST_UNDECIDED = 50  # rows of undecided grades
+MOST_ROWS = 20_000  # more would make the page slow; the file beside it has them all
+LARGEST_WRITTEN_OUT = 1e7  # FLOPs read better as powers of ten
+MOST_CHOICES = 40  # a column of few distinct values gets a list to choose from
+
+# Columns of tables that are shares.
+PERCENT = {
+    "accuracy", "ci_low", "ci_high", "in_sample_accuracy", "optimism", "pass_at_k", "difference",
+    "small_accuracy", "large_accuracy", "gain", "gain_low", "gain_high", "cot", "majority",
+    "compute_optimal", "performance_gain", "performance_low", "performance_high", "published",
+    "published_performance", "agreement", "wrong_steps",
+    "own_accuracy", "lost", "lost_low", "lost_high", "predicted", "observed", "mean_error",
+    "level_agreement",
+}  # fmt: skip
+START = {"accuracy": {"difficulty": "all"}}  # filters that are set when the page opens
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A table in the page.
+
+    Attributes:
+        columns: of each its name, kind ("text", "percent", "int" or "number") and whether the page
+            offers a list of its values.
+        rows: plain values, None where missing.
+        total: rows of the file; more than `rows` where it is too long for a page.
+    """
+
+    name: str
+    description: str
+    columns: list[dict]
+    rows: list[list]
+    total: int
+    start: dict[str, str]
+
+
+def write_report(
+    results: str | Path,
+    config: dict,
+    output: str | Path,
+    *,
+    figures: Sequence[str] | None = None,
+    tables: Sequence[str] | None = None,
+) -> Finding:
+    """Write a self-contained HTML page about a finished study.
+
+    Args:
+        results: its folder; figures are read from `figures/`, tables from `tables/`.
+        config: the study.
+        output: the page, which links to data files relative to `results`.
+        figures: names to show; by default all that exist.
+        tables: names to show; by default all that exist.
+
+    Returns:
+        The finding that the page opens with.
+
+    Raises:
+        UserError: a figure, table or the lookup is missing; the message names the file.
+    """
+    results = Path(results)
+    study = catalog.of_study(config)
+    parameters = {name: study.policy(name).parameters for name in config["policies"]}
+    names = _table_names(results) if tables is None else list(tables)
+    lookup = read_json(results / "lookup.json")
+    if figures is None:
+        figures = [
+            name for name in registry.figures() if (results / f"figures/{name}.png").exists()
+        ]
+    finding = study_finding(results, config)
+    cells = [(d, p) for d in config["datasets"] for p in config["policies"]]
+    undecided_count, graded, undecided_rows = facts.undecided(results, cells)
+    prm = best_prm(_quality(results), config["prms"])
+    css, js = ((PAGES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            config=config,
+            config_text=_yaml(config),
+            finding=finding,
+            models=facts.models(study, config["policies"], config["prms"]),
+            versions=facts.versions(),
+            hardware=facts.hardware(),
+            commit=facts.commit(),
+            figures=[_figure(results, name) for name in figures],
+            tables=[t for t in (embed(results / f"tables/{name}.csv") for name in names) if t],
+            lookup=_lookup(lookup, parameters),
+            examples=examples(results, config, prm, by_size(parameters)),
+            costs=facts.stage_costs(results).to_dict("records"),
+            undecided=undecided_rows.head(MOST_UNDECIDED).to_dict("records"),
+            undecided_kinds=len(undecided_rows),
+            undecided_count=undecided_count,
+            graded=graded,
+            css=Markup(css),
+            js=Markup(js),
+            js_hash=base64.b64encode(hashlib.sha256(js.encode()).digest()).decode(),
+        )
+    )
+    with atomic(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return finding
+
+
+def embed(path: Path) -> Embedded | None:
+    """Read a CSV for the page; None where it has no rows."""
+    table = read_csv(path)
+    if table.empty:
+        return None
+    name, total = path.stem, len(table)
+    if total > MOST_ROWS and "difficulty" in table:
+        table = table[table["difficulty"] == "all"]
+    table = table.head(MOST_ROWS)
+    columns = [_column(str(column), table[column]) for column in table]
+    rows = [[_plain(value) for value in row] for row in table.itertuples(index=False, name=None)]
+    start = {c: v for c, v in START.get(name, {}).items() if c in table}
+    return Embedded(name, registry.descriptions().get(name, ""), columns, rows, total, start)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(PAGES),
+        autoescape=True,  # what models wrote is untrusted text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: "–" if value is None else percent(value)
+    environment.filters["clip"] = _clip
+    environment.globals["look"] = look
+    return environment
+
+
+def _clip(text: str, most: int = 2000) -> str:
+    """A step that fits a page; what is cut is counted."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]} … ({len(text) - most} more characters)"
+
+
+def _figure(results: Path, name: str) -> dict:
+    path = results / f"figures/{name}.png"
+    if not path.exists():
+        raise UserError(f"no such file: {path}; draw it first: snakemake {path}")
+    image = path.read_bytes()
+    figure = registry.figures()[name]
+    return {
+        "name": name,
+        "title": figure.title,
+        "inches": int.from_bytes(image[16:20], "big") / DPI,  # the PNG header's width
+        "image": base64.b64encode(image).decode(),
+        "caption": Markup(_from_rst(figure.caption)),
+        "data": f"figures/data/{name}.csv",
+        "pdf": f"figures/{name}.pdf",
+    }
+
+
+def _from_rst(text: str) -> str:
+    """The captions are written once, for this page and for Snakemake's own report."""
+    settings = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 5}
+    return publish_parts(text, writer="html5", settings_overrides=settings)["body"]
+
+
+def _table_names(results: Path) -> list[str]:
+    present = {path.stem for path in (results / "tables").glob("*.csv")}
+    known = [name for name in registry.descriptions() if name in present]
+    return known + sorted(present - set(known))
+
+
+def _lookup(lookup: dict, parameters: dict[str, float]) -> dict:
+    """What the page's heat map needs of the lookup: contexts by policy size, methods' looks."""
+    rank = {policy: i for i, policy in enumerate(by_size(parameters))}
+    contexts = sorted(lookup["contexts"], key=lambda c: rank.get(c["policy"], len(rank)))
+    methods = dict.fromkeys(c["strategy"]["method"] for c in contexts)
+    looks = {m: {"label": look(m).label, "color": look(m).color} for m in methods}
+    keys = ("dataset", "policy", "prm", "budget", "difficulty", "strategy", "accuracy", "support")
+    rows = [{k: context[k] for k in (*keys, "ci_low", "ci_high")} for context in contexts]
+    return {"contexts": rows, "methods": looks}
+
+
+def _quality(results: Path):
+    path = results / "tables/prm_quality.csv"
+    return read_csv(path) if path.exists() else None
+
+
+def _yaml(config: dict) -> str:
+    return yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True)
+
+
+def _column(name: str, values: pd.Series) -> dict:
+    known = values.dropna()
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        kind = "text"
+    elif name in PERCENT:
+        kind = "percent"
+    else:
+        whole = (known == known.round()).all() and known.abs().max() < LARGEST_WRITTEN_OUT
+        kind = "int" if whole else "number"
+    choices = known.nunique()
+    few = kind in ("text", "int") and 1 < choices <= MOST_CHOICES
+    measured = kind == "int" and name not in ("budget", "k")
+    return {"name": name, "kind": kind, "choose": bool(few and not measured)}
+
+
+def _plain(value: object) -> object:
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value

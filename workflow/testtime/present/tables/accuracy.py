@@ -1,0 +1,26 @@
+"""Accuracy of every strategy by difficulty."""
+
+from testtime.data.samples import read_cells
+from testtime.data.store import read_parquet
+from testtime.evaluate.tables import accuracy_table
+from testtime.present.registry import Tables
+
+TABLES = Tables(
+    "evaluate",
+    tables={"accuracy": "Every strategy at every budget, over all problems and by difficulty."},
+    inputs=("outcomes", "difficulty"),
+    settings=("evaluate", "seed"),
+)
+
+
+def make(inputs: dict, settings: dict) -> dict:
+    """Means over problems, with intervals."""
+    evaluate = settings["evaluate"]
+    table = accuracy_table(
+        read_parquet(*inputs["outcomes"]),
+        read_cells(inputs["difficulty"]),
+        n_resamples=evaluate["bootstrap"],
+        seed=settings["seed"],
+        level=evaluate["confidence"],
+    )
+    return {"accuracy": table}

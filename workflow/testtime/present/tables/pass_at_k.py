@@ -1,0 +1,25 @@
+"""Pass@k of every policy."""
+
+from testtime.data.samples import read_cells
+from testtime.evaluate.tables import pass_at_k_table
+from testtime.present.registry import Tables
+
+TABLES = Tables(
+    "evaluate",
+    tables={"pass_at_k": "Share of problems with at least one right answer among k samples."},
+    inputs=("grades",),
+    settings=("evaluate", "budgets", "seed"),
+)
+
+
+def make(inputs: dict, settings: dict) -> dict:
+    """Unbiased estimates from the pool."""
+    evaluate = settings["evaluate"]
+    table = pass_at_k_table(
+        read_cells(inputs["grades"]),
+        budgets=settings["budgets"]["pool"],
+        n_resamples=evaluate["bootstrap"],
+        seed=settings["seed"],
+        level=evaluate["confidence"],
+    )
+    return {"pass_at_k": table}

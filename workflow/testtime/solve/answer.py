@@ -1,0 +1,107 @@
+"""From a problem's paths to one answer, for a user who has no answer key."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+
+from testtime.evaluate.scoring import weigh
+from testtime.evaluate.votes import tally
+from testtime.grade import equivalence_classes, extract_answer
+from testtime.grade.pool import Pool
+from testtime.study.methods import METHODS
+from testtime.study.types import Path, Problem, SearchResult
+from testtime.study.vocabulary import MAJORITY
+
+
+def answer_problems(
+    results: Iterable[SearchResult],
+    problems: Sequence[Problem],
+    *,
+    method: str,
+    scoring: str,
+    vote: str,
+    convention: str = "math",
+    pool: Pool | None = None,
+) -> Iterator[dict]:
+    """Let each problem's paths vote.
+
+    Args:
+        results: of `search_problems`, any order; subtrees of a problem vote together.
+        problems: in the order of the output.
+        method: that found them.
+        scoring: "min", "last" or "avg", a path's score from those of its steps.
+        vote: "majority", "max" or "weighted".
+        convention: how answers are read and compared, see `testtime.grade`.
+        pool: of grading workers, for answers in notation that only they can read.
+
+    Yields:
+        Per problem: problem_id, answer (None if no path has one), paths (text, steps, scores,
+        tokens, finished), policy_tokens, prm_tokens and prompt_tokens.
+    """
+    trees: dict[str, list[SearchResult]] = {problem.problem_id: [] for problem in problems}
+    for result in results:
+        trees[result.problem_id].append(result)
+    for problem in problems:
+        own = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
+        paths = [path for result in own for path in result.paths]
+        yield {
+            "problem_id": problem.problem_id,
+            "answer": choose_answer(
+                as_frame(paths), method, scoring, vote, convention=convention, pool=pool
+            ),
+            "paths": [_describe(path) for path in paths],
+            "policy_tokens": sum(result.policy_tokens for result in own),
+            "prm_tokens": sum(result.prm_tokens for result in own),
+            "prompt_tokens": max((result.prompt_tokens for result in own), default=0),
+        }
+
+
+def choose_answer(
+    paths: pd.DataFrame,
+    method: str,
+    scoring: str,
+    vote: str,
+    *,
+    convention: str = "math",
+    pool: Pool | None = None,
+) -> str | None:
+    """The answer that wins the vote, as its first path writes it; a tie goes to the first path.
+
+    Equivalent answers vote together; a path without an answer does not vote. Methods that do not
+    tell paths apart always take the majority.
+
+    Args:
+        paths: of one problem, with the columns that the method weighs by.
+        method: that drew them.
+        scoring: of the weights; a method without it takes its own.
+        vote: "majority", "max" or "weighted".
+        convention: how answers are read and compared, see `testtime.grade`.
+        pool: of grading workers.
+
+    Raises:
+        UserError: no such vote or scoring.
+    """
+    chosen = METHODS[method]
+    vote, weights = vote if chosen.weighs else MAJORITY, [1.0] * len(paths)
+    if vote != MAJORITY:
+        weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
+    answers = [extract_answer(text, convention) for text in paths["text"]]
+    classes = equivalence_classes(answers, convention, pool)
+    winners = tally(classes, weights, vote)
+    return answers[classes.index(winners[0])] if winners else None
+
+
+def as_frame(paths: Sequence[Path]) -> pd.DataFrame:
+    """Paths with the columns that methods weigh by, see `testtime.evaluate.methods`."""
+    columns = ("text", "tokens", "logprob", "step_logprobs", "scores")
+    return pd.DataFrame({name: [getattr(path, name) for path in paths] for name in columns})
+
+
+def _describe(path: Path) -> dict:
+    return {
+        "text": path.text,
+        "steps": list(path.steps),
+        "scores": list(path.scores),
+        "tokens": path.tokens,
+        "finished": path.finished,
+    }

@@ -1,0 +1,133 @@
+"""Where everything of a study lies: every path pattern below `results:`, for rules and for readers.
+
+Parquet files say themselves what they hold: the names in their place (dataset, policy, ...) are
+written into them, see `data.store`, and read back from there.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+# Kind of file -> its place. Names in braces are what tells one file of the kind from another.
+PATTERNS = {
+    "problems": "problems/{dataset}.parquet",
+    "answers": "answers/{dataset}.parquet",
+    "model": "models/{name}",
+    "generations": "generations/{dataset}/{policy}/{block}/{shard}.parquet",
+    "scores": "scores/{dataset}/{policy}/{prm}/{block}/{shard}.parquet",
+    "searches": "searches/{dataset}/{policy}/{prm}/{method}/{block}/{shard}.parquet",
+    "grades": "grades/{dataset}/{policy}.parquet",
+    "difficulty": "difficulty/{dataset}/{policy}.parquet",
+    "predictions": "predicted/{dataset}/{policy}.parquet",
+    "predictors": "predicted/{dataset}/{policy}.json",
+    "cell_outcomes": "outcomes/{dataset}/{policy}.parquet",
+    "outcomes": "tables/outcomes.parquet",
+    "table": "tables/{table}.csv",
+    "lookup": "lookup.json",
+    "figure": "figures/{figure}.png",
+    "figure_pdf": "figures/{figure}.pdf",
+    "figure_data": "figures/data/{figure}.csv",
+    "notebook": "notebooks/{notebook}.ipynb",
+    "notebook_table": "notebooks/{notebook}.csv",
+    "report": "report.html",
+    "log": "logs/{stage}/{job}.log",
+    "benchmark": "benchmarks/{stage}/{job}.tsv",
+}
+# Kinds with one Parquet file per (dataset, policy).
+CELL_KINDS = ("grades", "difficulty", "predictions", "cell_outcomes")
+# The folders of logs and benchmarks, in the order in which data flow.
+STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
+STAGES += ("fit", "compare", "figures", "notebooks", "report")
+# Which stage makes which kind of file; modules of tables name theirs themselves.
+STAGE_OF = {
+    "problems": "problems",
+    "answers": "problems",
+    "model": "train",
+    "generations": "generate",
+    "scores": "score",
+    "searches": "search",
+    "grades": "grade",
+    "difficulty": "difficulty",
+    "predictions": "difficulty",
+    "predictors": "difficulty",
+    "cell_outcomes": "evaluate",
+    "figure": "figures",
+    "figure_pdf": "figures",
+    "figure_data": "figures",
+    "notebook": "notebooks",
+    "notebook_table": "notebooks",
+    "report": "report",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The places below one results folder."""
+
+    results: str
+
+    def pattern(self, kind: str) -> str:
+        """The pattern of a kind of file, with the names in braces as a rule's wildcards."""
+        return f"{self.results}/{PATTERNS[kind]}"
+
+    def path(self, kind: str, **names: str) -> str:
+        """One file.
+
+        Args:
+            kind: of PATTERNS.
+            names: what the pattern asks for.
+        """
+        return self.pattern(kind).format(**names)
+
+    def log(self, kind: str, suffix: str = "") -> str:
+        """The log of the rule that makes a kind of file, with its wildcards."""
+        return self.path("log", stage=STAGE_OF[kind], job=_job(kind) + suffix)
+
+    def benchmark(self, kind: str) -> str:
+        """The benchmark file of the rule that makes a kind of file, with its wildcards."""
+        return self.path("benchmark", stage=STAGE_OF[kind], job=_job(kind))
+
+
+def _job(kind: str) -> str:
+    """A kind's wildcards as the name of the job, or the kind where it has none."""
+    return "/".join(f"{{{name}}}" for name in names_in(kind)) or kind
+
+
+def names_in(kind: str) -> tuple[str, ...]:
+    """The names in a kind's pattern, in their order."""
+    return tuple(re.findall(r"{(\w+)}", PATTERNS[kind]))
+
+
+def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
+    """Which kind of file a path is and the names in it; None for a place that is none of these."""
+    for kind, expression in _expressions():
+        found = expression.search(Path(path).as_posix())
+        if found:
+            return kind, found.groupdict()
+    return None
+
+
+@cache
+def _expressions() -> tuple[tuple[str, re.Pattern], ...]:
+    return tuple(_compiled())
+
+
+def _compiled() -> Iterator[tuple[str, re.Pattern]]:
+    # Those with the fewest names first: a results folder may itself be called "grades".
+    for kind in sorted(PATTERNS, key=lambda kind: len(names_in(kind))):
+        parts = re.split(r"{(\w+)}", PATTERNS[kind])
+        names = (f"(?P<{name}>{'.+' if name == 'job' else '[^/]+'})" for name in parts[1::2])
+        fixed = map(re.escape, parts[::2])
+        text = "".join(piece for pair in zip(fixed, [*names, ""], strict=True) for piece in pair)
+        yield kind, re.compile(f"(?:^|/){text}$")
+
+
+def from_here(path: Path) -> str:
+    """A file of the checkout, named from the working directory where that is in the checkout.
+
+    A checkout that is moved as a whole then reruns nothing.
+    """
+    here = Path.cwd().resolve()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

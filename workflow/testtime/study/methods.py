@@ -1,0 +1,134 @@
+"""The registry of methods: whatever a study may name under `methods:`, one line each.
+
+A method's program is found by its name. Of a search it is the function NAME in the module
+`testtime.search.NAME`, which grows paths; of the others that in `testtime.evaluate.methods.NAME`,
+which weighs samples. So a new method is one module and one line here: config, completion,
+reference, figures, planning and solving read this file. It imports nothing heavy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from testtime.errors import UserError
+from testtime.study.types import Strategy
+from testtime.study.vocabulary import MAJORITY, NONE
+
+# Where a method's paths come from: the one greedy sample; the policy's pool of samples, which it
+# weighs; or a search of its own. The latter two are also the names of their lists of budgets.
+Kind = Literal["greedy", "pool", "search"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is named and drawn, in every figure."""
+
+    label: str
+    color: str
+    marker: str
+    line: str = "-"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of spending a budget on one problem.
+
+    Attributes:
+        look: None gives it a spare colour and marker, by its name.
+        needs_prm: whether a PRM must read its paths.
+        scorings: how it can weigh a path, the first one where a study names none of them; "none"
+            where every path counts the same, None for all of a study's.
+        nested: the search consists of N/M independent subtrees that do not depend on N.
+        beams: N must be a multiple of the beam width M.
+        grows: a larger budget goes on from what a smaller one drew, as in the pool; otherwise
+            every budget of a search draws anew.
+        effort: tokens of a step, rollouts included, in multiples of its candidates'.
+    """
+
+    name: str
+    kind: Kind
+    look: Look | None = None
+    needs_prm: bool = False
+    scorings: tuple[str, ...] | None = None
+    nested: bool = False
+    beams: bool = False
+    grows: bool = False
+    effort: int = 1
+
+    @property
+    def module(self) -> str:
+        """The module of its program, imported only where the program is to run."""
+        home = "search" if self.kind == "search" else "evaluate.methods"
+        return f"testtime.{home}.{self.name}"
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it tells better paths from worse ones."""
+        return self.scorings != (NONE,)
+
+    def scorings_of(self, study: Sequence[str]) -> list[str]:
+        """Those of a study's scorings that the method has."""
+        if self.scorings is None:
+            return list(study)
+        return [name for name in self.scorings if name in study] or list(self.scorings[:1])
+
+    def strategies(self, scorings: Sequence[str], votes: Sequence[str]) -> list[Strategy]:
+        """Every way of a study to choose an answer among the paths of this method.
+
+        Args:
+            scorings: of the study.
+            votes: of the study. Samples of the pool vote unweighted as a method of its own,
+                majority voting, whatever the votes.
+        """
+        if self.kind == "greedy":
+            return [Strategy(self.name)]
+        if not self.weighs:
+            return [Strategy(self.name, vote=MAJORITY)]
+        own, weighted = self.scorings_of(scorings), [vote for vote in votes if vote != MAJORITY]
+        unweighted = self.kind == "search" and MAJORITY in votes
+        found = [Strategy(self.name, vote=MAJORITY)] if unweighted else []
+        return found + [Strategy(self.name, s, vote) for vote in weighted for s in own]
+
+
+_search = partial(Method, kind="search", needs_prm=True)
+
+# In the order in which they are shown. Colours of Okabe and Ito (2008), which the common kinds of
+# colour blindness keep apart; markers differ too, for print without colour.
+_ALL = (
+    Method("cot", "greedy", Look("CoT", "#7f7f7f", "D", ":"), scorings=(NONE,)),
+    Method("majority", "pool", Look("Majority", "#222222", "s"), scorings=(NONE,)),
+    Method("confidence", "pool", Look("Confidence", "#E69F00", "P"), scorings=("avg", "min")),
+    Method("best_of_n", "pool", Look("Best-of-N", "#0072B2", "o"), needs_prm=True),
+    _search("beam_search", look=Look("Beam search", "#D55E00", "^"), beams=True),
+    _search("dvts", look=Look("DVTS", "#009E73", "v"), beams=True, nested=True),
+    _search("lookahead", look=Look("Lookahead", "#56B4E9", "X"), beams=True, effort=2),
+    _search("rebase", look=Look("REBASE", "#8C6D1F", "p")),
+    _search("particle_filtering", look=Look("Particle filtering", "#7A5195", "h")),
+    _search("adaptive_best_of_n", look=Look("Adaptive best-of-N", "#4B8B8B", "d"), grows=True),
+)
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def names(*kinds: Kind) -> tuple[str, ...]:
+    """Names of the methods of some kinds, in the order in which they are shown."""
+    return tuple(name for name, method in METHODS.items() if method.kind in kinds)
+
+
+def check_budget(name: str, budget: int, beam_width: int) -> Method:
+    """The method of this name, if it can spend this budget.
+
+    Raises:
+        UserError: unknown method, or a budget or beam width that it cannot use.
+    """
+    if name not in METHODS:
+        raise UserError(f"method {name!r} is not known; allowed: {', '.join(METHODS)}")
+    if beam_width < 1:
+        raise UserError(f"beam width {beam_width} is too small; allowed: 1, 2, 3, ...")
+    step = beam_width if METHODS[name].beams else 1
+    if budget < 1 or budget % step:
+        raise UserError(
+            f"budget {budget} does not suit {name} with beam width {beam_width}; "
+            f"allowed: {step}, {2 * step}, {3 * step}, ..."
+        )
+    return METHODS[name]

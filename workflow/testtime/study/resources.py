@@ -1,0 +1,124 @@
+"""What a job of each rule does, and what it asks of a scheduler for it.
+
+Estimates come from the catalog's rates and the amount of work, and grow with each attempt, up to
+what `jobs:` allows. `testtime plan` adds up the same estimates over the jobs of Snakemake's DAG.
+"""
+
+from collections.abc import Callable
+
+from testtime.study import work
+from testtime.study.study import Study
+from testtime.study.work import Work
+
+LEAST_GB = 2  # of an analysis job, beside its texts or rows in memory
+BYTES_PER_TOKEN, BYTES_PER_ROW = 10, 2000
+
+
+def job_work(study: Study, rule: str, **wildcards: str) -> Work:
+    """What a job does.
+
+    Args:
+        study: that it is part of.
+        rule: its rule's name.
+        wildcards: its wildcards.
+    """
+    match rule:
+        case "train_policy" | "train_prm":
+            job = work.training(study.recipes()[wildcards["name"]])
+        case "sample_pool":
+            job = _drawing(study, **wildcards)
+        case "score_pool":
+            job = _scoring(study, **wildcards)
+        case "search_trees":
+            job = study.searching(**wildcards)
+        case "grade_samples":
+            job = work.grading(tokens(study, **wildcards))
+        case "evaluate_policy" | "predict_difficulty":
+            share = 1 if rule == "evaluate_policy" else 2
+            job = work.evaluating(texts(study, **wildcards) // share)
+        case "tabulate_grade_disagreements":
+            job = work.grading(sum(tokens(study, *cell) for cell in study.cells()))
+        case "tabulate_lookup":
+            job = work.fitting(outcome_rows(study))
+        case "tabulate_comparisons" | "tabulate_prms" | "tabulate_voting":
+            job = work.fitting(outcome_rows(study) // 8)
+        case "draw_figure" | "write_report":
+            job = Work(start_seconds=work.FIGURE_SECONDS)
+        case "walk_through_problem" | "derive_compute_optimal" | "compare_with_paper":
+            job = Work(start_seconds=work.NOTEBOOK_SECONDS)
+        case _:
+            job = Work(start_seconds=work.SCRIPT_SECONDS)
+    return job
+
+
+def resources(study: Study, rule: str) -> dict[str, Callable | int]:
+    """The resources of a rule: gpu, mem_mb and runtime (minutes), as functions of its wildcards."""
+
+    def runtime(wildcards, attempt: int) -> int:
+        job = job_work(study, rule, **wildcards)
+        return job.minutes(attempt, study.config["jobs"]["max_hours"])
+
+    def gpu(wildcards) -> int:
+        return job_work(study, rule, **wildcards).gpus
+
+    def mem_mb(wildcards, attempt: int) -> int:
+        most = study.config["jobs"]["max_memory_gb"]
+        return int(1024 * min(attempt * memory_gb(study, rule, **wildcards), most))
+
+    return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime}
+
+
+def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
+    """Gigabytes of RAM of a job at its first attempt."""
+    catalog = study.catalog
+    match rule:
+        case "train_policy" | "train_prm":
+            return 2
+        case "sample_pool":
+            models = [catalog.policy(wildcards["policy"])]
+        case "score_pool":
+            models = [catalog.prm(wildcards["prm"])]
+        case "search_trees":
+            models = [catalog.policy(wildcards["policy"]), catalog.prm(wildcards["prm"])]
+        case "grade_samples" | "evaluate_policy" | "predict_difficulty":
+            grade = study.config["grade"]
+            workers = grade["workers"] * grade["memory_limit_mb"] / 1024
+            held = LEAST_GB + tokens(study, **wildcards) * BYTES_PER_TOKEN / 2**30
+            return held + (workers if rule == "grade_samples" else 0)
+        case _:
+            return LEAST_GB + outcome_rows(study) * BYTES_PER_ROW / 2**30
+    return sum(work.ram_gb(spec, study.engine(spec)) for spec in models)
+
+
+def texts(study: Study, dataset: str, policy: str) -> int:
+    """Solutions of a policy that are graded, at most."""
+    samples = sum(map(study.block_samples, study.all_blocks(policy)))
+    searched = (study.searching(**search).paths for search in study.searches(dataset, policy))
+    return study.n_problems(dataset) * samples + sum(searched)
+
+
+def tokens(study: Study, dataset: str, policy: str) -> int:
+    """Tokens of all these solutions."""
+    return texts(study, dataset, policy) * study.catalog.policy(policy).typical_tokens
+
+
+def outcome_rows(study: Study) -> int:
+    """Rows of the table of outcomes, about: problems by strategies, PRMs and budgets."""
+    config = study.config
+    choices = len(config["scorings"]) * len(config["votes"])
+    pool = len(config["budgets"]["pool"]) * (2 + choices * len(config["prms"]))
+    search = len(config["budgets"]["search"]) * choices * len(config["prms"])
+    strategies = pool + search * len(study.search_methods())
+    return strategies * sum(study.n_problems(dataset) for dataset, _ in study.cells())
+
+
+def _drawing(study: Study, dataset: str, policy: str, block: str, shard: str) -> Work:
+    spec = study.catalog.policy(policy)
+    samples = study.n_problems(dataset, shard) * study.block_samples(block)
+    return work.drawing(spec, samples, study.engine(spec))
+
+
+def _scoring(study: Study, dataset: str, policy: str, prm: str, block: str, shard: str) -> Work:
+    spec = study.catalog.prm(prm)
+    samples = study.n_problems(dataset, shard) * study.block_samples(block)
+    return work.scoring(spec, study.catalog.policy(policy), samples, study.engine(spec))

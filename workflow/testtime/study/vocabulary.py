@@ -1,0 +1,32 @@
+"""The words that every table of the study uses: names of columns, and of what stands in them.
+
+A word that two rooms need has its one home here.
+"""
+
+NONE, ANY = "none", "any"  # a PRM, scoring or vote that is not used; whichever PRM is best
+ALL = "all"  # problems of every difficulty
+
+# How the scores of a path's steps become one: PRM-Min, PRM-Last, PRM-Avg.
+SCORINGS = ("min", "last", "avg")
+# How an answer is chosen: Majority Vote, PRM-Max, PRM-Vote.
+MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
+
+# Scores that agree to so many digits are equal: a PRM's rounding differs with the batch, and
+# saturated scores would otherwise be ranked by that noise alone.
+SCORE_DIGITS = 6
+
+# Absolute levels of difficulty, from the easiest on, and where Pass@1 was read for them.
+EASY, MEDIUM, HARD = LEVELS = ("easy", "medium", "hard")
+HELD_OUT, FROM_POOL = "held-out", "pool"
+
+# What tables set against each other: one greedy chain of thought, and the compute-optimal choice.
+CHAIN, TTS = "CoT", "compute-optimal TTS"
+
+# What a sample was drawn for: its method in the grades, and its block where that has no range.
+COT, POOL, DIFFICULTY = "cot", "pool", "difficulty"
+
+CELL = ["dataset", "policy"]
+STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
+COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
+INTERVAL = ["ci_low", "ci_high"]
+OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", *COSTS]
