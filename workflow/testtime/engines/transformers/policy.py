@@ -4,15 +4,21 @@ import os
 from collections import deque
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from testtime.engines.pretrained import check_dtype, is_out_of_memory, pick_device
-from testtime.engines.steps import StepEnds
+from testtime.engines.base import Tickets
+from testtime.engines.pretrained import (
+    check_chat,
+    check_loaded,
+    is_out_of_memory,
+    loading,
+    open_model,
+    pick_device,
+)
 from testtime.engines.text import PolicyText, check_options, stop_ids
-from testtime.engines.transformers.batch import Batch
-from testtime.engines.transformers.policy_model import kv_bytes, kv_token, load
-from testtime.engines.transformers.prefix_kv import PrefixKv
-from testtime.engines.transformers.rows import Job
+from testtime.engines.transformers import attention
+from testtime.engines.transformers.batch import Batch, Job
+from testtime.engines.transformers.kv import KvStore, token_bytes
 from testtime.errors import UserError
 from testtime.study.catalog import PolicySpec
 from testtime.study.types import Continuation, Request
@@ -21,31 +27,29 @@ from testtime.study.types import Continuation, Request
 CPU_BYTES, GPU_SHARE = 3 * 2**29, 0.6
 MAX_ROWS = 1024
 TYPICAL = 4  # rows fill a quarter of the context, as few solutions are that long
+LAYER_TYPES = {"full_attention", "sliding_attention"}
 
 
 class TransformersPolicy:
     """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
 
-    Attributes:
+    Args:
+        text: how it is asked and read.
+        model: loaded with the engine's attention.
         max_rows: most children that generate together.
+        store_bytes: most memory for the keys and values of prefixes; the longest prompt fits,
+            whatever is asked for.
     """
 
     def __init__(
-        self,
-        *,
-        text: PolicyText,
-        model: PreTrainedModel,
-        max_rows: int,
-        pool_bytes: int,
+        self, text: PolicyText, model: PreTrainedModel, *, max_rows: int, store_bytes: int
     ):
-        self.text, self.max_rows = text, max_rows
         self.encode, self.decode = text.encode, text.decode
-        self._model, self._pool_bytes = model, pool_bytes
+        self._text, self._model, self._max_rows = text, model, max_rows
+        self._store_bytes = store_bytes
         self._stops = stop_ids(model.generation_config, model.config, text.tokenizer)
-        self._step_ends: StepEnds | None = None
+        self._tickets: Tickets[list[Continuation]] = Tickets()
         self._waiting: deque[Job] = deque()
-        self._done: list[tuple[int, list[Continuation]]] = []
-        self._tickets = 0
         self._batch = self._new_batch()
 
     def submit(self, request: Request) -> int:
@@ -56,15 +60,12 @@ class TransformersPolicy:
         Raises:
             UserError: the prompt is empty or does not fit into the context.
         """
-        limit, n = self.text.room(request), len(request.seeds)
-        if request.stop == "step" and self._step_ends is None:
-            self._step_ends = self._batch.step_ends = self.text.step_ends
-        self._tickets += 1
-        if n and limit:
-            self._waiting.append(Job(self._tickets, request, limit, [None] * n, n))
+        limit, ticket = self._text.room(request), self._tickets.issue()
+        if request.seeds and limit:
+            self._waiting.append(Job(ticket, request, limit))
         else:
-            self._done.append((self._tickets, [Continuation((), (), "length")] * n))
-        return self._tickets
+            self._tickets.finish(ticket, [Continuation((), (), "length")] * len(request.seeds))
+        return ticket
 
     @torch.inference_mode()
     def poll(self) -> list[tuple[int, list[Continuation]]]:
@@ -75,47 +76,37 @@ class TransformersPolicy:
         Raises:
             UserError: not even one row fits into memory.
         """
-        while not self._done and (self._waiting or self._batch.jobs):
+        while not self._tickets and (self._waiting or self._batch.jobs):
             # Outside the handler, whose error would hold on to the memory that is to be given back.
             if not self._advance():
                 self._shrink()
-        done, self._done = self._done, []
-        return done
-
-    def forget(self) -> None:
-        """Drop the keys and values kept of earlier requests."""
-        self._batch.pool.drop_all()
+        return self._tickets.collect()
 
     def _advance(self) -> bool:
-        """Generate one token in every row; False where memory does not suffice."""
+        """Fill free rows, generate one token in every row; False where memory does not suffice."""
         try:
-            self._step()
+            while self._waiting and self._batch.free and self._batch.start(self._waiting[0]):
+                if not self._waiting[0].waiting:
+                    self._waiting.popleft()
+            if not self._batch.jobs:
+                raise torch.OutOfMemoryError("no room for a single prompt")
+            for job in self._batch.step():
+                self._tickets.finish(job.ticket, job.complete)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             return False
         return True
 
-    def _step(self) -> None:
-        """Fill free rows and generate one token in every row."""
-        batch = self._batch
-        while self._waiting and batch.free and batch.start(self._waiting[0]):
-            if not self._waiting[0].waiting:
-                self._waiting.popleft()
-        if not batch.jobs:
-            raise torch.OutOfMemoryError("no room for a single prompt")
-        self._done += [(job.ticket, job.children) for job in batch.step()]
-
     def _shrink(self) -> None:
         """Begin again with half the rows; a child comes out the same, as its seed is its own."""
-        if self.max_rows == 1:
-            raise UserError(f"policy {self.text.name}: no memory to generate in a single row")
-        self.max_rows //= 2
-        self._pool_bytes //= 2
+        if self._max_rows == 1:
+            raise UserError(f"policy {self._text.name}: no memory to generate in a single row")
+        self._max_rows //= 2
+        self._store_bytes //= 2
         jobs = {job.ticket: job for job in (*self._batch.jobs.values(), *self._waiting)}
         self._waiting = deque(
-            Job(job.ticket, job.request, job.limit, [None] * len(job.children), len(job.children))
-            for _, job in sorted(jobs.items())
+            Job(ticket, job.request, job.limit) for ticket, job in sorted(jobs.items())
         )
         self._batch = None  # its memory must be free before the new one takes any
         if self._model.device.type == "cuda":
@@ -123,17 +114,9 @@ class TransformersPolicy:
         self._batch = self._new_batch()
 
     def _new_batch(self) -> Batch:
-        # The longest prompt must fit, whatever else is asked for.
-        least = self.text.context * kv_bytes(self._model)
-        pool = PrefixKv(max(self._pool_bytes, least), kv_token(self._model))
-        return Batch(
-            self._model,
-            pool,
-            size=self.max_rows,
-            context=self.text.context,
-            stops=self._stops,
-            step_ends=self._step_ends,
-        )
+        least = self._text.context * token_bytes(self._model)
+        store = KvStore(self._model, max(self._store_bytes, least))
+        return Batch(self._model, self._text, store, size=self._max_rows, stops=self._stops)
 
 
 def load_policy(
@@ -143,44 +126,60 @@ def load_policy(
     device: str | None = None,
     max_rows: int | None = None,
 ) -> TransformersPolicy:
-    """Load a policy.
+    """Load a policy as its catalog entry says.
 
     Args:
-        spec: its catalog entry.
+        spec: the entry; on one GPU or none.
         threads: CPU threads of this process.
-        device: torch device, in place of the entry's `gpus`.
+        device: torch device, in place of the entry's.
         max_rows: most children that generate together; None for as many as the memory is likely to
             hold. It is halved when memory runs out all the same.
 
     Raises:
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
-    model, revision, prompt = spec.location, spec.revision, spec.prompt
-    separator, context, dtype, gpus = spec.separator, spec.context, spec.dtype, spec.gpus
-    what = f"policy {model}"
-    check_dtype(what, dtype)
-    check_options(what, prompt=prompt, separator=separator)
-    place = torch.device(device) if device else pick_device(what, gpus)
+    what = f"policy {spec.location}"
+    check_options(what, prompt=spec.prompt, separator=spec.separator)
+    place = torch.device(device) if device else pick_device(what, spec.gpus)
     if threads:
         torch.set_num_threads(threads)
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's
-    loaded, tokenizer = load(what, model, revision, context, dtype, place)
+    model, tokenizer = _load(what, spec, place)
     room = CPU_BYTES
     if place.type == "cuda":
         room = int(torch.cuda.mem_get_info(place)[0] * GPU_SHARE)
     if max_rows is None:
-        row = kv_bytes(loaded) * max(1, context // TYPICAL)
+        row = token_bytes(model) * max(1, spec.context // TYPICAL)
         max_rows = max(1, min(MAX_ROWS, room * 2 // 3 // row))
-    return TransformersPolicy(
-        text=PolicyText(
-            model,
-            tokenizer,
-            prompt=prompt,
-            separator=separator,
-            context=context,
-            vocabulary=loaded.get_input_embeddings().num_embeddings,
-        ),
-        model=loaded,
-        max_rows=max_rows,
-        pool_bytes=room // 3,
+    text = PolicyText(
+        spec.location,
+        tokenizer,
+        prompt=spec.prompt,
+        separator=spec.separator,
+        context=spec.context,
+        vocabulary=model.get_input_embeddings().num_embeddings,
     )
+    return TransformersPolicy(text, model, max_rows=max_rows, store_bytes=room // 3)
+
+
+def _load(
+    what: str, spec: PolicySpec, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model whose attention the engine can run, and its tokenizer."""
+    where, _, tokenizer = open_model(what, spec)
+    check_chat(what, tokenizer)
+    with loading(what):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            **where,
+            dtype=spec.dtype,
+            use_safetensors=True,
+            attn_implementation=attention.NAME,
+            output_loading_info=True,
+        )
+    check_loaded(what, info)
+    layers = getattr(model.config.get_text_config(), "layer_types", None)
+    kinds = set(layers or ()) - LAYER_TYPES
+    if kinds or not model._supports_attention_backend:
+        kind = ", ".join(sorted(kinds)) or "attention of its own"
+        raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
+    return model.eval().requires_grad_(False).to(device), tokenizer

@@ -1,30 +1,30 @@
 """PRMs on transformers, on the CPU or one GPU.
 
-Texts are read batched by length, and what they have in common only once. Padding on the right needs
-no mask: a causal model's scores never see what follows them. A path that search extends is read
-from its newest step on, by the keys and values kept of its earlier ones.
+Texts are read in batches of like lengths. A path that search extends is read from its newest step
+on, behind the keys and values kept of its earlier ones.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers import AutoConfig
+from transformers import PreTrainedModel
 
 from testtime import prms
-from testtime.engines.base import report, to_read
+from testtime.engines.base import Tickets, report, to_read
 from testtime.engines.pretrained import (
-    check_context,
-    check_dtype,
     check_loaded,
-    load_tokenizer,
+    is_out_of_memory,
     loading,
+    open_model,
     pick_device,
-    source,
 )
-from testtime.engines.transformers.prm_model import PrmModel
-from testtime.engines.transformers.prm_rows import Row, share
+from testtime.engines.transformers import attention
+from testtime.engines.transformers.attention import Text
+from testtime.engines.transformers.kv import KvStore
+from testtime.errors import UserError
 from testtime.prms.base import Encoded, Reader
 from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
@@ -34,101 +34,156 @@ CPU_TOKENS, GPU_TOKENS = 2048, 16384
 CPU_CACHE_BYTES, GPU_CACHE_SHARE = 2**30, 0.5
 
 
-class TransformersPrm:
-    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`."""
+@dataclass(eq=False)
+class Row(Text):
+    """A text whose scores are read.
 
-    def __init__(self, model: PrmModel, reader: Reader, context: int):
-        self.model, self.reader, self.context = model, reader, context
+    Attributes:
+        wanted: positions of the scores asked for, all behind the prefix.
+        keep: whether the path may be continued behind each of them.
+        scores: one for each wanted position, once read.
+    """
+
+    wanted: Sequence[int] = ()
+    keep: bool = False
+    scores: list[float] = field(default_factory=list)
+
+
+class TransformersPrm:
+    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`.
+
+    Args:
+        name: for messages.
+        model: the PRM, loaded with the engine's attention.
+        probability: hidden states (n, hidden) -> probabilities (n,).
+        reader: the texts that it reads.
+        context: most tokens of a text.
+        max_tokens: tokens of one batch, padding included.
+        cache_bytes: most memory for keys and values of paths that may be continued.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: PreTrainedModel,
+        probability: Callable[[torch.Tensor], torch.Tensor],
+        reader: Reader,
+        *,
+        context: int,
+        max_tokens: int,
+        cache_bytes: int,
+    ):
+        self.reader = reader
+        self._name, self._model, self._probability = name, model, probability
+        self._context, self._max_tokens = context, max_tokens
+        self._store = KvStore(model, cache_bytes)
+        self._tickets: Tickets[StepScores] = Tickets()
         self._waiting: list[tuple[int, ScoreRequest]] = []
-        self._tickets = 0
 
     def submit(self, request: ScoreRequest) -> int:
         """Queue a request for the scores of the steps after its known ones; returns its ticket."""
-        self._tickets += 1
-        self._waiting.append((self._tickets, request))
-        return self._tickets
+        self._waiting.append((self._tickets.issue(), request))
+        return self._waiting[-1][0]
 
     def poll(self) -> list[tuple[int, StepScores]]:
-        """Read all that waits; returns (ticket, scores) in the order of submission."""
-        waiting, self._waiting = self._waiting, []
-        found = self.score([request for _, request in waiting])
-        return [(ticket, scores) for (ticket, _), scores in zip(waiting, found, strict=True)]
+        """Read all that waits; returns (ticket, scores) in the order of the requests.
 
-    @property
-    def tokens_fed(self) -> int:
-        """Tokens that the model has read in all, common ones once."""
-        return self.model.tokens_fed
-
-    def score(self, requests: Sequence[ScoreRequest]) -> list[StepScores]:
-        """Score the steps after each request's known ones, in the order of the requests.
-
-        Equal requests are read once; their tokens are reported on the first of them. A request
-        with known steps, or for a first step alone, is a path under way: its keys and values are
-        kept, and the next request for it reads its new steps only. If they were dropped since, it
-        is read whole, and counted so. What different requests have in common is read once, but
-        counted for each, so that counts do not depend on what happens to be asked for together.
-        Steps that end beyond the PRM's context are not read and get no score.
+        An empty list means that nothing was queued. Equal requests are read once; their tokens are
+        reported on the first of them. A request with known steps, or for a first step alone, is a
+        path under way: its keys and values are kept, and the next request for it reads its new
+        steps only. If they were dropped since, it is read whole, and counted so. Steps that end
+        beyond the PRM's context are not read and get no score.
 
         Raises:
-            UserError: a step is blank.
+            UserError: a step is blank, or not even one text fits into memory.
         """
-        pairs = to_read(self.reader, requests, self.context)
-        held: list[np.ndarray] = []
+        waiting, self._waiting = self._waiting, []
+        requests = [request for _, request in waiting]
+        pairs = to_read(self.reader, requests, self._context)
+        rows = [self._row(*pair) for pair in pairs]
         try:
-            rows = [self._row(*pair, held) for pair in pairs]
-            tokens = [row.new for row in rows]
-            self._read(rows, held)
+            for batch in batches(rows, self._max_tokens):
+                self._read(batch)
         finally:
-            for slots in held:
-                self.model.pool.release(slots)
-        found = [
-            StepScores(tuple(row.score_at(p) for p in text.positions[request.known :]), count)
-            for (request, text), row, count in zip(pairs, rows, tokens, strict=True)
-        ]
-        return report(requests, pairs, found)
+            for row in rows:
+                self._store.release(row.prefix)
+        found = [StepScores(tuple(row.scores), row.new) for row in rows]
+        for (ticket, _), scores in zip(waiting, report(requests, pairs, found), strict=True):
+            self._tickets.finish(ticket, scores)
+        return self._tickets.collect()
 
-    def forget(self) -> None:
-        """Drop the keys and values that were kept."""
-        self.model.pool.forget()
-
-    def _row(self, request: ScoreRequest, text: Encoded, held: list[np.ndarray]) -> Row:
-        ids, known = text.token_ids, request.known
-        under_way = known > 0 or len(request.steps) == 1
-        row = Row(
-            token_ids=ids,
-            wanted=text.positions[known:],
-            keep=[position + 1 for position in text.positions[known:]] if under_way else [],
+    def _row(self, request: ScoreRequest, text: Encoded) -> Row:
+        """What is to be read; its prefix may not be pushed out by what is kept meanwhile."""
+        known = text.positions[: request.known]
+        return Row(
+            text.token_ids,
+            self._store.longest(text.token_ids, [position + 1 for position in reversed(known)]),
+            wanted=text.positions[request.known :],
+            keep=request.known > 0 or len(request.steps) == 1,
         )
-        for position in reversed(text.positions[:known]):
-            slots = self._find(ids[: position + 1], held)
-            if slots is not None:
-                row.prefix = slots
-                break
-        return row
 
-    def _read(self, rows: list[Row], held: list[np.ndarray]) -> None:
-        common: list[Row] = []
-        for level in share(rows):
-            for row in level:
-                if row.parent is not None:
-                    # Where there was no room for the parent, its own tokens are read once more.
-                    slots = row.parent.slots
-                    row.prefix = row.parent.prefix if slots is None else slots
-            self.model.read(level)
-            for row in level:
-                if row.common:
-                    row.slots = self._find(row.token_ids, held)
-                    common.append(row)
-        for row in common:
-            self.model.pool.drop(row.token_ids, row.slots)
+    def _read(self, batch: list[Row]) -> None:
+        try:
+            self._forward(batch)
+            return
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        tokens = max(row.new for row in batch)
+        if len(batch) == 1:
+            raise UserError(f"PRM {self._name}: no memory to read a text of {tokens} tokens")
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        # What did not fit now will not fit later: batches stay smaller from here on.
+        self._max_tokens = min(self._max_tokens, tokens * len(batch)) // 2
+        half = len(batch) // 2
+        self._read(batch[:half])
+        self._read(batch[half:])
 
-    def _find(self, token_ids: list[int], held: list[np.ndarray]) -> np.ndarray | None:
-        """Slots of a prefix; what is kept meanwhile may not push them out."""
-        slots = self.model.pool.find(token_ids)
-        if slots is not None:
-            self.model.pool.hold(slots)
-            held.append(slots)
-        return slots
+    @torch.inference_mode()
+    def _forward(self, batch: list[Row]) -> None:
+        """Give rows their scores; keep those that ask for it, as far as there is room."""
+        for row in batch:
+            row.slots = self._store.take(row.new) if row.keep else None
+        kept = [row for row in batch if row.slots is not None]
+        try:
+            hidden = attention.read(self._model, self._store, batch)
+            wanted = [
+                index * hidden.shape[1] + position - len(row.prefix)
+                for index, row in enumerate(batch)
+                for position in row.wanted
+            ]
+            places = torch.tensor(wanted, dtype=torch.long, device=hidden.device)
+            scores = iter(self._probability(hidden.flatten(0, 1)[places]).tolist())
+            for row in batch:
+                row.scores = [next(scores) for _ in row.wanted]
+            for row in kept:
+                slots = np.concatenate([row.prefix, row.slots])
+                for position in row.wanted:
+                    self._store.keep(row.token_ids[: position + 1], slots[: position + 1])
+        finally:
+            for row in kept:
+                self._store.release(row.slots)
+
+
+def batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
+    """Rows of like lengths together, as many as the budget takes and at least one.
+
+    Args:
+        rows: to be read, in any order.
+        max_tokens: new tokens of one batch, padding included; four times as many with prefixes.
+    """
+    batch: list[Row] = []
+    new = known = 0
+    for row in sorted(rows, key=lambda row: (row.keep, len(row.prefix), row.new)):
+        new, known = max(new, row.new), max(known, len(row.prefix))
+        more = len(batch) + 1
+        if batch and (more * new > max_tokens or more * (new + known) > 4 * max_tokens):
+            yield batch
+            batch, new, known = [], row.new, len(row.prefix)
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def load_prm(
@@ -139,56 +194,47 @@ def load_prm(
     max_tokens_per_batch: int | None = None,
     cache_bytes: int | None = None,
 ) -> TransformersPrm:
-    """Load a PRM.
+    """Load a PRM as its catalog entry says.
 
     Args:
-        spec: its catalog entry.
+        spec: the entry, on one GPU or none; its format may be empty for a local folder whose
+            architecture says it.
         threads: CPU threads of this process.
-        device: torch device, in place of the entry's `gpus`.
+        device: torch device, in place of the entry's.
         max_tokens_per_batch: tokens of one batch, padding included.
         cache_bytes: most memory for keys and values of paths under way.
 
     Raises:
         UserError: the model, its format or the machine does not fit; names what and why.
     """
-    model, format, revision = spec.location, spec.format, spec.revision
-    context, dtype, gpus = spec.context, spec.dtype, spec.gpus
-    what = f"PRM {model}"
-    format = prms.detect(model, format or None)
-    check_dtype(what, dtype)
-    place = torch.device(device) if device else pick_device(what, gpus)
+    what = f"PRM {spec.location}"
+    format = prms.get(prms.detect(spec.location, spec.format or None))
+    place = torch.device(device) if device else pick_device(what, spec.gpus)
     if threads:
         torch.set_num_threads(threads)
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's
-    where = source(model, revision)
-    known = prms.get(format)
+    where, _, tokenizer = open_model(what, spec)
+    reader = format.reader(tokenizer)
     with loading(what):
-        config = AutoConfig.from_pretrained(**where)
-        tokenizer = load_tokenizer(where)
-    check_context(what, config, context)
-    reader = known.reader(tokenizer)
-    with loading(what):
-        loaded, info = known.model_class().from_pretrained(
+        model, info = format.model_class().from_pretrained(
             **where,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            key_mapping=known.renamed,
+            dtype=spec.dtype,
+            attn_implementation=attention.NAME,
+            key_mapping=format.renamed,
             output_loading_info=True,
         )
     check_loaded(what, info)
-    loaded = loaded.eval().requires_grad_(False).to(place)
+    model = model.eval().requires_grad_(False).to(place)
     on_gpu = place.type == "cuda"
     if cache_bytes is None:
         free = torch.cuda.mem_get_info(place)[0] if on_gpu else 0
         cache_bytes = int(free * GPU_CACHE_SHARE) if on_gpu else CPU_CACHE_BYTES
     return TransformersPrm(
-        PrmModel(
-            model,
-            loaded,
-            known.head(loaded, reader),
-            max_tokens=max_tokens_per_batch or (GPU_TOKENS if on_gpu else CPU_TOKENS),
-            cache_bytes=cache_bytes,
-        ),
+        spec.location,
+        model,
+        format.head(model, reader),
         reader,
-        context,
+        context=spec.context,
+        max_tokens=max_tokens_per_batch or (GPU_TOKENS if on_gpu else CPU_TOKENS),
+        cache_bytes=cache_bytes,
     )
