@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 from testtime.data.samples import read_cells
 from testtime.data.store import read_parquet, write_csv
-from testtime.grade import disagreements
+from testtime.grade.grading import disagreements
 from testtime.runtime.job import job
 
 

@@ -9,7 +9,7 @@ from testtime.errors import UserError
 from testtime.study.types import Path, Problem, SearchResult
 
 if TYPE_CHECKING:
-    from testtime.grade.pool import Pool
+    from testtime.grade.workers import Workers
 
 VOTES = ("majority", "max", "weighted")
 TIE = 1e-9  # relative difference of summed scores that rounding alone can make
@@ -22,7 +22,7 @@ def answer_problems(
     scoring: str,
     vote: str,
     convention: str = "math",
-    pool: Pool | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[dict]:
     """Let each problem's paths vote.
 
@@ -32,7 +32,7 @@ def answer_problems(
         scoring: "min", "last" or "avg", a path's score from those of its steps.
         vote: one of VOTES.
         convention: how answers are read and compared, see `testtime.grade`.
-        pool: of grading workers, for answers in notation that only they can read.
+        workers: of the grading, for formulas, which only they can read.
 
     Yields:
         Per problem: problem_id, answer (None if no path has one), paths (text, steps, scores,
@@ -44,7 +44,9 @@ def answer_problems(
     for problem in problems:
         own = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
         paths = [path for result in own for path in result.paths]
-        answer = choose_answer(paths, scoring=scoring, vote=vote, convention=convention, pool=pool)
+        answer = choose_answer(
+            paths, scoring=scoring, vote=vote, convention=convention, workers=workers
+        )
         yield {
             "problem_id": problem.problem_id,
             "answer": answer,
@@ -61,7 +63,7 @@ def choose_answer(
     scoring: str,
     vote: str,
     convention: str = "math",
-    pool: Pool | None = None,
+    workers: Workers | None = None,
 ) -> str | None:
     """The answer that wins the vote, as its first path writes it; a tie goes to the first path.
 
@@ -71,7 +73,8 @@ def choose_answer(
         UserError: no such vote or scoring.
     """
     from testtime.evaluate.scoring import path_scores
-    from testtime.grade import equivalence_classes, extract_answer
+    from testtime.grade.classes import equivalence_classes
+    from testtime.grade.extract import extract_answer
 
     if vote not in VOTES:
         raise UserError(f"vote {vote!r} is not known; allowed: {', '.join(VOTES)}")
@@ -79,7 +82,7 @@ def choose_answer(
     answers = [extract_answer(path.text, convention) for path in paths]
     tally: dict[int, float] = {}
     first: dict[int, int] = {}
-    for i, group in enumerate(equivalence_classes(answers, convention, pool)):
+    for i, group in enumerate(equivalence_classes(answers, convention, workers)):
         if group < 0:
             continue
         first.setdefault(group, i)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from testtime.engines.base import Policy, Prm
-from testtime.grade import equivalence_classes, extract_answer
+from testtime.grade.classes import equivalence_classes
+from testtime.grade.extract import extract_answer
 from testtime.runtime.progress import progress
 from testtime.sample import sample_pool
 from testtime.score import score_pool

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from testtime.errors import UserError
-from testtime.grade.conventions import convention_named
+from testtime.study.conventions import convention_named
 from testtime.search.methods import METHODS
 from testtime.study.blocks import pool_budgets
 from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
