@@ -123,8 +123,9 @@ def _sequences(a: Value, b: Value, convention: Convention) -> bool | None:
     loose = kinds <= _UNORDERED | {"ordered"} and kinds != {"ordered"}
     comparable = a.kind == b.kind or loose or kinds <= _LISTS
     shape = {v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")}
-    # Ranges may overlap: [1,2] and [2,3] together are [1,3].
-    unequal = None if "union" in kinds and kinds <= _RANGES else False
+    # Where the ends of ranges are not all known, they may overlap.
+    certain = a.certain and b.certain
+    unequal = None if "union" in kinds and kinds <= _RANGES and not certain else False
     if not comparable or len(a.items) != len(b.items) or len(shape) > 1:
         return unequal
     if not loose:

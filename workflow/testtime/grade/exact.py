@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from math import isqrt
 
 Labels = tuple[str, str, str]
 NO_LABELS: Labels = ("", "", "")
@@ -17,7 +18,9 @@ INFINITIES = {"\\infty": 1, "+\\infty": 1, "-\\infty": -1, "infinity": 1, "-infi
               "inf": 1, "-inf": -1}  # fmt: skip
 _DEEPEST = 8
 _LONGEST_NUMBER = 400
-_DIGITS = Context(prec=20)
+_LONGEST_SURD = 60
+_DIGITS, _WORKING = Context(prec=20), Context(prec=45)
+_PI = Decimal("3.14159265358979323846264338327950288419716939937510")
 _EXACT_BITS = 60  # longer fractions are written out: 20 digits would not tell them apart
 
 
@@ -108,8 +111,41 @@ def sequence(kind: str, items: list[Value]) -> Value:
     if kind in ("list", "set", "union"):
         keys.sort(key=repr)
     named = "list" if kind in ("set", "union", "ordered") else kind
-    certain = all(item.certain for item in items) and kind != "union"
-    return Value(kind, (named, *keys), tuple(items), certain=certain)
+    return Value(kind, (named, *keys), tuple(items), certain=all(item.certain for item in items))
+
+
+def union(items: list[Value]) -> Value:
+    """Ranges and points together: disjoint, in order; uncertain where an end is no number."""
+    ranges = []
+    for item in items:
+        ends = item.items if item.kind in ("interval", "tuple") else (item, item)
+        opens = item.key[1:3] if item.kind == "interval" else (item.kind == "tuple",) * 2
+        places = [_place(end) for end in ends]
+        if len(ends) != 2 or None in places:
+            return replace(sequence("union", items), certain=False)
+        ranges.append((places[0], opens[0], places[1], not opens[1], ends))
+    merged: list[tuple] = []
+    for low, low_open, high, closed, ends in sorted(ranges, key=lambda found: found[:4]):
+        if merged:
+            before = merged[-1]
+            # (1,2) and (2,3) lack the point between them.
+            if low < before[2] or (low == before[2] and (before[3] or not low_open)):
+                if (high, closed) > before[2:4]:
+                    merged[-1] = (*before[:2], high, closed, (before[4][0], ends[1]))
+                continue
+        merged.append((low, low_open, high, closed, ends))
+    return sequence(
+        "union",
+        [
+            ends[0] if low == high else interval(*ends, low_open, not closed)
+            for low, low_open, high, closed, ends in merged
+        ],
+    )
+
+
+def _place(end: Value) -> Fraction | float | None:
+    """Where an end lies on the line, infinities included."""
+    return {"oo": float("inf"), "-oo": float("-inf")}.get(end.key[-1], end.number)
 
 
 def interval(left: Value, right: Value, left_open: bool, right_open: bool) -> Value:
@@ -132,6 +168,17 @@ _SCALARS = [
         rf"\s*(?:\{{\s*(?P<bottom>-?\s*{_PLAIN})\s*\}}|(?P<digit>\d))",
         r"(?:(?P<whole>\d+)\s*)?\\frac\s*(?P<top>\d)\s*(?:(?P<bottom>\d)|\{(?P<braced>-?\d+)\})",
         r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)",
+    )
+]
+_ROOT = (
+    rf"(?P<times>{_PLAIN})?\s*"
+    r"(?:\\sqrt\s*(?:\{\s*(?P<root>\d+)\s*\}|(?P<digit>\d))|(?P<pi>\\pi))"
+)
+_SURDS = [
+    re.compile(rf"(?P<sign>-?)\s*{pattern}")
+    for pattern in (
+        rf"{_ROOT}(?:\s*/\s*(?P<over>[1-9]\d*))?",
+        rf"\\frac\s*\{{\s*{_ROOT}\s*\}}\s*\{{\s*(?P<over>[1-9]\d*)\s*\}}",
     )
 ]
 _BASED = re.compile(r"(\d+)_(?:\{\s*(?:\\text\s*\{)?\s*(\w+)[\s}]*\}|(\d+))")
@@ -180,11 +227,28 @@ def scalar(text: str) -> Value | None:
     return None
 
 
+def surd(text: str) -> Value | None:
+    r"""A rational multiple of a square root or of pi: 3\sqrt{2}, \frac{\sqrt{3}}{2}, \pi/4."""
+    match = next(filter(None, (pattern.fullmatch(text) for pattern in _SURDS)), None)
+    if not match or len(text) > _LONGEST_SURD:
+        return None
+    found = match.groupdict()
+    factor = Fraction(found["times"] or 1) / Fraction(found["over"] or 1)
+    radicand = int(found["root"] or found["digit"] or 0)
+    whole = isqrt(radicand)
+    if found["pi"] is None and whole * whole == radicand:
+        return constant(-factor * whole if found["sign"] else factor * whole)
+    root = _PI if found["pi"] else _WORKING.sqrt(Decimal(radicand))
+    value = factor * Fraction(root)
+    return constant(-value if found["sign"] else value, exact=False)
+
+
 # --- marks outside brackets ---------------------------------------------------------------------
 
 _MARK = re.compile(r"\\[a-zA-Z]+|\\.|[()\[\]{},;=<>&]|\b(?:and|or)\b")
 _OPEN = frozenset({"(", "[", "{", "\\{", "\\langle", "\\lfloor", "\\lceil", "\\begin"})
 _CLOSE = frozenset({")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\end"})
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
 _GROUPS = frozenset({";", "and", "or"})
 _SEPARATORS = _GROUPS | {","}
 _ABOUT = frozenset({"\\approx", "\\simeq", "\\doteq"})
@@ -245,7 +309,7 @@ def _words_or_number(text: str) -> Value | None:
         return text_value(text.replace(":", "h"))
     if text in INFINITIES:
         return infinity(INFINITIES[text])
-    found = scalar(text)
+    found = scalar(text) or surd(text)
     if found is not None:
         return found
     based = _BASED.fullmatch(text)
@@ -259,6 +323,12 @@ def _words_or_number(text: str) -> Value | None:
             return constant(Fraction(amount[1]), len(amount[1].partition(".")[2]) or None)
         return text_value(words) if len(words) != 1 else None
     return text_value(text) if _WORDS.fullmatch(text) else None
+
+
+def _is_unmatched(text: str) -> bool:
+    """Whether one pair of brackets that are not of one kind encloses everything, as in [13)."""
+    whole = _enclosed(text)
+    return whole is not None and whole[0] in _PAIRS and _PAIRS[whole[0]] != whole[2]
 
 
 class ShapeReader:
@@ -317,11 +387,13 @@ class ShapeReader:
             return self.item(_DEGREES.sub("", text))
         unions = split(text, frozenset({"\\cup"}))
         if len(unions) > 1:
-            return [sequence("union", self.items(unions))]
+            return [union(self.items(unions))]
         return self.bracketed(text) or self.alternatives(text)
 
     def alternatives(self, text: str) -> list[Value]:
         """A formula, or the two that a ± stands for."""
+        if "&" in text or _is_unmatched(text):
+            raise UnreadableError("what is left of a matrix or an interval")
         if "\\pm" not in text and "\\mp" not in text:
             return [self.leaf(text)]
         both = []
@@ -339,14 +411,13 @@ class ShapeReader:
             return [interval(infinity(-1), infinity(1), True, True)]
         if text.startswith("-") and _enclosed(text[1:].strip()):
             return self._negated(text)
+        matrix = _MATRIX.fullmatch(text)
+        if matrix:
+            return [self.matrix(matrix[2])]
         whole = _enclosed(text)
         if whole is None:
             return None
         opening, inside, closing = whole
-        if opening == "\\begin":
-            return [self.matrix(text)]
-        if _enclosed(inside) and inside.startswith("\\begin"):
-            return self.bracketed(inside)
         parts = split(inside, _SEPARATORS)
         if opening == "\\{":
             items = self.items(parts) if parts else []
@@ -354,7 +425,7 @@ class ShapeReader:
         if len(parts) > 1 and opening == "{":
             return [self.listed(inside)]
         if len(parts) < 2 and not (parts and len(cut(inside, _RELATIONS)) > 1):
-            return self.item(inside) if opening in ("(", "{", "[") and parts else None
+            return self.item(inside) if parts and _PAIRS.get(opening) == closing else None
         items = self.items(parts)
         if len(items) == 2 and (opening == "[" or closing == "]"):
             return [interval(items[0], items[1], opening == "(", closing == ")")]
@@ -377,10 +448,7 @@ class ShapeReader:
 
     def matrix(self, text: str) -> Value:
         r"""A matrix: \begin{pmatrix} a & b \\ c & d \end{pmatrix}; a column is a tuple."""
-        match = _MATRIX.fullmatch(text)
-        if not match or "\\begin" in match[2]:
-            return self.leaf(text)
-        rows = [split(row, frozenset("&")) for row in re.split(r"\\\\", match[2]) if row.strip()]
+        rows = [split(row, frozenset("&")) for row in text.split("\\\\") if row.strip()]
         if not rows or len({len(row) for row in rows}) > 1:
             raise UnreadableError("a matrix with ragged rows")
         entries = [self.item(entry) for row in rows for entry in row]
@@ -406,7 +474,7 @@ class ShapeReader:
             if marks == {"\\ne"}:
                 point = self.items([last])[0]
                 rays = [(infinity(-1), point), (point, infinity(1))]
-                both = sequence("union", [interval(*ray, True, True) for ray in rays])
+                both = union([interval(*ray, True, True) for ray in rays])
                 return [both.labelled(left=name_of(first))]
         if marks <= set(_ORDERS):
             return [self.order(sides, text)]
@@ -434,7 +502,7 @@ class ShapeReader:
 
     def order(self, sides: list[tuple[str, str]], text: str) -> Value:
         """X < 3, 3 > x and -2 <= x < 7 as intervals."""
-        if len(sides) == 3 and is_name(sides[1][1]):
+        if len(sides) == 3 and _is_bounded(sides[1][1]):
             (first, first_open), (second, second_open) = (_ORDERS[mark] for mark, _ in sides[1:])
             if first == second:
                 ends = [self.items([sides[0][1]])[0], self.items([sides[2][1]])[0]]
@@ -445,7 +513,7 @@ class ShapeReader:
         if len(sides) == 2:
             direction, is_open = _ORDERS[sides[1][0]]
             for subject, bound, sign in ((0, 1, direction), (1, 0, -direction)):
-                if is_name(sides[subject][1]) and not _VARIABLE.search(sides[bound][1]):
+                if _is_bounded(sides[subject][1]) and not _VARIABLE.search(sides[bound][1]):
                     end = self.items([sides[bound][1]])[0]
                     ends = (end, infinity(1)) if sign > 0 else (infinity(-1), end)
                     opens = (is_open, True) if sign > 0 else (True, is_open)
@@ -454,7 +522,9 @@ class ShapeReader:
 
 
 _MATRIX = re.compile(
-    r"\\begin\{((?:[pbBvV]?matrix|array))\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL
+    r"[(\[]?\s*\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?"
+    r"((?:(?!\\begin|\\end).)*)\\end\{\1\}[)\]]?",
+    re.DOTALL,
 )
 _VARIABLE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]")
 _NAME = re.compile(r"(?:\\[a-zA-Z]+|_\s*\{?\s*\d*|(?<=\()\s*-?\d+|[a-zA-Z{}(),|:/' ])+")
@@ -466,6 +536,11 @@ def is_name(text: str) -> bool:
     if _FUNCTION.fullmatch(text):
         return True
     return bool(_NAME.fullmatch(text)) and bool(re.search("[a-zA-Z]", text))
+
+
+def _is_bounded(text: str) -> bool:
+    """Whether bounds of this name are those of an interval; those of |x| are not."""
+    return is_name(text) and not text.startswith("|")
 
 
 def name_of(text: str) -> str:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from fractions import Fraction
+from functools import lru_cache
 
 from testtime.grade.exact import FUNCTIONS
 from testtime.study.seeds import derive
@@ -78,15 +79,15 @@ _SPELLINGS = [
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\\deg(?![a-zA-Z])")
 
 
+@lru_cache(maxsize=1024)
 def parse(answer: str):
     """The sympy object that math-verify's LaTeX reader finds in a normalised answer, or None.
 
     Its reader for plain expressions is not used: that one ends in Python's `eval`.
     """
-    from latex2sympy2_extended import latex2sympy
-    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+    from latex2sympy2_extended.math_normalization import normalize_latex
     from math_verify import LatexExtractionConfig
-    from math_verify.parser import get_last_eq, should_treat_as_complex
+    from math_verify.parser import get_last_eq
 
     text = _NAMED.sub(r"\\\1", answer)
     for pattern, replacement in _SPELLINGS:
@@ -94,24 +95,33 @@ def parse(answer: str):
     # math-verify takes the degrees of a sine for radians; elsewhere they are a unit.
     trigonometric = any(f"\\{name}" in text for name in ("sin", "cos", "tan", "cot", "sec", "csc"))
     text = _DEGREES.sub(r"(\1\\cdot\\pi/180)" if trigonometric else r"\1", text)
-    text = text.replace("\\deg", "")
-    rules = LatexExtractionConfig().normalization_config
-    from latex2sympy2_extended.math_normalization import normalize_latex
-
-    text = normalize_latex(text, rules)
+    text = normalize_latex(text.replace("\\deg", ""), LatexExtractionConfig().normalization_config)
     for part in dict.fromkeys((text, get_last_eq(text))):
-        try:
-            return latex2sympy(
-                part,
-                is_real=not should_treat_as_complex(part),
-                normalization_config=None,
-                conversion_config=ConversionConfig(lowercase_symbols=False),
-            )
-        except (MemoryError, RecursionError):
-            raise
-        except Exception:  # the grammar's own errors are plain Exceptions
-            continue
+        for quickly in (True, False):
+            try:
+                return _latex(part, quickly)
+            except (MemoryError, RecursionError):
+                raise
+            except Exception:  # the grammar's own errors are plain Exceptions
+                continue
     return None
+
+
+def _latex(text: str, quickly: bool):
+    """Read LaTeX; `quickly`: by the grammar's SLL prediction, whose success is a success of LL."""
+    from antlr4.atn.ParserATNSimulator import PredictionMode
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy
+    from math_verify.parser import should_treat_as_complex
+
+    class Reader(_Latex2Sympy):
+        def create_parser(self, latex):
+            parser = super().create_parser(latex)
+            if quickly:
+                parser._interp.predictionMode = PredictionMode.SLL
+            return parser
+
+    is_real = not should_treat_as_complex(text)
+    return Reader(None, is_real, config=ConversionConfig(lowercase_symbols=False)).parse(text)
 
 
 def value(answer: str) -> tuple[dict | None, str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import yaml
 
 from testtime.errors import UserError
-from testtime.study.conventions import convention_named
 from testtime.search.methods import METHODS
 from testtime.study.blocks import pool_budgets
 from testtime.study.catalog import ROOT, Catalog, DatasetSpec, ModelSpec, of_study
+from testtime.study.conventions import convention_named
 from testtime.study.schema import check
 
 POOL_METHODS = ("cot", "majority", "confidence", "best_of_n")
