@@ -5,14 +5,10 @@ import time
 import pandas as pd
 import pytest
 from testtime.errors import UserError
-from testtime.grade import (
-    convention_named,
-    disagreements,
-    extract_answer,
-    grade_answers,
-    grade_policy,
-)
-from testtime.grade import grading as grading_module
+from testtime.grade.extract import extract_answer
+from testtime.grade.grading import disagreements, grade_answers, grade_policy
+from testtime.grade.workers import Workers
+from testtime.study.conventions import convention_named
 
 GOLDS = {"p": "1/2", "q": "x=5"}
 
@@ -102,7 +98,7 @@ def test_the_default_study_is_graded_in_seconds_without_a_worker(monkeypatch):
     def fail(*_args, **_kwargs):
         raise AssertionError("no worker is needed")
 
-    monkeypatch.setattr(grading_module.Pool, "_start", fail)
+    monkeypatch.setattr(Workers, "_start", fail)
     n = 200_000
     samples = pd.DataFrame(
         {
