@@ -42,12 +42,23 @@ def test_what_cannot_be_read_is_null_not_false():
     assert graded["reason"].str.startswith("undecided").tolist() == [True, True, False]
 
 
-def test_hard_answers_are_compared_by_math_verify_and_join_classes():
+def test_formulas_are_read_by_math_verify_and_join_classes():
     rows = _rows([("p", r"\sum_{k=1}^{3} k"), ("p", "6"), ("p", r"\sum_{k=1}^{4} k")])
     graded = grade_answers(rows, {"p": r"\sum_{j=1}^{3} j"}, workers=1)
     assert graded["correct"].tolist() == [True, True, False]
     assert graded["answer_class"].tolist() == [0, 0, 1]
-    assert graded["reason"].tolist()[0] == "math-verify: equal"
+    assert set(graded["reason"]) == {"same value", "different value"}
+
+
+def test_values_that_do_not_tell_are_compared_by_math_verify():
+    rows = _rows([("p", "-x > -3"), ("p", "-x > -4"), ("p", "(-\\infty, 3)")])
+    graded = grade_answers(rows, {"p": "x < 3"}, workers=1)
+    assert graded["correct"].tolist() == [True, False, True]
+    assert graded["reason"].tolist() == [
+        "math-verify: equal",
+        "math-verify: different",
+        "same value",
+    ]
 
 
 def test_a_missing_gold_is_named():

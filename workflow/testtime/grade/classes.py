@@ -47,13 +47,12 @@ def canonical_forms(
     if convention.name == "exact":
         return [(("spelled", "".join(answer.split())), NO_LABELS) for answer in answers]
     short = [answer for answer in answers if len(answer) <= LONGEST]
-    values = read_answers(short, convention, workers)
-    forms: list[tuple[Hashable, Labels]] = []
-    for answer in answers:
-        value = values.get(answer)
-        spelling = ("spelled", normalise(answer))
-        forms.append((spelling, NO_LABELS) if value is None else (value.key, value.labels))
-    return forms
+    readings = read_answers(short, convention, workers)
+    values = [readings[answer].value if answer in readings else None for answer in answers]
+    return [
+        (("spelled", normalise(answer)), NO_LABELS) if value is None else (value.key, value.labels)
+        for answer, value in zip(answers, values, strict=True)
+    ]
 
 
 def without_idle_labels(forms: Sequence[tuple[Hashable, Labels]]) -> list[Hashable]:

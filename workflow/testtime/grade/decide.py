@@ -49,10 +49,21 @@ def gold_answer(gold: str, convention: Convention) -> str:
 # --- reading ------------------------------------------------------------------------------------
 
 
+class Reading(NamedTuple):
+    """What an answer is; without a value, why a formula in it has none ("" if it is no formula)."""
+
+    value: Value | None
+    reason: str = ""
+
+
+class _UndecidedError(Exception):
+    """A formula that math-verify cannot read within its limits."""
+
+
 def read_answers(
     answers: Collection[str], convention: Convention, workers: Workers | None = None
-) -> dict[str, Value | None]:
-    """What each answer is; None where not even its shape can be made out.
+) -> dict[str, Reading]:
+    """Read each answer, and each formula in them once.
 
     Args:
         answers: not blank, at most LONGEST characters.
@@ -60,23 +71,32 @@ def read_answers(
         workers: read formulas; without them a formula is known by its spelling.
     """
     ordered = convention.lists == "ordered"
-    formulas: dict[str, Value] = {}
     texts = {answer: normalise(answer) for answer in answers}
+    formulas: dict[str, Reading] = {}
 
-    def seen(text: str) -> Value:
-        return formulas.setdefault(text, spelled(text))
+    def noted(text: str) -> Value:
+        return formulas.setdefault(text, Reading(spelled(text))).value
 
-    values = {answer: read_shape(text, ordered, seen) for answer, text in texts.items()}
+    def known(text: str) -> Value:
+        found = formulas.get(text, Reading(spelled(text)))
+        if found.value is None:
+            raise _UndecidedError(found.reason)
+        return found.value
+
+    def read(text: str) -> Reading:
+        try:
+            return Reading(read_shape(text, ordered, known))
+        except _UndecidedError as error:
+            return Reading(None, str(error))
+
+    values = {answer: Reading(read_shape(text, ordered, noted)) for answer, text in texts.items()}
     if workers is None or not formulas:
         return values
     replies = _run(workers, [Task("value", (text,)) for text in formulas], "formulas")
     for text, reply in zip(list(formulas), replies, strict=True):
-        if reply.result is not None:
-            formulas[text] = _formula(text, reply.result)
-    return {
-        answer: read_shape(text, ordered, lambda part: formulas.get(part) or spelled(part))
-        for answer, text in texts.items()
-    }
+        value = None if reply.result is None else _formula(text, reply.result)
+        formulas[text] = Reading(value, reply.reason)
+    return {answer: read(text) for answer, text in texts.items()}
 
 
 def _formula(text: str, found: dict) -> Value:
@@ -114,10 +134,11 @@ def grade_pairs(
     pairs = list(pairs)
     verdicts = {pair: _by_text(*pair, convention) for pair in dict.fromkeys(pairs)}
     compared = [pair for pair, verdict in verdicts.items() if verdict is None]
-    values = read_answers(dict.fromkeys(x for pair in compared for x in pair), convention, workers)
+    texts = dict.fromkeys(text for pair in compared for text in pair)
+    readings = read_answers(texts, convention, workers)
     hard = []
     for pair in compared:
-        verdicts[pair] = _by_value(*pair, values, convention)
+        verdicts[pair] = _by_value(*pair, readings, convention)
         if verdicts[pair] is None:
             hard.append(pair)
     tasks = [Task("equal", (normalise(answer), normalise(gold))) for answer, gold in hard]
@@ -157,12 +178,13 @@ def _by_text(  # noqa: PLR0911
 
 
 def _by_value(
-    answer: str, gold: str, values: dict[str, Value | None], convention: Convention
+    answer: str, gold: str, readings: dict[str, Reading], convention: Convention
 ) -> Verdict | None:
     """The verdict where values that were read tell; None where math-verify has to compare."""
-    left, right = values[answer], values[gold]
+    (left, reason), (right, other_reason) = readings[answer], readings[gold]
     if left is None or right is None:
-        return None
+        reason = reason if left is None else other_reason.replace("the answer", "the gold")
+        return Verdict(None, reason) if reason else None
     equal = same(left, right, convention)
     if equal is False and decimal_comma(normalise(answer), normalise(gold)):
         equal = True
