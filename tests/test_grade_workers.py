@@ -101,9 +101,9 @@ def test_a_script_without_a_main_guard_can_grade(tmp_path):
 
 LOCKED = """
 import os, socket, subprocess
-from testtime.grade import mathverify
+from testtime.grade import mathverify, worker
 mathverify.load()
-mathverify.lock_down()
+worker.lock_down()
 import sympy
 attempts = [
     lambda: os.system("touch {marker}"),
@@ -119,7 +119,7 @@ attempts = [
 for attempt in attempts:
     try:
         attempt()
-    except (mathverify.Refused, ImportError):
+    except (worker.Refused, ImportError):
         continue
     raise SystemExit("not refused")
 print("all refused", mathverify.equal(r"\\frac{{x^2-1}}{{x-1}}", "x+1"))

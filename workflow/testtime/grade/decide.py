@@ -12,10 +12,10 @@ from testtime.grade.exact import (
     constant,
     infinity,
     letters_of,
-    read_shape,
     spelled,
 )
 from testtime.grade.extract import BARE, extract_answer, prose_words
+from testtime.grade.shapes import read_shape
 from testtime.grade.spell import LONGEST, normalise
 from testtime.grade.workers import Task, Workers
 from testtime.runtime.progress import progress

@@ -198,6 +198,7 @@ def _inside(formula: re.Match) -> str:
 
 
 def prose_words(text: str) -> list[str]:
+    """Words of two letters or more outside commands and their arguments."""
     return _WORD.findall(_MATHS_WORDS.sub("", text))
 
 

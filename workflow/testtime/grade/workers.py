@@ -1,7 +1,7 @@
 """Killable child processes for what may never end: each task costs at most its own limits.
 
-Workers are started as `python -m testtime.grade.mathverify` and spoken to in JSON lines: no
-pickle, no fork of a process with threads, no import of the caller's script.
+Workers are started as `python -m testtime.grade.worker` and spoken to in JSON lines: no pickle, no
+fork of a process with threads, no import of the caller's script.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ _LOST = "undecided: the worker was lost"
 
 @dataclass(frozen=True)
 class Task:
-    """An operation of `mathverify` ("equal", "plain" or "value") and its arguments."""
+    """An operation of `worker` ("equal", "plain" or "value") and its arguments."""
 
     op: str
     args: tuple[str, ...]
@@ -100,7 +100,7 @@ def _start(time_limit_s: float, memory_limit_mb: int) -> _Child:
             sys.executable,
             "-P",
             "-m",
-            "testtime.grade.mathverify",
+            "testtime.grade.worker",
             str(memory_limit_mb),
             str(time_limit_s),
         ],
