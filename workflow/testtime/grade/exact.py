@@ -1,4 +1,4 @@
-"""Values of answers, and those that can be read exactly: numbers, roots, words."""
+"""Values of answers, and those that can be read exactly: numbers and words."""
 
 import re
 from collections.abc import Hashable
@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
-from math import isqrt
 
 Labels = tuple[str, str, str]
 NO_LABELS: Labels = ("", "", "")
 INFINITIES = {"\\infty": 1, "+\\infty": 1, "-\\infty": -1, "infinity": 1, "-infinity": -1,
               "inf": 1, "-inf": -1}  # fmt: skip
 _LONGEST_NUMBER = 400
-_LONGEST_SURD = 60
-_DIGITS, _WORKING = Context(prec=20), Context(prec=45)
-_PI = Decimal("3.14159265358979323846264338327950288419716939937510")
+_DIGITS = Context(prec=20)
 _EXACT_BITS = 60  # longer fractions are written out: 20 digits would not tell them apart
 
 
@@ -160,17 +157,6 @@ _SCALARS = [
         r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)",
     )
 ]
-_ROOT = (
-    rf"(?P<times>{_PLAIN})?\s*"
-    r"(?:\\sqrt\s*(?:\{\s*(?P<root>\d+)\s*\}|(?P<digit>\d))|(?P<pi>\\pi))"
-)
-_SURDS = [
-    re.compile(rf"(?P<sign>-?)\s*{pattern}")
-    for pattern in (
-        rf"{_ROOT}(?:\s*/\s*(?P<over>[1-9]\d*))?",
-        rf"\\frac\s*\{{\s*{_ROOT}\s*\}}\s*\{{\s*(?P<over>[1-9]\d*)\s*\}}",
-    )
-]
 _BASED = re.compile(r"(\d+)_(?:\{\s*(?:\\text\s*\{)?\s*(\w+)[\s}]*\}|(\d+))")
 _CLOCK = re.compile(r"\d{1,2}:0\d")  # 1:00 is a time of day, no ratio
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
@@ -207,22 +193,6 @@ def scalar(text: str) -> Value | None:
     return None
 
 
-def surd(text: str) -> Value | None:
-    r"""A rational multiple of a square root or of pi: 3\sqrt{2}, \frac{\sqrt{3}}{2}, \pi/4."""
-    match = next(filter(None, (pattern.fullmatch(text) for pattern in _SURDS)), None)
-    if not match or len(text) > _LONGEST_SURD:
-        return None
-    found = match.groupdict()
-    factor = Fraction(found["times"] or 1) / Fraction(found["over"] or 1)
-    radicand = int(found["root"] or found["digit"] or 0)
-    whole = isqrt(radicand)
-    if found["pi"] is None and whole * whole == radicand:
-        return constant(-factor * whole if found["sign"] else factor * whole)
-    root = _PI if found["pi"] else _WORKING.sqrt(Decimal(radicand))
-    value = factor * Fraction(root)
-    return constant(-value if found["sign"] else value, exact=False)
-
-
 @lru_cache(maxsize=65536)
 def number_or_words(text: str) -> Value | None:  # noqa: PLR0911
     """What needs nobody else: a number with its unit, percent sign or base, or words."""
@@ -231,7 +201,7 @@ def number_or_words(text: str) -> Value | None:  # noqa: PLR0911
         return text_value(text.replace(":", "h"))
     if text in INFINITIES:
         return infinity(INFINITIES[text])
-    found = scalar(text) or surd(text)
+    found = scalar(text)
     if found is not None:
         return found
     based = _BASED.fullmatch(text)

@@ -28,6 +28,7 @@ _GUESS_S = 0.05  # of a comparison, before any is done
 _WORTH_S = 1.5  # work per worker that another one is worth its start for
 _STUCK_AFTER_S = 2.0
 _MOST_FAILED_STARTS = 3
+_MOST_KNOWN = 100_000  # replies that are remembered
 _LOST = "undecided: the worker was lost"
 
 
@@ -190,11 +191,6 @@ class Workers:
         """Process ids of the living workers."""
         return [child.process.pid for child in self._children]
 
-    def warm(self) -> None:
-        """Start one worker, without waiting for it, if none is there."""
-        if not self._children:
-            self._start()
-
     def run(
         self, tasks: Iterable[Task], on_reply: Callable[[int, Reply], object] | None = None
     ) -> list[Reply]:
@@ -208,17 +204,18 @@ class Workers:
             RuntimeError: workers cannot be started at all.
         """
         asked = list(tasks)
-        todo = [task for task in dict.fromkeys(asked) if task not in self._known]
+        distinct = set(asked)
+        known = {task: self._known[task] for task in asked if task in self._known}
+        todo = [task for task in dict.fromkeys(asked) if task not in known]
         waiting = deque(range(len(todo)))
-        replies: dict[int, Reply] = {}
 
         def finish(index: int, reply: Reply) -> None:
-            replies[index] = self._known[todo[index]] = reply
+            known[todo[index]] = reply
             if on_reply:
                 on_reply(index, reply)
 
         self._finish = finish
-        while len(replies) < len(todo):
+        while len(known) < len(distinct):
             self._grow(len(waiting))
             for child in [child for child in self._children if child.idle]:
                 if waiting:
@@ -229,7 +226,9 @@ class Workers:
                     if not _send(child, {"op": todo[index].op, "args": todo[index].args}):
                         self._lose(child, _LOST)
             self._collect()
-        return [self._known[task] for task in asked]
+        full = len(self._known) + len(todo) > _MOST_KNOWN
+        self._known = known if full else self._known | known
+        return [known[task] for task in asked]
 
     def _grow(self, waiting: int) -> None:
         """Start workers for what waits: one at once, more where that saves time.

@@ -49,7 +49,7 @@ def solve(
     if plan["n_probe"]:
         reads_prm = any(name.startswith("prm_") for name in predictor["features"])
         first = draw(models, problems, 0, plan["n_probe"], scored=reads_prm)
-        features = probe_features(with_classes(first.rows, models.convention))
+        features = probe_features(with_classes(first.rows, models.convention, models.workers))
         values = predict(predictor, features)
         predicted = dict(zip(features.index, values.tolist(), strict=True))
         found = levels(values, easy=easy, hard=hard)

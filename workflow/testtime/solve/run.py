@@ -67,7 +67,11 @@ def run_strategy(
     return {
         name: {
             "answer": choose_answer(
-                paths.get(name, []), scoring=scoring, vote=vote, convention=models.convention
+                paths.get(name, []),
+                scoring=scoring,
+                vote=vote,
+                convention=models.convention,
+                workers=models.workers,
             ),
             "samples": used,
             **cost,
