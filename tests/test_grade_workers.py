@@ -8,6 +8,7 @@ import time
 
 import pytest
 from testtime.grade.workers import Reply, Task, Workers
+from testtime.study.closure import import_closure
 
 ENDLESS = Task("equal", (r"\sum_{k=1}^{10^{10}} \frac{1}{k^{k}}", "5"))
 HUGE = Task("equal", ("(x+1)^{99999999}", "5"))
@@ -134,6 +135,11 @@ def test_a_worker_refuses_to_run_write_connect_or_evaluate(tmp_path):
     )  # fmt: skip
     assert done.stdout == "all refused (True, 'math-verify: equal')\n", done.stderr
     assert not marker.exists()
+
+
+def test_grades_follow_an_edit_of_what_only_workers_run(root):
+    files = import_closure(root / "workflow/scripts/grade_samples.py")
+    assert {"mathverify.py", "worker.py"} <= {path.name for path in files}
 
 
 def test_workers_that_cannot_start_are_reported(monkeypatch):

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from testtime.grade import worker
+
 TIME_LIMIT_S = 5.0
 MEMORY_LIMIT_MB = 1024
 WALL_FACTOR = 20
@@ -101,7 +103,7 @@ def _start(time_limit_s: float, memory_limit_mb: int) -> _Child:
             sys.executable,
             "-P",
             "-m",
-            "testtime.grade.worker",
+            worker.__name__,
             str(memory_limit_mb),
             str(time_limit_s),
         ],
