@@ -129,6 +129,15 @@ def test_what_texts_have_in_common_is_counted_for_each(format, folder):
         assert result.scores == pytest.approx(apart, abs=1e-5)
 
 
+def test_a_path_of_which_nothing_is_kept_is_read_and_counted_whole(format, folder, reference):
+    prm = load(format, folder, cache_bytes=0)
+    requests = grown(*tiny_prms.TEXTS[0])
+    scored = [score(prm, [request])[0] for request in requests]
+    assert [result.tokens for result in scored] == lengths(prm, requests)
+    found = [value for result in scored for value in result.scores]
+    assert found == pytest.approx(reference[0], abs=1e-5)
+
+
 def test_a_full_store_costs_tokens_and_never_scores(format, folder, reference):
     _, heads, size = 2, 2, 8  # layers, key heads, head size of the tiny models
     per_token = 2 * 2 * heads * size * 4
