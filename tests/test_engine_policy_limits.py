@@ -1,15 +1,17 @@
 """Limits of the transformers policy: context, memory, what is kept, what cannot be loaded."""
 
+import itertools
 import json
 import socket
 
 import pytest
-import torch
 from test_engine_policy_sampling import prompts, requests, run, tokens
 from testtime.engines.base import sample
+from testtime.engines.load import load_policy
+from testtime.engines.transformers import policy as engine
 from testtime.errors import UserError
 from testtime.study.types import Request, Sampling
-from tiny_policies import WORDS, ids, load, random_policy, scripted_policy
+from tiny_policies import WORDS, fed, ids, load, random_policy, scripted_policy, spec
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,13 @@ def test_a_path_that_fills_the_context_gets_empty_children(folder):
     assert (child.token_ids, child.finish) == ((), "length")
 
 
-def grow(policy, forget=False) -> list[tuple[int, ...]]:
-    """Paths of a small search: four beams, each goes on from its first child."""
+def grow(*policies) -> list[tuple[int, ...]]:
+    """Paths of a small search: four beams, each goes on from its first child.
+
+    Several policies take the steps in turn.
+    """
     paths = [(prompt, 0) for prompt in prompts(4, seed=2)]
-    for depth in range(6):
-        if forget:
-            policy.forget()
+    for depth, policy in zip(range(6), itertools.cycle(policies), strict=False):
         wanted = [
             Request(path, (depth, depth + 9, depth + 18), Sampling(), "step", 7, first)
             for path, first in paths
@@ -56,56 +59,39 @@ def grow(policy, forget=False) -> list[tuple[int, ...]]:
 
 
 def test_kept_prefixes_change_nothing(folder):
-    assert grow(load(folder)) == grow(load(folder), forget=True)
+    assert grow(load(folder)) == grow(*(load(folder) for _ in range(6)))
 
 
-def test_kept_prefixes_are_not_read_again(tmp_path):
+def test_kept_prefixes_are_not_read_again(tmp_path, monkeypatch):
     endless = {word: {"a": 0.5, "b": 0.3, "\n\n": 0.2} for word in WORDS}
-    kept, forgetful = (load(scripted_policy(tmp_path, endless)) for _ in range(2))
-    forwards = {kept: 0, forgetful: 0}
-    for policy in forwards:
-
-        def count(*_, policy=policy):
-            forwards[policy] += 1
-
-        policy._model.base_model.register_forward_pre_hook(count)
-    assert grow(kept) == grow(forgetful, forget=True)
-    assert forwards[forgetful] == forwards[kept] + 5  # all paths of a later depth in one forward
+    folder, shapes = scripted_policy(tmp_path, endless), fed(monkeypatch)
+    paths = grow(load(folder))
+    assert sum(tokens > 1 for _, tokens in shapes) == 1  # the prompts, together
+    shapes.clear()
+    assert grow(*(load(folder) for _ in range(6))) == paths
+    assert sum(tokens > 1 for _, tokens in shapes) == 6
 
 
-def test_a_pool_that_is_too_small_for_all_changes_nothing(folder):
+def test_a_store_that_is_too_small_for_all_changes_nothing(folder, monkeypatch):
+    monkeypatch.setattr(engine, "CPU_BYTES", 0)  # but one context always fits
     small = load(folder, max_rows=6)
-    small._pool_bytes = 0
-    small._batch = small._new_batch()  # holds one context
+    monkeypatch.undo()
     assert grow(small) == grow(load(folder))
     assert tokens(run(small, requests(9))) == tokens(run(load(folder), requests(9)))
 
 
-def out_of_memory_above(policy, rows: int, monkeypatch) -> list[int]:
-    """Make forwards of more rows fail; returns the numbers of rows tried."""
-    forward, tried = policy._model.forward, []
-
-    def limited(*args, input_ids, **options):
-        tried.append(input_ids.shape[1])
-        if input_ids.shape[1] > rows:
-            raise torch.OutOfMemoryError("out of memory")
-        return forward(*args, input_ids=input_ids, **options)
-
-    monkeypatch.setattr(policy._model, "forward", limited)
-    return tried
-
-
 def test_rows_are_halved_when_memory_runs_out_and_nothing_else_changes(folder, monkeypatch):
-    policy = load(folder, max_rows=16)
-    tried = out_of_memory_above(policy, 5, monkeypatch)
-    assert tokens(run(policy, requests(8))) == tokens(run(load(folder), requests(8)))
-    assert policy.max_rows == 4
-    assert [rows for rows in tried if rows > 5] == [16, 8]
+    expected = tokens(run(load(folder), requests(8)))
+    shapes = fed(monkeypatch, most_rows=5)
+    assert tokens(run(load(folder, max_rows=16), requests(8))) == expected
+    rows = [rows for rows, tokens in shapes if tokens == 1]
+    assert rows[:2] == [16, 8]
+    assert max(rows[2:]) == 4
 
 
 def test_no_memory_for_a_single_row_is_told(folder, monkeypatch):
     policy = load(folder, max_rows=2)
-    out_of_memory_above(policy, 0, monkeypatch)
+    fed(monkeypatch, most_rows=0)
     with pytest.raises(UserError, match="no memory to generate in a single row"):
         list(sample(policy, requests(2)))
 
@@ -147,7 +133,7 @@ def test_wrong_options_are_told(folder, options, message):
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     with pytest.raises(UserError, match=r"no such folder: .*nowhere"):
-        load(tmp_path / "nowhere")
+        load_policy(spec(tmp_path / "nowhere"), engine="transformers")
 
 
 def test_a_tokenizer_without_chat_template_is_told(tmp_path):

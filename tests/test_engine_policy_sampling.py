@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from testtime.engines.base import sample
 from testtime.study.seeds import uniforms
 from testtime.study.types import Request, Sampling
-from tiny_policies import CONFIGS, WORDS, ids, load, random_policy, scripted_policy
+from tiny_policies import CONFIGS, WORDS, fed, ids, load, random_policy, scripted_policy
 from transformers import AutoModelForCausalLM
 
 GREEDY = Sampling(temperature=0)
@@ -153,12 +153,11 @@ def test_requests_may_be_submitted_while_others_run(folder):
     assert policy.poll() == []
 
 
-def test_a_finished_row_is_used_again_at_once(tmp_path):
+def test_a_finished_row_is_used_again_at_once(tmp_path, monkeypatch):
     """One long child holds one of two rows; short ones pass through the other."""
     folder = scripted_policy(tmp_path, {"a": {"a": 1.0}, "b": {"<end>": 1.0}})
     policy = load(folder, max_rows=2)
-    forwards = []
-    policy._model.register_forward_pre_hook(lambda *_: forwards.append(1))
+    shapes = fed(monkeypatch)
     long, *short = [
         policy.submit(Request(ids(word), (0,), GREEDY, "end", 50)) for word in "a" + "b" * 20
     ]
@@ -166,7 +165,7 @@ def test_a_finished_row_is_used_again_at_once(tmp_path):
     while finished := policy.poll():
         order += [ticket for ticket, _ in finished]
     assert order == [*short, long]
-    assert len(forwards) == 50
+    assert len(shapes) == 50
 
 
 def test_requests_without_children_or_tokens_are_answered(folder):

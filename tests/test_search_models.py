@@ -31,7 +31,6 @@ def problems():
 
 def search(engines, problems, method, max_rows=4096, **changes):
     policy, prm = engines
-    prm.forget()
     settings = {
         "budget": 8,
         "beam_width": 4,
@@ -64,7 +63,6 @@ def test_scores_of_paths_equal_those_of_reading_them_whole(engines, problems):
     texts = {problem.problem_id: problem.problem for problem in problems}
     found = search(engines, problems, "beam_search")
     paths = [(texts[key[0]], path) for key, result in found.items() for path in result.paths]
-    engines[1].forget()
     whole = score(engines[1], [ScoreRequest(text, path.steps) for text, path in paths])
     assert len(paths) == 2 * len(problems)
     for answer, (_, path) in zip(whole, paths, strict=True):
@@ -78,9 +76,6 @@ def test_the_prm_reads_at_most_a_third_of_what_whole_paths_would_take(engines, p
         """Scores every path from its beginning, duplicates among siblings left out."""
 
         tokens = 0
-
-        def forget(self):
-            prm.forget()
 
         def submit(self, request):
             self.tokens += len(prm.reader.encode(request.problem, request.steps).token_ids)

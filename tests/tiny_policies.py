@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 from microcosm.tokenizer import END, PAD, UNKNOWN, build
 from testtime.engines.transformers.policy import TransformersPolicy, load_policy
+from testtime.study.catalog import PolicySpec
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
     LlamaConfig,
+    LlamaModel,
     MistralConfig,
     Qwen2Config,
     Qwen3Config,
@@ -68,10 +70,34 @@ def scripted_policy(folder: Path, following: dict[str, dict[str, float]]) -> Pat
     return _save(model, folder)
 
 
-def load(folder: Path, **options) -> TransformersPolicy:
-    """The policy on one thread."""
-    defaults = {"prompt": "plain", "separator": "\n\n", "context": 128, "dtype": "float32"}
-    return load_policy(str(folder), threads=1, **(defaults | {"gpus": 0} | options))
+def load(folder: Path, *, max_rows: int | None = None, **entry) -> TransformersPolicy:
+    """The policy on one thread, by a catalog entry with these changes."""
+    return load_policy(spec(folder, **entry), threads=1, max_rows=max_rows)
+
+
+def spec(folder: Path, **entry) -> PolicySpec:
+    """The catalog entry of a tiny policy, with these changes."""
+    defaults = {"prompt": "plain", "context": 128, "dtype": "float32"}
+    return PolicySpec(name=folder.name, parameters=0, model=str(folder), **(defaults | entry))
+
+
+def fed(monkeypatch, most_rows: int | None = None) -> list[tuple[int, int]]:
+    """Shapes (rows, tokens) of what Llama models are fed from here on.
+
+    Args:
+        monkeypatch: pytest's.
+        most_rows: from where on one more row is one too many for the memory.
+    """
+    shapes, forward = [], LlamaModel.forward
+
+    def noted(self, input_ids, **options):
+        shapes.append(tuple(input_ids.shape))
+        if most_rows is not None and len(input_ids) > most_rows:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(self, input_ids=input_ids, **options)
+
+    monkeypatch.setattr(LlamaModel, "forward", noted)
+    return shapes
 
 
 def ids(*words: str) -> tuple[int, ...]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from testtime.engines.transformers.prm import load_prm
+from testtime.study.catalog import PrmSpec
 from tokenizers import (
     AddedToken,
     Regex,
@@ -73,6 +75,12 @@ TEXTS = [
     (PROBLEM, ["Add 2 and 3 to get 5.", "5 * 4 - 1 = 19", "\\boxed{19}"]),
     ("A" * 120, ["B" * 90, "C"]),
 ]
+
+
+def load(format: str, folder: Path, *, context: int = 512, dtype: str = "auto", **options):
+    """The PRM in engine transformers."""
+    spec = PrmSpec(folder.name, 0, model=str(folder), format=format, context=context, dtype=dtype)
+    return load_prm(spec, **options)
 
 
 def build(format: str, folder: Path) -> Path:

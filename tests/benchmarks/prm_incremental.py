@@ -4,9 +4,8 @@
 
 Both score the very same candidates: beam searches over microcosm problems, N candidates a step of
 which N/M are kept, with steps written at random (no policy runs, so nothing else is timed). Whole
-rescoring asks for every step of every candidate, batched by length as well; the plain one does so
-without reading common beginnings once. A second table scores pools of whole samples with and
-without that. One thread; CPU seconds are shown beside wall time, because other processes on the
+rescoring asks for every step of every candidate, batched by length as well. Last come pools of
+whole samples. One thread; CPU seconds are shown beside wall time, because other processes on the
 machine disturb them less.
 """
 
@@ -14,8 +13,6 @@ import argparse
 import os
 import random
 import time
-from collections.abc import Callable
-from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,7 +21,6 @@ from testtime.cli.score import prm_spec
 from testtime.data.microcosm import compute, generate_problems, write
 from testtime.engines.base import score
 from testtime.engines.load import load_prm
-from testtime.engines.transformers import prm_rows
 from testtime.study.types import ScoreRequest
 
 SEED = 7
@@ -59,31 +55,23 @@ def candidates(problems: list[str], budget: int, width: int) -> list[list[ScoreR
 
 
 def measure(prm, name: str, calls: list[list[ScoreRequest]]) -> tuple[dict, list]:
-    """Score all calls from an empty cache."""
-    prm.forget()
-    fed, wall, cpu = prm.tokens_fed, time.perf_counter(), time.process_time()
+    """Score all calls."""
+    wall, cpu = time.perf_counter(), time.process_time()
     results = [score(prm, call) for call in calls]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     tokens = sum(result.tokens for call in results for result in call)
-    row = {"": name, "counted": tokens, "fed": prm.tokens_fed - fed, "wall s": wall, "CPU s": cpu}
-    return row, results
-
-
-def without_sharing(run: Callable[[], tuple[dict, list]]) -> tuple[dict, list]:
-    """The same with common beginnings read again for every text."""
-    with mock.patch.object(prm_rows, "WORTH", float("inf")):
-        return run()
+    return {"": name, "tokens": tokens, "wall s": wall, "CPU s": cpu}, results
 
 
 def show(title: str, rows: list[dict]) -> None:
     """A table whose last columns compare with the first row."""
     print(f"\n{title}")
-    print(f"{'':34}{'counted':>12}{'fed':>12}{'wall s':>9}{'CPU s':>9}{'tokens':>9}{'CPU':>7}")
+    print(f"{'':24}{'tokens':>12}{'wall s':>9}{'CPU s':>9}{'tokens':>9}{'CPU':>7}")
     for row in rows:
-        fed, cpu = row["fed"] / rows[0]["fed"], rows[0]["CPU s"] / row["CPU s"]
+        tokens, cpu = row["tokens"] / rows[0]["tokens"], rows[0]["CPU s"] / row["CPU s"]
         print(
-            f"{row['']:34}{row['counted']:12,}{row['fed']:12,}{row['wall s']:9.2f}"
-            f"{row['CPU s']:9.2f}{fed:8.0%} {cpu:5.1f}x"
+            f"{row['']:24}{row['tokens']:12,}{row['wall s']:9.2f}{row['CPU s']:9.2f}"
+            f"{tokens:8.0%} {cpu:5.1f}x"
         )
 
 
@@ -94,7 +82,7 @@ def largest_difference(a: list, b: list) -> float:
 
 
 def main() -> None:
-    """Run both tables."""
+    """Run all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--prm", default="micro-prm-good")
     parser.add_argument("--problems", type=int, default=100)
@@ -109,10 +97,9 @@ def main() -> None:
     for budget in options.budgets:
         steps = candidates(problems, budget, options.width)
         whole = [[ScoreRequest(r.problem, r.steps) for r in call] for call in steps]
-        plain, _ = without_sharing(lambda w=whole: measure(prm, "whole, plainly", w))
-        shared, expected = measure(prm, "whole, common beginnings once", whole)
+        plain, expected = measure(prm, "whole", whole)
         newest, found = measure(prm, "newest step only", steps)
-        show(f"{options.problems} beam searches, N = {budget}", [plain, shared, newest])
+        show(f"{options.problems} beam searches, N = {budget}", [plain, newest])
         print(f"largest difference of scores: {largest_difference(expected, found):.1e}")
     for right in (0.7, 0.9):
         pool = [
@@ -120,14 +107,10 @@ def main() -> None:
             for problem in problems
             for steps in solutions(problem, options.samples, right)
         ]
-        plain, expected = without_sharing(lambda p=pool: measure(prm, "plainly", [p]))
-        shared, found = measure(prm, "common beginnings once", [pool])
+        plain, _ = measure(prm, "whole", [pool])
         equal = 1 - len(set(pool)) / len(pool)
-        show(f"pool of {len(pool)} samples, {equal:.0%} of them repeats", [plain, shared])
-        print(
-            f"largest difference of scores: {largest_difference(expected, found):.1e}; "
-            f"{len(pool) / shared['CPU s']:.0f} samples per CPU second"
-        )
+        show(f"pool of {len(pool)} samples, {equal:.0%} of them repeats", [plain])
+        print(f"{len(pool) / plain['CPU s']:.0f} samples per CPU second")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ policies end their samples themselves. A token is useful up to the end of its te
 seconds of one thread, because other processes on the machine disturb them less than wall time.
 
 "search" is a tree search in outline, four beams a problem, each of which goes on from one of four
-children; "kept" is how much faster keeping the prefixes of paths makes it.
+children.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print("| policy | generate, tokens/s | engine, tokens/s | ratio | search, tokens/s | kept |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print("| policy | generate, tokens/s | engine, tokens/s | ratio | search, tokens/s |")
+    print("|---|---|---|---|---|", flush=True)
     for name in args.policies:
         with model_folder(name) as folder:
             print(compare(name, folder, args), flush=True)
@@ -60,15 +60,10 @@ def main() -> None:
 
 def compare(name: str, folder: str, args: argparse.Namespace) -> str:
     """One line of the table."""
-    policy = load_policy(
-        folder,
-        prompt="plain",
-        separator="\n\n",
-        context=256,
-        dtype="float32",
-        threads=1,
-        max_rows=args.rows,
+    entry = catalog.PolicySpec(
+        name, parameters=0, model=folder, prompt="plain", context=256, dtype="float32"
     )
+    policy = load_policy(entry, threads=1, max_rows=args.rows)
     plain = AutoModelForCausalLM.from_pretrained(folder).eval()
     requests = pool(policy, args, lengths=RANDOM_LENGTHS if name.startswith("random") else None)
     run_engine(policy, requests[:2])
@@ -78,11 +73,10 @@ def compare(name: str, folder: str, args: argparse.Namespace) -> str:
         engine.append(timed(lambda: run_engine(policy, requests)))
         generate.append(timed(lambda: run_generate(plain, requests, args.rows)))
     rates = [sum(t for t, _ in runs) / sum(s for _, s in runs) for runs in (generate, engine)]
-    searches = [timed(lambda f=f: run_search(policy, requests, forget=f)) for f in (False, True)]
-    kept, forgotten = (tokens / seconds for tokens, seconds in searches)
+    tokens, seconds = timed(lambda: run_search(policy, requests))
     return (
         f"| {name} | {rates[0]:,.0f} | {rates[1]:,.0f} | {rates[1] / rates[0]:.1f} "
-        f"| {kept:,.0f} | {kept / forgotten:.1f} |"
+        f"| {tokens / seconds:,.0f} |"
     )
 
 
@@ -181,8 +175,8 @@ def run_generate(model, requests: list[Request], rows: int) -> int:
     return tokens
 
 
-def run_search(policy: TransformersPolicy, requests: list[Request], forget: bool) -> int:
-    """Tokens of a search; `forget` drops what is known of the paths before every step."""
+def run_search(policy: TransformersPolicy, requests: list[Request]) -> int:
+    """Tokens of a search."""
     generator = np.random.default_rng(0)
     live, tokens = {}, 0
 
@@ -195,8 +189,6 @@ def run_search(policy: TransformersPolicy, requests: list[Request], forget: bool
         for beam in range(BEAMS):
             submit(request.token_ids, BEAMS * problem + beam, 0, 0)
     while live:
-        if forget:
-            policy.forget()
         for ticket, children in policy.poll():
             ids, beam, depth, first = live.pop(ticket)
             tokens += sum(len(child.token_ids) for child in children)

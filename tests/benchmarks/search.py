@@ -38,8 +38,6 @@ def microcosm_problems(count: int) -> list[Problem]:
 
 def run(policy, prm, spec, problems, method="beam_search", budget=16, width=4) -> dict:
     """One search over all problems; wall time and what it cost."""
-    if hasattr(prm, "forget"):
-        prm.forget()
     seconds, started, cpu = Seconds(), time.perf_counter(), time.process_time()
     settings = SearchSettings.of(spec, method, budget, beam_width=width, seed_parts=(SEED,))
     results = list(search_problems(policy, prm, problems, settings, seconds=seconds))
@@ -95,7 +93,6 @@ class Reference:
         """The newest step's score of every path, each read whole."""
         texts = [self.tokenizer.decode(path, skip_special_tokens=True) for path in paths]
         steps = [[s for s in text.split(self.spec.separator) if s.strip()] for text in texts]
-        self.prm.forget()  # nothing is kept from one step to the next
         requests = [ScoreRequest(problem, tuple(s)) for s in steps if s]
         answers = iter(score(self.prm, requests))
         scores = []

@@ -210,7 +210,7 @@ def _reserve(token: torch.Tensor, max_bytes: int) -> torch.Tensor:
     """
     slots = max_bytes // (token.numel() * token.element_size())
     shape = slots, *token.shape
-    if token.device.type == "cpu":
+    if slots and token.device.type == "cpu":
         pages = torch.from_numpy(np.zeros(math.prod(shape) * token.element_size(), np.uint8))
         return pages.view(token.dtype).view(shape)
     try:
