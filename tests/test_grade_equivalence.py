@@ -126,6 +126,20 @@ def test_different_answers(verdict, a, b):
     assert verdict(b, a) is False
 
 
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (r"\frac{11}{5}", r"\frac{11}{0}"),
+        ("12:00", "x^2 < 5"),
+        ("x < y", "12:00"),
+        (r"\frac{1}{", "1"),
+    ],
+)
+def test_what_cannot_be_decided_cannot_from_either_side(verdict, a, b):
+    assert verdict(a, b) is None
+    assert verdict(b, a) is None
+
+
 @pytest.mark.parametrize("answer", sorted({x for pair in SAME + DIFFERENT for x in pair}))
 def test_every_answer_equals_itself(verdict, answer):
     assert verdict(answer, answer) is True

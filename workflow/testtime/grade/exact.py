@@ -185,7 +185,7 @@ def scalar(text: str) -> Value | None:
         parts = (found.get(name) for name in ("bottom", "digit", "braced"))
         bottom = next((part for part in parts if part), None)
         if bottom is not None and Fraction(bottom.replace(" ", "")) == 0:
-            raise UnreadableError("division by zero")
+            return None
         value = top / Fraction(bottom.replace(" ", "")) if bottom else top
         value += int(found.get("whole") or 0)
         places = len(found["top"].partition(".")[2]) if bottom is None else 0

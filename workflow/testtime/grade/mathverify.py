@@ -254,12 +254,12 @@ def equal(answer: str, gold: str) -> tuple[bool | None, str]:
     left, right = parse(answer), parse(gold)
     if left is None or right is None:
         return None, f"math-verify cannot read the {'answer' if left is None else 'gold'}"
-    for a, b in ((right, left), (left, right)):
-        if not verify(
-            a, b, allow_set_relation_comp=True, timeout_seconds=None, raise_on_error=True
-        ):
-            return False, "math-verify: different"
-    return True, "math-verify: equal"
+    # Both orders always: where one of them fails, the pair is undecided from either side.
+    verdicts = [
+        verify(a, b, allow_set_relation_comp=True, timeout_seconds=None, raise_on_error=True)
+        for a, b in ((right, left), (left, right))
+    ]
+    return (True, "math-verify: equal") if all(verdicts) else (False, "math-verify: different")
 
 
 def plain(answer: str, gold: str) -> tuple[bool | None, str]:
