@@ -1,7 +1,7 @@
 """The final answer of a solution, as it is written there."""
 
 import pytest
-from testtime.grade import extract_answer
+from testtime.grade.extract import extract_answer
 
 
 @pytest.mark.parametrize(

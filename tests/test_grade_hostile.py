@@ -7,8 +7,10 @@ import time
 
 import pandas as pd
 import pytest
-from testtime.grade import equivalence_classes, extract_answer, grade_answers
-from testtime.grade.pool import WALL_FACTOR
+from testtime.grade.classes import equivalence_classes
+from testtime.grade.extract import extract_answer
+from testtime.grade.grading import grade_answers
+from testtime.grade.workers import WALL_FACTOR
 
 SECONDS = 0.5  # of processor, per answer, in a worker
 HOSTILE = {

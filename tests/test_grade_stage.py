@@ -5,14 +5,10 @@ import time
 import pandas as pd
 import pytest
 from testtime.errors import UserError
-from testtime.grade import (
-    convention_named,
-    disagreements,
-    extract_answer,
-    grade_answers,
-    grade_policy,
-)
-from testtime.grade import grading as grading_module
+from testtime.grade.extract import extract_answer
+from testtime.grade.grading import disagreements, grade_answers, grade_policy
+from testtime.grade.workers import Workers
+from testtime.study.conventions import convention_named
 
 GOLDS = {"p": "1/2", "q": "x=5"}
 
@@ -46,12 +42,23 @@ def test_what_cannot_be_read_is_null_not_false():
     assert graded["reason"].str.startswith("undecided").tolist() == [True, True, False]
 
 
-def test_hard_answers_are_compared_by_math_verify_and_join_classes():
+def test_formulas_are_read_by_math_verify_and_join_classes():
     rows = _rows([("p", r"\sum_{k=1}^{3} k"), ("p", "6"), ("p", r"\sum_{k=1}^{4} k")])
     graded = grade_answers(rows, {"p": r"\sum_{j=1}^{3} j"}, workers=1)
     assert graded["correct"].tolist() == [True, True, False]
     assert graded["answer_class"].tolist() == [0, 0, 1]
-    assert graded["reason"].tolist()[0] == "math-verify: equal"
+    assert set(graded["reason"]) == {"same value", "different value"}
+
+
+def test_values_that_do_not_tell_are_compared_by_math_verify():
+    rows = _rows([("p", "-x > -3"), ("p", "-x > -4"), ("p", "(-\\infty, 3)")])
+    graded = grade_answers(rows, {"p": "x < 3"}, workers=1)
+    assert graded["correct"].tolist() == [True, False, True]
+    assert graded["reason"].tolist() == [
+        "math-verify: equal",
+        "math-verify: different",
+        "same value",
+    ]
 
 
 def test_a_missing_gold_is_named():
@@ -102,7 +109,7 @@ def test_the_default_study_is_graded_in_seconds_without_a_worker(monkeypatch):
     def fail(*_args, **_kwargs):
         raise AssertionError("no worker is needed")
 
-    monkeypatch.setattr(grading_module.Pool, "_start", fail)
+    monkeypatch.setattr(Workers, "_start", fail)
     n = 200_000
     samples = pd.DataFrame(
         {

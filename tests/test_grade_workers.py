@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytest
-from testtime.grade.pool import Pool, Reply, Task
+from testtime.grade.workers import Reply, Task, Workers
+from testtime.study.closure import import_closure
 
 ENDLESS = Task("equal", (r"\sum_{k=1}^{10^{10}} \frac{1}{k^{k}}", "5"))
 HUGE = Task("equal", ("(x+1)^{99999999}", "5"))
@@ -16,32 +17,32 @@ QUICK = [Task("equal", (rf"\sum_{{k=1}}^{{{n}}} k", str(n * (n + 1) // 2))) for 
 
 def test_a_pair_that_never_ends_costs_that_pair_only():
     tasks = [*QUICK[:3], ENDLESS, *QUICK[3:]]
-    with Pool(workers=1, time_limit_s=1.5) as pool:
-        replies = pool.run(tasks)
+    with Workers(1, time_limit_s=1.5) as workers:
+        replies = workers.run(tasks)
     assert [reply.result for reply in replies] == [True] * 3 + [None] + [True] * 3
     assert replies[3].reason == "undecided: over 1.5 s"
 
 
 def test_a_worker_out_of_memory_costs_that_pair_only():
-    with Pool(workers=1, time_limit_s=30, memory_limit_mb=512) as pool:
-        replies = pool.run([QUICK[0], HUGE, QUICK[1]])
+    with Workers(1, time_limit_s=30, memory_limit_mb=512) as workers:
+        replies = workers.run([QUICK[0], HUGE, QUICK[1]])
     assert [reply.result for reply in replies] == [True, None, True]
     assert replies[1].reason == "undecided: over the memory limit"
 
 
 def test_killing_a_worker_costs_that_pair_only():
-    with Pool(workers=1, time_limit_s=60) as pool:
+    with Workers(1, time_limit_s=60) as workers:
         killed, killers = [], []
 
         def kill(index, _reply):
             if index == 0:
                 # The endless pair is sent next, to the only worker.
-                pid = pool.pids[0]
+                pid = workers.pids[0]
                 killed.append(pid)
                 killers.append(subprocess.Popen([sys.executable, "-c", _KILL.format(pid=pid)]))
 
-        replies = pool.run([QUICK[0], ENDLESS, QUICK[1]], on_reply=kill)
-        assert pool.pids != killed
+        replies = workers.run([QUICK[0], ENDLESS, QUICK[1]], on_reply=kill)
+        assert workers.pids != killed
         assert killers[0].wait() == 0
     assert replies[0].result is True
     assert replies[1] == Reply(None, "undecided: the worker was lost")
@@ -51,28 +52,40 @@ def test_killing_a_worker_costs_that_pair_only():
 _KILL = "import os, signal, time; time.sleep(1); os.kill({pid}, signal.SIGKILL)"
 
 
-def test_replies_keep_the_order_of_tasks_and_workers_end_with_the_pool():
+def test_replies_keep_the_order_of_tasks_and_workers_end_with_the_block():
     sums = range(12, 2, -1)
-    with Pool(workers=2) as pool:
-        replies = pool.run(Task("key", (rf"\sum_{{k=1}}^{{{n}}} k",)) for n in sums)
-        pids = pool.pids
-    assert [reply.result for reply in replies] == [["n", str(n * (n + 1) // 2)] for n in sums]
+    with Workers(2) as workers:
+        replies = workers.run(Task("value", (rf"\sum_{{k=1}}^{{{n}}} k",)) for n in sums)
+        pids = workers.pids
+    assert [reply.result for reply in replies] == [
+        {"kind": "number", "parts": [str(n * (n + 1) // 2), "0"], "certain": True} for n in sums
+    ]
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIG_DFL)
 
 
+def test_a_task_is_done_once():
+    with Workers(1, time_limit_s=1.5) as workers:
+        seen = []
+        tasks = [ENDLESS, QUICK[0], ENDLESS]
+        first = workers.run(tasks, on_reply=lambda *found: seen.append(found))
+        assert workers.run(tasks, on_reply=lambda *found: seen.append(found)) == first
+    assert [reply.result for reply in first] == [None, True, None]
+    assert len(seen) == 2
+
+
 def test_no_worker_starts_for_nothing():
-    with Pool(workers=2) as pool:
-        assert pool.run([]) == []
-        assert pool.pids == []
+    with Workers(2) as workers:
+        assert workers.run([]) == []
+        assert workers.pids == []
 
 
 def test_a_script_without_a_main_guard_can_grade(tmp_path):
     script = tmp_path / "sympy.py"  # the name of what workers import, too
     script.write_text(
         "import pandas as pd\n"
-        "from testtime.grade import grade_answers\n"
+        "from testtime.grade.grading import grade_answers\n"
         "rows = pd.DataFrame({'problem_id': ['p'], 'answer': [r'\\sum_{k=1}^3 k']})\n"
         "print(grade_answers(rows, {'p': '6'}, workers=2)['correct'].tolist())\n"
     )
@@ -124,9 +137,14 @@ def test_a_worker_refuses_to_run_write_connect_or_evaluate(tmp_path):
     assert not marker.exists()
 
 
+def test_grades_follow_an_edit_of_what_only_workers_run(root):
+    files = import_closure(root / "workflow/scripts/grade_samples.py")
+    assert {"mathverify.py", "worker.py"} <= {path.name for path in files}
+
+
 def test_workers_that_cannot_start_are_reported(monkeypatch):
-    monkeypatch.setattr("testtime.grade.child.sys.executable", "/bin/false")
+    monkeypatch.setattr("testtime.grade.workers.sys.executable", "/bin/false")
     started = time.monotonic()
-    with Pool(workers=1) as pool, pytest.raises(RuntimeError, match="do not start"):
-        pool.run(QUICK[:1])
+    with Workers(1) as workers, pytest.raises(RuntimeError, match="do not start"):
+        workers.run(QUICK[:1])
     assert time.monotonic() - started < 20

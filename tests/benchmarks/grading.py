@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from testtime.evaluate.statistics import accuracy_interval, resample_weights
-from testtime.grade import convention_named, grade_policy
-from testtime.grade.decide import ASK, decide, gold_answer
-from testtime.grade.normal import normalise
-from testtime.grade.pool import Pool, Task
-from testtime.grade.read import read as read_value
+from testtime.grade.decide import gold_answer, grade_pairs
+from testtime.grade.grading import grade_policy
+from testtime.grade.spell import normalise
+from testtime.grade.workers import Task, Workers
+from testtime.study.conventions import convention_named
 
 KNOWN = Path(__file__).parents[1] / "grade_pool_differences.csv"
 
@@ -63,24 +63,16 @@ def plain_loop(rows: list[dict], golds: dict[str, str]) -> list[bool]:
 
 
 def times_per_pair(graded: pd.DataFrame, golds: dict[str, str]) -> np.ndarray:
-    """Seconds of each distinct pair: in this process, or in a worker for the hard ones."""
+    """Seconds of each distinct pair, graded alone with one worker that has started."""
     convention = convention_named("math")
-    seconds, hard = [], []
+    seconds = []
     normalise.cache_clear()
-    read_value.cache_clear()
-    for problem, answer in graded[["problem_id", "answer"]].drop_duplicates().to_numpy():
-        gold = gold_answer(golds[problem], convention)
-        started = time.perf_counter()
-        verdict = decide(answer, gold, convention)
-        if verdict == ASK:
-            hard.append(Task("equal", (answer, gold)))
-        else:
-            seconds.append(time.perf_counter() - started)
-    with Pool(workers=1) as pool:
-        pool.run(hard[:1])
-        for task in hard:
+    with Workers(1) as workers:
+        workers.run([Task("equal", ("x", "y"))])
+        for problem, answer in graded[["problem_id", "answer"]].drop_duplicates().to_numpy():
+            pair = (answer, gold_answer(golds[problem], convention))
             started = time.perf_counter()
-            pool.run([task])
+            grade_pairs([pair], convention, workers)
             seconds.append(time.perf_counter() - started)
     return np.array(seconds)
 

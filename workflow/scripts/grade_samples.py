@@ -1,6 +1,6 @@
 from testtime.data.samples import read_texts
 from testtime.data.store import read_parquet, write_parquet
-from testtime.grade import grade_policy
+from testtime.grade.grading import grade_policy
 from testtime.runtime.job import job
 
 

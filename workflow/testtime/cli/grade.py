@@ -13,11 +13,10 @@ import typer
 
 from testtime.data.store import atomic, read_jsonl
 from testtime.errors import UserError
-from testtime.grade.conventions import Convention, convention_named
-from testtime.grade.decide import gold_answer
+from testtime.grade.decide import gold_answer, grade_pairs
 from testtime.grade.extract import extract_answer
-from testtime.grade.grading import grade_pairs
-from testtime.grade.pool import MEMORY_LIMIT_MB, TIME_LIMIT_S, Pool
+from testtime.grade.workers import MEMORY_LIMIT_MB, TIME_LIMIT_S, Workers
+from testtime.study.conventions import Convention, convention_named
 
 _CHUNK = 1000  # lines held in memory
 
@@ -46,8 +45,8 @@ def grade(
     """
     settings = convention_named(convention)
     counts: Counter = Counter()
-    with Pool(workers, time_limit, memory_limit) as pool, _opened(output) as out:
-        for row in grade_rows(read_jsonl(file), settings, pool, file):
+    with Workers(workers, time_limit, memory_limit) as children, _opened(output) as out:
+        for row in grade_rows(read_jsonl(file), settings, children, file):
             counts[row["correct"]] += 1
             out.write(_line(row) + "\n")
     total = counts.total()
@@ -59,7 +58,7 @@ def grade(
 
 
 def grade_rows(
-    rows: Iterable[dict], convention: Convention, pool: Pool, name: str | Path
+    rows: Iterable[dict], convention: Convention, workers: Workers, name: str | Path
 ) -> Iterator[dict]:
     """Rows with their verdicts, a chunk at a time.
 
@@ -73,7 +72,7 @@ def grade_rows(
         predictions = [_text(row, "prediction", i, name) for i, row in numbered]
         golds = [gold_answer(_text(row, "gold", i, name), convention) for i, row in numbered]
         found = [extract_answer(text, convention.name) for text in predictions]
-        verdicts = grade_pairs(zip(found, golds, strict=True), convention, pool)
+        verdicts = grade_pairs(zip(found, golds, strict=True), convention, workers)
         for row, answer, verdict in zip(chunk, found, verdicts, strict=True):
             yield {**row, "extracted": answer, **verdict._asdict()}
         done += len(chunk)

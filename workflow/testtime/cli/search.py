@@ -12,7 +12,7 @@ from testtime.cli.complete import engines, formats, methods, policies, prm_names
 from testtime.data.store import read_numbered_jsonl, write_jsonl
 from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
-from testtime.grade.pool import Pool
+from testtime.grade.workers import Workers
 from testtime.runtime.progress import progress
 from testtime.search.run import SearchSettings, search_problems
 from testtime.search.scheduler import Seconds
@@ -96,7 +96,7 @@ def search(
             seconds=seconds,
         )
         results = list(results)
-    with Pool() as pool:
+    with Workers() as workers:
         answers = answer_problems(
             results,
             problems,
@@ -104,7 +104,7 @@ def search(
             scoring=scoring,
             vote=vote,
             convention=convention,
-            pool=pool,
+            workers=workers,
         )
         # The line's own problem_id stays as it was given, a number included.
         pairs = zip(lines, answers, strict=True)

@@ -11,6 +11,7 @@ from testtime.cli.complete import engines, policies, prm_names
 from testtime.data.store import write_jsonl
 from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
+from testtime.grade.workers import Workers
 from testtime.study import catalog
 from testtime.study.catalog import ModelSpec
 from testtime.study.types import Problem
@@ -74,9 +75,15 @@ def solve(
         beam_width=table["fitted_on"]["beam_width"],
     )
     thresholds = table["fitted_on"]["difficulty"]
-    rows = answer(
-        models, problems, plan, predictor, easy=thresholds["easy"], hard=thresholds["hard"]
-    )
+    with Workers() as workers:
+        rows = answer(
+            replace(models, workers=workers),
+            problems,
+            plan,
+            predictor,
+            easy=thresholds["easy"],
+            hard=thresholds["hard"],
+        )
     write_jsonl(
         (
             line | row | {"problem_id": line["problem_id"]}

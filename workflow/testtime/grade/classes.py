@@ -1,19 +1,17 @@
 """Which answers are the same: the classes that a vote counts."""
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
-from testtime.grade.conventions import Convention, convention_named
-from testtime.grade.decide import value_of
-from testtime.grade.normal import LONGEST, normalise
-from testtime.grade.pool import Pool, Task
-from testtime.grade.values import NO_LABELS
-
-Labels = tuple[str, ...]
+from testtime.grade.decide import read_answers
+from testtime.grade.exact import NO_LABELS, Labels
+from testtime.grade.spell import LONGEST, normalise
+from testtime.grade.workers import Workers
+from testtime.study.conventions import Convention, convention_named
 
 
 def equivalence_classes(
-    answers: Sequence[str | None], convention: str = "math", pool: Pool | None = None
+    answers: Sequence[str | None], convention: str = "math", workers: Workers | None = None
 ) -> list[int]:
     """Number the classes of equal answers to one problem, in the order first seen.
 
@@ -26,15 +24,14 @@ def equivalence_classes(
     Args:
         answers: as extracted; None or "" get -1.
         convention: see `convention_named`.
-        pool: reads notation that the cheap reader does not know; without it such answers are
-            equal where their spelling is.
+        workers: read formulas; without them two formulas are equal where their spelling is.
 
     Returns:
         One class per answer, 0, 1, ...
     """
     settings = convention_named(convention)
     distinct = list(dict.fromkeys(answer for answer in answers if answer and answer.strip()))
-    forms = canonical_forms(distinct, settings, pool)
+    forms = canonical_forms(distinct, settings, workers)
     numbered: dict[Hashable, int] = {}
     classes = {
         answer: numbered.setdefault(form, len(numbered))
@@ -44,33 +41,18 @@ def equivalence_classes(
 
 
 def canonical_forms(
-    answers: Sequence[str],
-    convention: Convention,
-    pool: Pool | None = None,
-    too_hard: Collection[str] = (),
+    answers: Sequence[str], convention: Convention, workers: Workers | None = None
 ) -> list[tuple[Hashable, Labels]]:
-    """(canonical form, labels) of each answer; those known as too hard go by their spelling."""
-    forms = [_cheap_form(answer, convention) for answer in answers]
-    hard = [i for i, (form, _) in enumerate(forms) if form is None]
-    read: dict[int, Hashable] = {}
-    if pool is not None and convention.name != "exact":
-        readable = [i for i in hard if len(answers[i]) <= LONGEST and answers[i] not in too_hard]
-        replies = pool.run(Task("key", (answers[i],)) for i in readable)
-        read = {
-            i: tuple(reply.result)
-            for i, reply in zip(readable, replies, strict=True)
-            if reply.result is not None
-        }
-    for i in hard:
-        forms[i] = (read.get(i, ("spelled", normalise(answers[i]))), NO_LABELS)
-    return forms
-
-
-def _cheap_form(answer: str, convention: Convention) -> tuple[Hashable | None, Labels]:
+    """(canonical form, labels) of each answer; what cannot be read goes by its spelling."""
     if convention.name == "exact":
-        return ("spelled", "".join(answer.split())), NO_LABELS
-    value = value_of(answer, convention)
-    return (None, NO_LABELS) if value is None else (value.key, value.labels)
+        return [(("spelled", "".join(answer.split())), NO_LABELS) for answer in answers]
+    short = [answer for answer in answers if len(answer) <= LONGEST]
+    readings = read_answers(short, convention, workers)
+    values = [readings[answer].value if answer in readings else None for answer in answers]
+    return [
+        (("spelled", normalise(answer)), NO_LABELS) if value is None else (value.key, value.labels)
+        for answer, value in zip(answers, values, strict=True)
+    ]
 
 
 def without_idle_labels(forms: Sequence[tuple[Hashable, Labels]]) -> list[Hashable]:

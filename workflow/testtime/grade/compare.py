@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from testtime.grade.conventions import Convention
-from testtime.grade.numbers import Number, divide, inexact, pair
-from testtime.grade.values import Value
+from testtime.grade.exact import Value, constant
+from testtime.study.conventions import Convention
 
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{2,}")
 _LEAST_DIGITS = 4  # significant digits that a decimal must show to stand for an exact value
-_FLOAT_NOISE = 1e-12
+_FLOAT_NOISE = Fraction(1, 10**12)
 _LONGEST_PRODUCT = 4  # letters of a word that may be a product of symbols
-_RANGES = ("tuple", "interval", "union")
+_RANGES = frozenset({"tuple", "interval", "union"})
 _UNORDERED = frozenset({"list", "set", "union"})
+_LISTS = frozenset({"list", "ordered", "tuple"})
+_SCALAR = frozenset({"number", "expression"})
 
 
 def same(a: Value, b: Value, convention: Convention) -> bool | None:  # noqa: PLR0911
@@ -29,11 +30,11 @@ def same(a: Value, b: Value, convention: Convention) -> bool | None:  # noqa: PL
         return False
     if bool(a.labels[2]) != bool(b.labels[2]) or convention.percent == "value":
         return _percent(a, b, convention)
-    if a.kind == b.kind == "scalar":
+    if {a.kind, b.kind} <= _SCALAR:
         return _scalars(a, b, convention)
     if a.items and b.items:
         return _sequences(a, b, convention)
-    if a.key == b.key or ({a.kind, b.kind} == {"text", "scalar"} and _spelled_alike(a, b)):
+    if a.key == b.key or ({a.kind, b.kind} == {"text", "expression"} and _spelled_alike(a, b)):
         return True
     return False if _unlike(a, b) else None
 
@@ -53,8 +54,6 @@ def _unlike(a: Value, b: Value) -> bool:
     if "equation" in kinds:
         # 11a + c is not 7 = 11a + c, but two equations may have the same solutions.
         return kinds != {"equation"} or (a.certain and b.certain)
-    if "order" in kinds:
-        return not kinds <= {"order", *_RANGES}
     if kinds == {"text"}:
         # "abc" and "cba" may be products.
         return not _spelled_alike(a, b) or len(a.letters) > _LONGEST_PRODUCT
@@ -70,35 +69,29 @@ def _scalars(a: Value, b: Value, convention: Convention) -> bool | None:
         return True
     if a.number is not None and b.number is not None:
         return close(a, b, convention.decimals)
-    if (a.certain and b.certain) or _positive(a) != _positive(b):
+    # Where values differ at the points where roots and logarithms leave no choice, they differ.
+    if (a.certain and b.certain) or a.kind != b.kind or a.key[1:3] != b.key[1:3]:
         return False
     return None
 
 
-def _positive(value: Value) -> tuple[str, str]:
-    """The values at the points where roots and logarithms leave no choice."""
-    return tuple(value.key[1:3]) if value.key[0] == "x" else (value.key[1], value.key[1])
-
-
 def close(a: Value, b: Value, decimals: int) -> bool:
     """Whether one constant is a decimal that stands for the other."""
-    x, y = pair(a.number, b.number)
     if a.places is not None and b.places is not None:
         # Two decimals: only the noise of a floating-point result is forgiven.
         noisy = max(a.places, b.places) >= 10
-        return noisy and abs(x - y) <= _FLOAT_NOISE * max(abs(x), abs(y))
+        most = _FLOAT_NOISE * max(abs(a.number), abs(b.number))
+        return noisy and abs(a.number - b.number) <= most
     return _stands_for(a, b.number, decimals) or _stands_for(b, a.number, decimals)
 
 
-def _stands_for(decimal: Value, exact: Number, decimals: int) -> bool:
+def _stands_for(decimal: Value, exact: Fraction, decimals: int) -> bool:
     if decimal.places is None or decimal.places < decimals:
         return False
-    shown = abs(inexact(decimal.number)) * 10**decimal.places
-    if shown < 10 ** (_LEAST_DIGITS - 1):
+    if abs(decimal.number) * 10**decimal.places < 10 ** (_LEAST_DIGITS - 1):
         return False
-    x, y = inexact(decimal.number), inexact(exact)
-    half_a_unit = 0.5000001 * 10.0**-decimal.places
-    return abs(x - y) <= max(half_a_unit, _FLOAT_NOISE * abs(y))
+    half_a_unit = Fraction(5_000_001, 10**7) / 10**decimal.places
+    return abs(decimal.number - exact) <= max(half_a_unit, _FLOAT_NOISE * abs(exact))
 
 
 def _percent(a: Value, b: Value, convention: Convention) -> bool | None:
@@ -116,12 +109,10 @@ def _unlabelled_same(a: Value, b: Value, convention: Convention) -> bool | None:
 def _of_percent(value: Value, form: str) -> Value:
     if not value.labels[2]:
         return value
-    from testtime.grade.scalars import constant
-
     left, base, _ = value.labels
     if form == "number" or value.number is None:
         return replace(value, labels=(left, base, ""))
-    whole = constant(divide(value.number, Fraction(100)))
+    whole = constant(value.number / 100)
     places = None if value.places is None else value.places + 2
     return replace(whole, places=places, labels=(left, base, ""))
 
@@ -129,14 +120,15 @@ def _of_percent(value: Value, form: str) -> Value:
 def _sequences(a: Value, b: Value, convention: Convention) -> bool | None:
     """Element by element where order counts, else each with a partner of its own."""
     kinds = {a.kind, b.kind}
-    comparable = a.kind == b.kind or kinds <= _UNORDERED or kinds == {"list", "tuple"}
-    known = a.certain and b.certain
-    shape = [v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")]
-    # The ends of these ranges are not all known: they may overlap.
-    unequal = None if "union" in kinds and kinds <= set(_RANGES) and not known else False
-    if not comparable or len(a.items) != len(b.items) or len(set(shape)) > 1:
+    loose = kinds <= _UNORDERED | {"ordered"} and kinds != {"ordered"}
+    comparable = a.kind == b.kind or loose or kinds <= _LISTS
+    shape = {v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")}
+    # Where the ends of ranges are not all known, they may overlap.
+    certain = a.certain and b.certain
+    unequal = None if "union" in kinds and kinds <= _RANGES and not certain else False
+    if not comparable or len(a.items) != len(b.items) or len(shape) > 1:
         return unequal
-    if not kinds <= _UNORDERED or (kinds == {"list"} and convention.lists == "ordered"):
+    if not loose:
         return _all(same(x, y, convention) for x, y in zip(a.items, b.items, strict=True))
     left, undecided = list(b.items), False
     for x in a.items:

@@ -1,47 +1,18 @@
-"""Grade answers: each distinct (problem, answer) once, the hard ones in bounded processes."""
+"""The stage: every sample of a policy, each distinct (problem, answer) once; and a cross-check."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from testtime.errors import UserError
 from testtime.grade.classes import canonical_forms, without_idle_labels
-from testtime.grade.conventions import Convention, convention_named
-from testtime.grade.decide import ASK, Verdict, decide, gold_answer
+from testtime.grade.decide import Verdict, gold_answer, grade_pairs
 from testtime.grade.extract import extract_answer
-from testtime.grade.pool import MEMORY_LIMIT_MB, TIME_LIMIT_S, Pool, Task
-from testtime.runtime.progress import progress
+from testtime.grade.workers import MEMORY_LIMIT_MB, TIME_LIMIT_S, Task, Workers
+from testtime.study.conventions import Convention, convention_named
 
-GRADES = ["problem_id", "answer", "answer_class", "correct", "reason"]
-_PROGRESS_FROM = 200  # hard pairs
-
-
-def grade_pairs(
-    pairs: Iterable[tuple[str | None, str]], convention: Convention, pool: Pool
-) -> list[Verdict]:
-    """Verdicts on (answer, gold) pairs, each distinct pair looked at once.
-
-    Args:
-        pairs: answers as extracted, golds as `gold_answer` gives them.
-        convention: what equals what.
-        pool: compares what cannot be decided cheaply.
-    """
-    pairs = list(pairs)
-    verdicts, hard = {}, []
-    for pair in dict.fromkeys(pairs):
-        verdicts[pair] = decide(*pair, convention)
-        if verdicts[pair] == ASK:
-            hard.append(pair)
-            pool.warm()  # workers take a second to start; the cheap comparisons go on meanwhile
-    tasks = [Task("equal", (answer.strip(), gold)) for answer, gold in hard]
-    if len(tasks) < _PROGRESS_FROM:
-        replies = pool.run(tasks)
-    else:
-        with progress(len(tasks), "grade", "hard answers") as bar:
-            replies = pool.run(tasks, on_reply=lambda *_: bar.update())
-    for pair, reply in zip(hard, replies, strict=True):
-        verdicts[pair] = Verdict(reply.result, reply.reason)
-    return [verdicts[pair] for pair in pairs]
+DISAGREEMENTS = ["problem_id", "gold", "answer", "samples", "correct", "reason", "math_verify"]
+_LONGEST_CHECKED = 10_000  # characters of an answer that math-verify is called plainly on
 
 
 def grade_answers(
@@ -82,9 +53,9 @@ def grade_answers(
         (answer, keys[name])
         for name, answer in zip(distinct["problem_id"], distinct["answer"], strict=True)
     ]
-    with Pool(workers, time_limit_s, memory_limit_mb) as pool:
-        verdicts = grade_pairs(pairs, settings, pool)
-        classes = _classes_by_problem(distinct, verdicts, settings, pool)
+    with Workers(workers, time_limit_s, memory_limit_mb) as children:
+        verdicts = grade_pairs(pairs, settings, children)
+        classes = _classes_by_problem(distinct, verdicts, settings, children)
     return pd.DataFrame(
         {
             "problem_id": distinct["problem_id"].to_numpy(),
@@ -97,19 +68,12 @@ def grade_answers(
 
 
 def _classes_by_problem(
-    distinct: pd.DataFrame, verdicts: Sequence[Verdict], convention: Convention, pool: Pool
+    distinct: pd.DataFrame, verdicts: Sequence[Verdict], convention: Convention, workers: Workers
 ) -> list[int]:
     """Classes of each problem's answers, numbered in the order first seen."""
     answered = [bool(answer.strip()) for answer in distinct["answer"]]
-    given = [a for a, there in zip(distinct["answer"], answered, strict=True) if there]
-    unique = list(dict.fromkeys(given))
-    # What one comparison could not get through would use up its limits again.
-    too_hard = {
-        answer
-        for answer, verdict in zip(distinct["answer"], verdicts, strict=True)
-        if verdict.reason.startswith("undecided")
-    }
-    forms = dict(zip(unique, canonical_forms(unique, convention, pool, too_hard), strict=True))
+    unique = list(dict.fromkeys(distinct["answer"][answered]))
+    forms = dict(zip(unique, canonical_forms(unique, convention, workers), strict=True))
     classes = [-1] * len(distinct)
     for positions in distinct.groupby("problem_id", sort=False).indices.values():
         members = [i for i in positions if answered[i]]
@@ -162,3 +126,55 @@ def grade_policy(
         memory_limit_mb=memory_limit_mb,
     )
     return rows.merge(graded, on=["problem_id", "answer"], how="left", validate="many_to_one")
+
+
+def disagreements(
+    graded: pd.DataFrame,
+    golds: Mapping[str, str],
+    *,
+    convention: str = "math",
+    workers: int = 2,
+    time_limit_s: float = TIME_LIMIT_S,
+    memory_limit_mb: int = MEMORY_LIMIT_MB,
+    most: int = 2000,
+) -> pd.DataFrame:
+    """Answers on which the two graders differ, and those that could not be decided.
+
+    Args:
+        graded: of `grade_policy` or `grade_answers`.
+        golds: problem_id -> gold answer.
+        convention: see `convention_named`.
+        workers: most child processes.
+        time_limit_s: processor seconds of one comparison.
+        memory_limit_mb: of one worker.
+        most: so many distinct answers, the most frequent ones, are checked.
+
+    Returns:
+        problem_id, gold, answer, samples (how many gave it), correct, reason, math_verify (its
+        verdict; null where it did not end in time), the most frequent first. Empty under the
+        "exact" convention, which has nothing to compare with.
+    """
+    settings = convention_named(convention)
+    counted = (
+        graded[graded["answer"] != ""]
+        .groupby(["problem_id", "answer"], sort=True)
+        .agg(samples=("answer", "size"), correct=("correct", "first"), reason=("reason", "first"))
+        .reset_index()
+        .sort_values("samples", ascending=False, kind="stable")
+    )
+    if settings.name == "exact" or counted.empty:
+        return pd.DataFrame(columns=DISAGREEMENTS)
+    counted["gold"] = counted["problem_id"].map(golds)
+    checked = counted[counted["reason"] != "same text"].head(most)
+    checked = checked[checked["answer"].str.len() <= _LONGEST_CHECKED]
+    tasks = [
+        Task("plain", (answer, gold_answer(gold, settings)))
+        for answer, gold in zip(checked["answer"], checked["gold"], strict=True)
+    ]
+    with Workers(workers, time_limit_s, memory_limit_mb) as children:
+        theirs = [reply.result for reply in children.run(tasks)]
+    checked = checked.assign(math_verify=pd.array(theirs, dtype="boolean"))
+    ours = pd.array(checked["correct"], dtype="boolean")
+    # Two nulls agree that nothing is known, but a person should see that too.
+    differs = pd.Series(ours != checked["math_verify"].array).fillna(True).to_numpy(dtype=bool)
+    return checked.loc[differs, DISAGREEMENTS].reset_index(drop=True)

@@ -14,7 +14,7 @@ import time
 
 from testtime.grade import mathverify
 
-OPERATIONS = {"equal": mathverify.equal, "plain": mathverify.plain, "key": mathverify.key}
+OPERATIONS = {"equal": mathverify.equal, "plain": mathverify.plain, "value": mathverify.value}
 _FORBIDDEN = (
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile",
     "subprocess.Popen", "socket.", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link",

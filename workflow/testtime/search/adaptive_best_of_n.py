@@ -53,8 +53,8 @@ def is_decided(
 
 
 def _classify(texts: Sequence[str]) -> list[int]:
-    # Without workers for exotic notation: answers in it differ by their spelling, which at worst
-    # costs more samples.
-    from testtime.grade import equivalence_classes, extract_answer
+    # Without workers formulas differ by their spelling, which at worst costs more samples.
+    from testtime.grade.classes import equivalence_classes
+    from testtime.grade.extract import extract_answer
 
     return equivalence_classes([extract_answer(text) for text in texts])

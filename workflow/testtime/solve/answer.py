@@ -6,8 +6,9 @@ import pandas as pd
 
 from testtime.evaluate.scoring import weigh
 from testtime.evaluate.votes import tally
-from testtime.grade import equivalence_classes, extract_answer
-from testtime.grade.pool import Pool
+from testtime.grade.classes import equivalence_classes
+from testtime.grade.extract import extract_answer
+from testtime.grade.workers import Workers
 from testtime.study.methods import METHODS
 from testtime.study.types import Path, Problem, SearchResult
 from testtime.study.vocabulary import MAJORITY
@@ -21,7 +22,7 @@ def answer_problems(
     scoring: str,
     vote: str,
     convention: str = "math",
-    pool: Pool | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[dict]:
     """Let each problem's paths vote.
 
@@ -32,7 +33,7 @@ def answer_problems(
         scoring: "min", "last" or "avg", a path's score from those of its steps.
         vote: "majority", "max" or "weighted".
         convention: how answers are read and compared, see `testtime.grade`.
-        pool: of grading workers, for answers in notation that only they can read.
+        workers: of the grading, for formulas, which only they can read.
 
     Yields:
         Per problem: problem_id, answer (None if no path has one), paths (text, steps, scores,
@@ -47,7 +48,7 @@ def answer_problems(
         yield {
             "problem_id": problem.problem_id,
             "answer": choose_answer(
-                as_frame(paths), method, scoring, vote, convention=convention, pool=pool
+                as_frame(paths), method, scoring, vote, convention=convention, workers=workers
             ),
             "paths": [_describe(path) for path in paths],
             "policy_tokens": sum(result.policy_tokens for result in own),
@@ -63,7 +64,7 @@ def choose_answer(
     vote: str,
     *,
     convention: str = "math",
-    pool: Pool | None = None,
+    workers: Workers | None = None,
 ) -> str | None:
     """The answer that wins the vote, as its first path writes it; a tie goes to the first path.
 
@@ -76,7 +77,7 @@ def choose_answer(
         scoring: of the weights; a method without it takes its own.
         vote: "majority", "max" or "weighted".
         convention: how answers are read and compared, see `testtime.grade`.
-        pool: of grading workers.
+        workers: of the grading.
 
     Raises:
         UserError: no such vote or scoring.
@@ -86,7 +87,7 @@ def choose_answer(
     if vote != MAJORITY:
         weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
     answers = [extract_answer(text, convention) for text in paths["text"]]
-    classes = equivalence_classes(answers, convention, pool)
+    classes = equivalence_classes(answers, convention, workers)
     winners = tally(classes, weights, vote)
     return answers[classes.index(winners[0])] if winners else None
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from testtime.engines.base import Policy, Prm
-from testtime.grade import equivalence_classes, extract_answer
+from testtime.grade.classes import equivalence_classes
+from testtime.grade.extract import extract_answer
+from testtime.grade.workers import Workers
 from testtime.runtime.progress import progress
 from testtime.sample import SampleSettings, sample_pool
 from testtime.score import score_pool
@@ -21,6 +23,7 @@ class Models:
     Attributes:
         seed_parts: seed, dataset and policy; every sample's seed derives from them.
         convention: how answers are read and compared, see `testtime.grade`.
+        workers: of the grading, for formulas, which only they can read.
     """
 
     policy: Policy
@@ -30,6 +33,7 @@ class Models:
     seed_parts: tuple[str | int, ...]
     convention: str = "math"
     beam_width: int = 4
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,15 @@ def draw(
     return Drawn(rows, tokens, read)
 
 
-def with_classes(rows: pd.DataFrame, convention: str) -> pd.DataFrame:
+def with_classes(
+    rows: pd.DataFrame, convention: str, workers: Workers | None = None
+) -> pd.DataFrame:
     """Add answer_class: equal answers of a problem alike, -1 without an answer."""
     classes = pd.Series(-1, index=rows.index)
     for _, group in rows.groupby("problem_id", sort=False):
         answers = [extract_answer(text, convention) for text in group["text"]]
         voters = [i for i, answer in enumerate(answers) if answer]
-        found = equivalence_classes([answers[i] for i in voters], convention)
+        found = equivalence_classes([answers[i] for i in voters], convention, workers)
         classes.loc[group.index[voters]] = found
     return rows.assign(answer_class=classes)
 

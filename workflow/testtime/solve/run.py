@@ -52,7 +52,7 @@ def solve(
     if plan["n_probe"]:
         reads_prm = any(name.startswith("prm_") for name in predictor["features"])
         first = draw(models, problems, 0, plan["n_probe"], scored=reads_prm)
-        features = probe_features(with_classes(first.rows, models.convention))
+        features = probe_features(with_classes(first.rows, models.convention, models.workers))
         values = predict(predictor, features)
         predicted = dict(zip(features.index, values.tolist(), strict=True))
         found = levels(values, easy=easy, hard=hard)
@@ -145,6 +145,7 @@ def run_strategy(
                 strategy["scoring"],
                 vote,
                 convention=models.convention,
+                workers=models.workers,
             ),
             "samples": n if method.kind == "pool" else n_first + n,
             **cost,

@@ -10,7 +10,6 @@ from pathlib import Path
 import yaml
 
 from testtime.errors import UserError
-from testtime.grade.conventions import convention_named
 from testtime.study.blocks import pool_budgets
 from testtime.study.catalog import (
     ROOT,
@@ -20,6 +19,7 @@ from testtime.study.catalog import (
     check_engine,
     of_study,
 )
+from testtime.study.conventions import convention_named
 from testtime.study.methods import METHODS, names
 from testtime.study.schema import check
 

@@ -137,8 +137,9 @@ class Study:
         return [self.engine(self.catalog.policy(policy)), self.engine(self.catalog.prm(prm))]
 
     def search_environment(self, policy: str, prm: str) -> str:
-        """Which engine's environment a search runs in: vllm's can run transformers too."""
-        return "vllm" if "vllm" in self.search_engines(policy, prm) else "transformers"
+        """Which engine's environment a search runs in: each can run transformers too."""
+        others = [e for e in self.search_engines(policy, prm) if e != "transformers"]
+        return others[0] if others else "transformers"
 
     def search_gpus(self, policy: str, prm: str) -> int:
         """GPUs of a search with these models."""

@@ -4,7 +4,7 @@ import pandas as pd
 
 from testtime.data.samples import read_cells
 from testtime.data.store import read_places
-from testtime.grade.cross_check import disagreements
+from testtime.grade.grading import disagreements
 from testtime.present.registry import Tables
 
 TABLES = Tables(

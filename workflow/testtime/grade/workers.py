@@ -4,27 +4,39 @@ Workers are started as `python -m testtime.grade.worker` and spoken to in JSON l
 fork of a process with threads, no import of the caller's script.
 """
 
+import contextlib
+import json
+import os
 import selectors
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
-from testtime.grade.child import Child, end, receive, send, start
+from testtime.grade import worker
 
 TIME_LIMIT_S = 5.0
 MEMORY_LIMIT_MB = 1024
 WALL_FACTOR = 20
+START_LIMIT_S = 120.0
+_PACKAGE = Path(__file__).resolve().parents[2]
 _GUESS_S = 0.05  # of a comparison, before any is done
 _WORTH_S = 1.5  # work per worker that another one is worth its start for
 _STUCK_AFTER_S = 2.0
 _MOST_FAILED_STARTS = 3
+_MOST_KNOWN = 100_000  # replies that are remembered
 _LOST = "undecided: the worker was lost"
 
 
 @dataclass(frozen=True)
 class Task:
-    """An operation of `worker` ("equal", "plain" or "key") and its arguments."""
+    """An operation of `worker` ("equal", "plain" or "value") and its arguments."""
 
     op: str
     args: tuple[str, ...]
@@ -38,10 +50,114 @@ class Reply:
     reason: str
 
 
-class Pool:
+@dataclass
+class _Child:
+    """A worker process and what it is doing.
+
+    Attributes:
+        ready: it has said that it can take tasks.
+        index: of the task that it has, or None.
+        since: when it got that task, on the monotonic clock.
+        deadline: when it is ended if it starts or has a task.
+        pending: the beginning of a line that has not ended yet.
+    """
+
+    process: subprocess.Popen
+    errors: IO[bytes]
+    ready: bool = False
+    index: int | None = None
+    since: float = 0.0
+    deadline: float = 0.0
+    pending: bytearray = field(default_factory=bytearray)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it could take a task."""
+        return self.ready and self.index is None
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds since it got its task; 0 without one."""
+        return 0.0 if self.index is None else time.monotonic() - self.since
+
+    @property
+    def late(self) -> bool:
+        """Whether it has used up its time."""
+        return not self.idle and time.monotonic() > self.deadline
+
+
+def _start(time_limit_s: float, memory_limit_mb: int) -> _Child:
+    """Start a worker; it says when it is ready."""
+    paths = [str(_PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    # A pipe that nobody reads would fill and block.
+    errors = tempfile.TemporaryFile()  # noqa: SIM115
+    process = subprocess.Popen(
+        # -P: a file sympy.py in the working directory must not be imported.
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            worker.__name__,
+            str(memory_limit_mb),
+            str(time_limit_s),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=environment,
+    )
+    os.set_blocking(process.stdout.fileno(), False)
+    return _Child(process, errors, deadline=time.monotonic() + START_LIMIT_S)
+
+
+def _send(child: _Child, message: object) -> bool:
+    """Write one line; whether the child was there to take it."""
+    try:
+        child.process.stdin.write((json.dumps(message) + "\n").encode())
+        child.process.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _receive(child: _Child) -> list[dict] | None:
+    """The lines that have arrived, or None where the child is gone."""
+    chunk = os.read(child.process.stdout.fileno(), 1 << 16)
+    if not chunk:
+        return None
+    *lines, rest = (bytes(child.pending) + chunk).split(b"\n")
+    child.pending = bytearray(rest)
+    return [json.loads(line) for line in lines]
+
+
+def _end(child: _Child) -> tuple[bool, str]:
+    """Kill the child and wait for it.
+
+    Returns:
+        Whether it had ended itself for want of time, and the end of its standard error.
+    """
+    child.process.kill()
+    out_of_time = child.process.wait() == -signal.SIGPROF
+    with contextlib.suppress(BrokenPipeError):
+        child.process.stdin.close()
+    child.process.stdout.close()
+    child.errors.seek(0)
+    message = child.errors.read().decode(errors="replace").strip()
+    child.errors.close()
+    return out_of_time, message[-500:]
+
+
+class Workers:
     """Up to `workers` child processes, started when first needed, replaced when they are lost.
 
-    Use as a context manager. Results do not depend on the number of workers.
+    Use as a context manager. Results do not depend on the number of workers. A task is done once:
+    its reply is remembered, also that it could not be decided, so nothing uses up a limit twice.
 
     Args:
         workers: most processes.
@@ -57,13 +173,14 @@ class Pool:
         memory_limit_mb: int = MEMORY_LIMIT_MB,
     ):
         self.size, self.time_limit_s, self.memory_limit_mb = workers, time_limit_s, memory_limit_mb
-        self._children: list[Child] = []
+        self._children: list[_Child] = []
         self._selector = selectors.DefaultSelector()
         self._failed_starts = 0
         self._done, self._seconds = 1, _GUESS_S
         self._finish: Callable[[int, Reply], object] = lambda _index, _reply: None
+        self._known: dict[Task, Reply] = {}
 
-    def __enter__(self) -> "Pool":
+    def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, *_exception) -> None:
@@ -76,11 +193,6 @@ class Pool:
         """Process ids of the living workers."""
         return [child.process.pid for child in self._children]
 
-    def warm(self) -> None:
-        """Start one worker, without waiting for it, if none is there."""
-        if not self._children:
-            self._start()
-
     def run(
         self, tasks: Iterable[Task], on_reply: Callable[[int, Reply], object] | None = None
     ) -> list[Reply]:
@@ -88,22 +200,24 @@ class Pool:
 
         Args:
             tasks: what to do.
-            on_reply: called with (index, reply) as each one arrives.
+            on_reply: called with (index, reply) as each new one arrives.
 
         Raises:
             RuntimeError: workers cannot be started at all.
         """
-        todo = list(tasks)
+        asked = list(tasks)
+        distinct = set(asked)
+        known = {task: self._known[task] for task in asked if task in self._known}
+        todo = [task for task in dict.fromkeys(asked) if task not in known]
         waiting = deque(range(len(todo)))
-        replies: dict[int, Reply] = {}
 
         def finish(index: int, reply: Reply) -> None:
-            replies[index] = reply
+            known[todo[index]] = reply
             if on_reply:
                 on_reply(index, reply)
 
         self._finish = finish
-        while len(replies) < len(todo):
+        while len(known) < len(distinct):
             self._grow(len(waiting))
             for child in [child for child in self._children if child.idle]:
                 if waiting:
@@ -111,10 +225,12 @@ class Pool:
                     child.index = index
                     child.since = time.monotonic()
                     child.deadline = child.since + WALL_FACTOR * self.time_limit_s
-                    if not send(child, {"op": todo[index].op, "args": todo[index].args}):
+                    if not _send(child, {"op": todo[index].op, "args": todo[index].args}):
                         self._lose(child, _LOST)
             self._collect()
-        return [replies[index] for index in range(len(todo))]
+        full = len(self._known) + len(todo) > _MOST_KNOWN
+        self._known = known if full else self._known | known
+        return [known[task] for task in asked]
 
     def _grow(self, waiting: int) -> None:
         """Start workers for what waits: one at once, more where that saves time.
@@ -131,7 +247,7 @@ class Pool:
                 self._start()
 
     def _start(self) -> None:
-        child = start(self.time_limit_s, self.memory_limit_mb)
+        child = _start(self.time_limit_s, self.memory_limit_mb)
         self._children.append(child)
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
 
@@ -146,8 +262,8 @@ class Pool:
         for child in [child for child in self._children if child.late]:
             self._lose(child, f"undecided: over {WALL_FACTOR * self.time_limit_s:g} s by the clock")
 
-    def _read(self, child: Child) -> None:
-        messages = receive(child)
+    def _read(self, child: _Child) -> None:
+        messages = _receive(child)
         if messages is None:
             self._lose(child, _LOST)
             return
@@ -161,7 +277,7 @@ class Pool:
             if message.get("stop"):
                 self._remove(child)
 
-    def _lose(self, child: Child, reason: str) -> None:
+    def _lose(self, child: _Child, reason: str) -> None:
         """Give up a worker, and the task that it has."""
         out_of_time, message = self._remove(child)
         if out_of_time:
@@ -173,7 +289,7 @@ class Pool:
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise RuntimeError(f"grading workers do not start: {message}")
 
-    def _remove(self, child: Child) -> tuple[bool, str]:
+    def _remove(self, child: _Child) -> tuple[bool, str]:
         self._children.remove(child)
         self._selector.unregister(child.process.stdout)
-        return end(child)
+        return _end(child)
