@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 import torch
-from testtime.engines.transformers.batch import Buckets, Rows
 from testtime.engines.transformers.kv import DenseKv, KvStore, token_bytes
 from testtime.engines.transformers.prm import Row, batches
+from testtime.engines.transformers.rows import Buckets, Rows
 from transformers import LlamaConfig, LlamaModel
 
 LAYERS, HEADS, SIZE = 2, 2, 4

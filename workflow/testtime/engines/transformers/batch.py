@@ -1,7 +1,6 @@
 """The running batch: its rows, and one step of the model for all of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,146 +9,13 @@ from transformers import PreTrainedModel
 from testtime.engines.text import PolicyText
 from testtime.engines.transformers.attention import Decode, Span, Text, read
 from testtime.engines.transformers.drawing import draw
-from testtime.engines.transformers.kv import NO_SLOTS, DenseKv, KvStore
+from testtime.engines.transformers.kv import DenseKv, KvStore
+from testtime.engines.transformers.rows import Buckets, Job, Rows
 from testtime.study.seeds import uniforms
-from testtime.study.types import Continuation, Request, Sampling
+from testtime.study.types import Continuation, Sampling
 
 SIBLINGS = 32  # most rows on one prefix: more hardly speeds up the product, and wastes on few
-FIRST_BUCKET, BUCKET_GROWTH = 32, 2
 READ_TOKENS = 8192  # of prompts read in one forward, padding included
-
-
-@dataclass(eq=False)
-class Job:
-    """A request under way.
-
-    Attributes:
-        limit: most new tokens per child, by the request and by the context.
-        next: number of the first child that has not been started.
-        slots: of its token ids but the last in the store, once it has been started.
-    """
-
-    ticket: int
-    request: Request
-    limit: int
-    next: int = 0
-    slots: np.ndarray = field(default_factory=lambda: NO_SLOTS)
-    children: dict[int, Continuation] = field(default_factory=dict)
-
-    @property
-    def waiting(self) -> int:
-        """Children that have not been started."""
-        return len(self.request.seeds) - self.next
-
-    @property
-    def complete(self) -> list[Continuation] | None:
-        """All children in seed order; None as long as some have not finished."""
-        count = len(self.request.seeds)
-        return [self.children[i] for i in range(count)] if len(self.children) == count else None
-
-
-class Rows:
-    """What is known of each row of the batch, one entry per row in every array.
-
-    Attributes:
-        used: whether a child is in the row.
-        ticket, child, seed: of the child.
-        bucket, place: where its keys and values are.
-        prefix, known: number of the prefix it goes on from, and the tokens in that.
-        fed: tokens it has been given behind its prefix.
-        limit: most tokens it may generate.
-        first: index of its first new token in its sample.
-        sampling: kind of sampling, by number.
-        by_step, step_state: whether it ends at a step, and where in a step it is.
-        last: the token to feed next.
-        tokens, logprobs: what it has generated, (rows, context).
-    """
-
-    def __init__(self, size: int, context: int):
-        self.used = np.zeros(size, dtype=bool)
-        self.ticket = np.zeros(size, dtype=np.int64)
-        self.child = np.zeros(size, dtype=np.int64)
-        self.seed = np.zeros(size, dtype=np.uint64)
-        self.bucket = np.zeros(size, dtype=np.int64)
-        self.place = np.zeros(size, dtype=np.int64)
-        self.prefix = np.zeros(size, dtype=np.int64)
-        self.known = np.zeros(size, dtype=np.int64)
-        self.fed = np.zeros(size, dtype=np.int64)
-        self.limit = np.zeros(size, dtype=np.int64)
-        self.first = np.zeros(size, dtype=np.int64)
-        self.sampling = np.zeros(size, dtype=np.int64)
-        self.by_step = np.zeros(size, dtype=bool)
-        self.step_state = np.zeros(size, dtype=np.int64)
-        self.last = np.zeros(size, dtype=np.int64)
-        self.tokens = np.zeros((size, context), dtype=np.int32)
-        self.logprobs = np.zeros((size, context), dtype=np.float32)
-
-    def begin(self, own: Sequence[int], job: Job) -> None:
-        """The job's next children begin in these rows, on the prefix that is there."""
-        first, job.next = job.next, job.next + len(own)
-        self.used[own] = True
-        self.child[own] = range(first, job.next)
-        self.seed[own] = [seed % 2**64 for seed in job.request.seeds[first : job.next]]
-        self.last[own] = job.request.token_ids[-1]
-        self.fed[own] = self.step_state[own] = 0
-
-    def generated(self, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Tokens and log-probabilities of a row."""
-        n = self.fed[row]
-        return tuple(self.tokens[row, :n].tolist()), tuple(self.logprobs[row, :n].tolist())
-
-
-class Buckets:
-    """Keys and values of rows, in one dense tensor for each range of lengths.
-
-    So the short rows, which most are, are not read at the length of the longest, nor held at it.
-    Sampling is 1.07 to 1.26 times as fast as with one tensor for all, a search the same.
-    """
-
-    def __init__(self, model: PreTrainedModel, size: int, context: int):
-        self._bounds = [FIRST_BUCKET]  # the most tokens of a row
-        while self._bounds[-1] < context:
-            self._bounds.append(self._bounds[-1] * BUCKET_GROWTH)
-        self._kv = [DenseKv(model) for _ in self._bounds]
-
-    def arrange(self, rows: Rows) -> tuple[list[Span], np.ndarray]:
-        """Give each row in use a place in the bucket of its length, with no gaps between them.
-
-        Returns:
-            The rows of each bucket as a span of a step, and the rows in the order of the step.
-        """
-        wanted = np.searchsorted(self._bounds, rows.fed, side="right")
-        spans, order, stop = [], [], 0
-        # From the last: what a bucket takes over still lies untouched in the one before.
-        for number in range(len(self._bounds) - 1, -1, -1):
-            own = np.flatnonzero(rows.used & (wanted == number))
-            if not len(own):
-                continue
-            self._kv[number].fit(len(own), int(rows.fed[own].max()) + 1)
-            stay = (rows.bucket[own] == number) & (rows.place[own] < len(own)) & (rows.fed[own] > 0)
-            moved, vacant = own[~stay], np.ones(len(own), dtype=bool)
-            vacant[rows.place[own[stay]]] = False
-            places = np.flatnonzero(vacant)
-            for source in {number, max(0, number - 1)}:
-                old = (rows.bucket[moved] == source) & (rows.fed[moved] > 0)
-                if old.any():
-                    length = int(rows.fed[moved[old]].max())
-                    self._kv[source].move(
-                        rows.place[moved[old]], self._kv[number], places[old], length
-                    )
-            rows.bucket[moved], rows.place[moved] = number, places
-            order.append(own[np.argsort(rows.place[own])])
-            spans.append(Span(self._kv[number], stop, stop + len(own)))
-            stop += len(own)
-        return spans, np.concatenate(order)
-
-    def save(self, rows: Rows, own: np.ndarray, store: KvStore, slots: np.ndarray) -> None:
-        """Copy the keys and values of these rows, sorted by bucket, into slots of the store."""
-        for number in np.unique(rows.bucket[own]):
-            mine = own[rows.bucket[own] == number]
-            n = rows.fed[mine].sum()
-            self._kv[number].save(rows.place[mine], rows.fed[mine], store, slots[:n])
-            slots = slots[n:]
 
 
 class Batch:

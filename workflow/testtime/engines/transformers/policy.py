@@ -17,8 +17,9 @@ from testtime.engines.pretrained import (
 )
 from testtime.engines.text import PolicyText, check_options, stop_ids
 from testtime.engines.transformers import attention
-from testtime.engines.transformers.batch import Batch, Job
+from testtime.engines.transformers.batch import Batch
 from testtime.engines.transformers.kv import KvStore, token_bytes
+from testtime.engines.transformers.rows import Job
 from testtime.errors import UserError
 from testtime.study.catalog import PolicySpec
 from testtime.study.types import Continuation, Request
