@@ -123,7 +123,7 @@ def graph(study) -> dict[Path, set[str]]:
 
 @pytest.fixture(scope="module")
 def known(study) -> set[str]:
-    """The jobs that follow code which the smoke study has; it cannot fill every table and figure."""
+    """The jobs of the smoke study that follow code; it cannot fill every table and figure."""
     return set(reruns(study, Path("workflow/testtime/errors.py")))
 
 
