@@ -8,8 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 from testtime.data.store import read_places, write_parquet
 from testtime.errors import UserError
-from testtime.study.closure import WORKFLOW
-from testtime.study.layout import CELL_KINDS, PATTERNS, STAGE_OF, STAGES, Layout, identify, names_in
+from testtime.study.layout import (
+    CELL_KINDS,
+    PATTERNS,
+    STAGE_OF,
+    STAGES,
+    WORKFLOW,
+    Layout,
+    identify,
+    names_in,
+)
 
 # The rooms of the package from top to bottom: each imports from those above it alone.
 ROOMS = ("errors", "study", "runtime", "data", "prms", "engines", "grade")

@@ -40,7 +40,7 @@ def no_run(monkeypatch):
 
 
 def test_a_second_run_on_the_same_results_is_refused_while_the_first_lives(tmp_path):
-    command = [sys.executable, "-c", HOLDER + "; time.sleep(60)", str(tmp_path)]
+    command = [sys.executable, "-c", HOLDER + "time.sleep(60)", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
         first.stdout.readline()
         with pytest.raises(UserError, match="another run is writing"):

@@ -185,6 +185,7 @@ def test_searches_go_on_behind_the_finished_trees(kept, method):
             sampling=Sampling(),
             step_tokens=20,
             max_steps=6,
+            max_tokens=120,
             seed_parts=(1, "d", "p", "r"),
         )
         return search_problems(policy, FakePrm(), PROBLEMS, settings, done=done)

@@ -104,6 +104,7 @@ def adaptive(budget, classify, monkeypatch):
         sampling=Sampling(),
         step_tokens=10,
         max_steps=5,
+        max_tokens=50,
         seed_parts=(1,),
     )
     [result] = search_problems(policy, FakePrm(levels=1), [Problem("p", "problem")], settings)
@@ -129,6 +130,7 @@ def test_majority_and_best_of_n_draw_the_same_samples_and_cot_is_greedy():
             sampling=Sampling(),
             step_tokens=50,
             max_steps=1,
+            max_tokens=50,
             seed_parts=(1,),
         )
         [result] = search_problems(policy, prm, [problem], settings)

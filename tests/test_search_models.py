@@ -3,7 +3,8 @@
 import pytest
 from testtime.engines.base import score
 from testtime.search.run import SearchSettings, search_problems
-from testtime.study.catalog import WORKFLOW, load
+from testtime.study.catalog import load
+from testtime.study.layout import WORKFLOW
 from testtime.study.types import Problem, Sampling, ScoreRequest
 
 MODELS = WORKFLOW / "resources/microcosm"
@@ -37,6 +38,7 @@ def search(engines, problems, method, max_rows=4096, **changes):
         "sampling": Sampling(temperature=1.0),
         "step_tokens": 40,
         "max_steps": 10,
+        "max_tokens": 400,
         "seed_parts": (5,),
     }
     settings = SearchSettings(method, **(settings | changes))

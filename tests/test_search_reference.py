@@ -215,6 +215,7 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
             sampling=Sampling(),
             step_tokens=STEP_TOKENS,
             max_steps=MAX_STEPS,
+            max_tokens=STEP_TOKENS * MAX_STEPS,
             seed_parts=(number,),
         )
         max_rows = [1, 10, 4096][number % 3]

@@ -26,6 +26,7 @@ def search(policy, prm=None, problems=PROBLEMS, *, call=None, max_rows=4096, **c
         "sampling": Sampling(),
         "step_tokens": 4,
         "max_steps": 5,
+        "max_tokens": 20,
         "seed_parts": (1, "dataset", "policy"),
     }
     prm = prm or FakePrm()
@@ -307,7 +308,13 @@ def test_a_search_that_cannot_be_is_refused_in_one_line(changes, message):
 
 def test_a_method_that_needs_a_prm_says_so():
     settings = SearchSettings(
-        "beam_search", budget=4, sampling=Sampling(), step_tokens=4, max_steps=4, seed_parts=()
+        "beam_search",
+        budget=4,
+        sampling=Sampling(),
+        step_tokens=4,
+        max_steps=4,
+        max_tokens=16,
+        seed_parts=(),
     )
     with pytest.raises(UserError, match=r"beam_search needs a PRM; .* cot, majority, confidence"):
         search_problems(fake(), None, PROBLEMS, settings)

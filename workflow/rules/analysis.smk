@@ -81,13 +81,7 @@ rule evaluate_policy:
     input:
         unpack(lambda wildcards: STUDY.evaluated(**wildcards)),
         grades=LAYOUT.pattern("grades"),
-        code=get_code(
-            "workflow/scripts/evaluate_policy.py",
-            *(
-                f"workflow/testtime/evaluate/methods/{name}.py"
-                for name in methods.names("greedy", "pool")
-            ),
-        ),
+        code=get_code("workflow/scripts/evaluate_policy.py", *STUDY.weighing_modules()),
     output:
         LAYOUT.pattern("cell_outcomes"),
     log:

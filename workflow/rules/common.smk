@@ -12,7 +12,6 @@ from testtime.errors import UserError
 from testtime.present import registry
 from testtime.runtime.job import export_package
 from testtime.runtime.lock import check_run, hold
-from testtime.study import methods
 from testtime.study.closure import import_closure
 from testtime.study.config import validate
 from testtime.study.layout import from_here

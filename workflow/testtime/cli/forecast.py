@@ -10,8 +10,7 @@ import yaml
 
 from testtime.errors import UserError
 from testtime.present import registry
-from testtime.study.catalog import ROOT
-from testtime.study.layout import STAGE_OF, STAGES, identify
+from testtime.study.layout import ROOT, STAGE_OF, STAGES, identify
 from testtime.study.resources import job_work
 from testtime.study.study import Study
 from testtime.study.work import Work

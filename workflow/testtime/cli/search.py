@@ -82,7 +82,6 @@ def search(
         method,
         budget,
         beam_width=beam_width,
-        max_tokens=spec.max_tokens,
         seed_parts=(seed, Path(spec.name).name),
     )
     seconds = Seconds()

@@ -6,7 +6,7 @@ Source: Liu et al. (2025), arXiv 2502.06703, tables 3 to 6; see `workflow/resour
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.study.catalog import WORKFLOW
+from testtime.study.layout import WORKFLOW
 from testtime.study.vocabulary import CHAIN, TTS
 
 FOLDER = WORKFLOW / "resources" / "published"

@@ -6,19 +6,19 @@ import pandas as pd
 
 from testtime.data.store import read_places
 from testtime.study.blocks import SINGLE
+from testtime.study.vocabulary import CELL, NONE, POOL
 
 GRADED = ["method", "prm", "budget", "problem_id", "path", "text"]
-CELL = ("dataset", "policy")
 
 
 def read_generations(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
     """Stack files of generations, adding dataset, policy and block."""
-    return read_places(paths, (*CELL, "block"), columns)
+    return read_places(paths, [*CELL, "block"], columns)
 
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
     """Stack files of scores, adding dataset, policy, prm and block."""
-    return read_places(paths, (*CELL, "prm", "block"))
+    return read_places(paths, [*CELL, "prm", "block"])
 
 
 def read_searches(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
@@ -43,8 +43,8 @@ def read_texts(generations: Iterable[str], searches: Iterable[str]) -> pd.DataFr
     """
     drawn = read_generations(generations, ["problem_id", "sample", "text"])
     single = drawn["block"].isin(SINGLE)
-    drawn["method"] = drawn["block"].where(single, "pool")
-    drawn = drawn.rename(columns={"sample": "path"}).assign(prm="none", budget=0)
+    drawn["method"] = drawn["block"].where(single, POOL)
+    drawn = drawn.rename(columns={"sample": "path"}).assign(prm=NONE, budget=0)
     found = read_searches(searches, ["problem_id", "path", "subtree", "text"])
     found["path"] = found["path"].where(found["budget"] > 0, found["subtree"])
     texts = pd.concat([drawn[GRADED], found.reindex(columns=GRADED)], ignore_index=True)

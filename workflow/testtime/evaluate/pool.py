@@ -1,12 +1,15 @@
 """What is drawn from: a policy's samples, or a search's paths, as matrices over the problems."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.study.methods import Method
+
+if TYPE_CHECKING:
+    from testtime.study.methods import Method
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Weighting:
         costs: column of the outcomes -> expectation, array (n_problems,).
     """
 
-    method: Method
+    method: "Method"
     prm: str
     weights: np.ndarray
     costs: dict[str, np.ndarray]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from testtime.errors import UserError
-from testtime.study.methods import Method
 from testtime.study.vocabulary import SCORE_DIGITS, SCORINGS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from testtime.study.methods import Method
 
 ROUNDING = 1e-5  # how far half-precision arithmetic may leave 0 to 1
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.gpus import take
 from testtime.runtime.lock import RunOverError
-from testtime.study.catalog import WORKFLOW
+from testtime.study.layout import WORKFLOW
 
 
 @contextmanager

@@ -28,9 +28,9 @@ class SearchSettings:
         sampling: of the candidates.
         step_tokens: most new tokens per step; a path that reaches it ends unfinished.
         max_steps: most steps of a path.
+        max_tokens: most new tokens of a solution drawn whole.
         seed_parts: study seed, dataset, policy and whatever else sets this search apart.
         beam_width: M.
-        max_tokens: most new tokens of a solution drawn whole; None takes step_tokens x max_steps.
         separator: text that ends a step.
     """
 
@@ -39,9 +39,9 @@ class SearchSettings:
     sampling: Sampling
     step_tokens: int
     max_steps: int
+    max_tokens: int
     seed_parts: tuple[str | int, ...]
     beam_width: int = 4
-    max_tokens: int | None = None
     separator: str = "\n\n"
 
     @classmethod
@@ -53,6 +53,7 @@ class SearchSettings:
             sampling=spec.sampling,
             step_tokens=spec.step_tokens,
             max_steps=spec.max_steps,
+            max_tokens=spec.max_tokens,
             separator=spec.separator,
             **own,
         )
@@ -132,7 +133,7 @@ def search_problems(
             budget=settings.budget,
             beam_width=settings.beam_width,
             max_steps=settings.max_steps,
-            max_tokens=settings.max_tokens or settings.step_tokens * settings.max_steps,
+            max_tokens=settings.max_tokens,
             seed=settings.seed(problem.problem_id, subtree),
             subtree=subtree,
         )

@@ -72,11 +72,9 @@ Ask = Expand | Score
 Program = Generator[Ask, list[Path], list[Path]]
 
 
-def grow(
-    parents: Sequence[Path], counts: Sequence[int], stop: Literal["step", "end"] = "step"
-) -> Program:
+def grow(parents: Sequence[Path], counts: Sequence[int]) -> Program:
     """Expand and score: the candidates of one step."""
-    children = yield Expand(parents, counts, stop=stop)
+    children = yield Expand(parents, counts)
     return (yield Score(children))
 
 

@@ -163,7 +163,6 @@ def _search(
         method,
         budget,
         beam_width=models.beam_width,
-        max_tokens=models.spec.max_tokens,
         seed_parts=(*models.seed_parts, models.prm_spec.name),
     )
     with progress(len(problems), f"{method} of {models.spec.name}") as bar:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from testtime.study.catalog import PolicySpec
 from testtime.study.vocabulary import COT, DIFFICULTY
+
+if TYPE_CHECKING:
+    from testtime.study.catalog import PolicySpec
 
 SINGLE = (COT, DIFFICULTY)  # blocks outside the nested pool
 
@@ -20,7 +22,7 @@ def nested_blocks(budgets: Sequence[int]) -> list[str]:
     return [f"{low}-{high}" for low, high in zip([0, *budgets], budgets, strict=False)]
 
 
-def pool_budgets(policy: PolicySpec, budgets: Sequence[int], held_out: int) -> list[int]:
+def pool_budgets(policy: "PolicySpec", budgets: Sequence[int], held_out: int) -> list[int]:
     """The budgets that a policy's pool can have: all, unless its samples come from a short file.
 
     Args:

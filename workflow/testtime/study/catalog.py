@@ -7,11 +7,10 @@ from typing import TypeVar
 import yaml
 
 from testtime.errors import UserError
+from testtime.study.layout import ROOT, WORKFLOW
 from testtime.study.schema import check
 from testtime.study.types import Sampling
 
-WORKFLOW = Path(__file__).resolve().parents[2]
-ROOT = WORKFLOW.parent
 KINDS = ("policies", "prms", "datasets")
 # What can run a model, a package of `testtime.engines` each, and the seconds until it is ready to
 # load one: vllm compiles and measures its memory.

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-WORKFLOW = Path(__file__).resolve().parents[2]
+from testtime.study.layout import WORKFLOW
+
 PACKAGES = ("testtime", "microcosm")
 
 

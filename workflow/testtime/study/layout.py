@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+WORKFLOW = Path(__file__).resolve().parents[2]
+ROOT = WORKFLOW.parent  # the checkout
+
 # Kind of file -> its place. Names in braces are what tells one file of the kind from another.
 PATTERNS = {
     "problems": "problems/{dataset}.parquet",

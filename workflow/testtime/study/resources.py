@@ -7,6 +7,7 @@ what `jobs:` allows. `testtime plan` adds up the same estimates over the jobs of
 from collections.abc import Callable
 
 from testtime.study import work
+from testtime.study.methods import METHODS
 from testtime.study.study import Study
 from testtime.study.work import Work
 
@@ -105,10 +106,11 @@ def tokens(study: Study, dataset: str, policy: str) -> int:
 def outcome_rows(study: Study) -> int:
     """Rows of the table of outcomes, about: problems by strategies, PRMs and budgets."""
     config = study.config
-    choices = len(config["scorings"]) * len(config["votes"])
-    pool = len(config["budgets"]["pool"]) * (2 + choices * len(config["prms"]))
-    search = len(config["budgets"]["search"]) * choices * len(config["prms"])
-    strategies = pool + search * len(study.search_methods())
+    strategies = 0
+    for method in (METHODS[name] for name in config["methods"]):
+        budgets = 1 if method.kind == "greedy" else len(config["budgets"][method.kind])
+        prms = len(config["prms"]) if method.needs_prm else 1
+        strategies += prms * budgets * len(method.strategies(config["scorings"], config["votes"]))
     return strategies * sum(study.n_problems(dataset) for dataset, _ in study.cells())
 
 

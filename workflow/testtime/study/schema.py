@@ -2,15 +2,15 @@
 
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from testtime.errors import UserError
+from testtime.study.layout import WORKFLOW
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+SCHEMAS = WORKFLOW / "schemas"
 
 
 def check(value: object, schema: str, where: str) -> None:

@@ -14,8 +14,8 @@ from testtime.study.blocks import (
     shard_names,
     shard_size,
 )
-from testtime.study.catalog import WORKFLOW, Catalog, ModelSpec, as_params
-from testtime.study.layout import PATTERNS, Layout, from_here, names_in
+from testtime.study.catalog import Catalog, ModelSpec, as_params
+from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_in
 from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
 
@@ -194,9 +194,15 @@ class Study:
         """
         if name == "published":
             return [from_here(path) for path in sorted(PUBLISHED.glob("*.csv"))]
-        own = f"_{name}"
-        if hasattr(self, own):
-            return [path for cell in self.cells() for path in getattr(self, own)(*cell)]
+        by_cell = {
+            "generations": self._scored_samples,
+            "scores": lambda *cell: self.step_scores(*cell, self.pool_blocks(cell[1])),
+            "searches": self.search_files,
+            "first_generations": lambda *cell: self.probed(*cell)["generations"],
+            "first_scores": lambda *cell: self.probed(*cell)["scores"],
+        }
+        if name in by_cell:
+            return [path for cell in self.cells() for path in by_cell[name](*cell)]
         match names_in(name) if name in PATTERNS else None:
             case ("dataset", "policy"):
                 cells = self.cells()
@@ -282,21 +288,9 @@ class Study:
         spec = self.catalog.dataset(dataset)
         return [spec.path] if spec.source == "file" else []
 
-    def _generations(self, dataset: str, policy: str) -> list[str]:
+    def _scored_samples(self, dataset: str, policy: str) -> list[str]:
         blocks = self.pool_blocks(policy) if self.has("scores") else []
         return self.samples(dataset, policy, blocks)
-
-    def _scores(self, dataset: str, policy: str) -> list[str]:
-        return self.step_scores(dataset, policy, self.pool_blocks(policy))
-
-    def _searches(self, dataset: str, policy: str) -> list[str]:
-        return self.search_files(dataset, policy)
-
-    def _first_generations(self, dataset: str, policy: str) -> list[str]:
-        return self.probed(dataset, policy)["generations"]
-
-    def _first_scores(self, dataset: str, policy: str) -> list[str]:
-        return self.probed(dataset, policy)["scores"]
 
     # Its settings, as rules hand them on.
 

@@ -46,7 +46,7 @@ def one_line_per_method(accuracy: pd.DataFrame, scoring: str, vote: str) -> pd.D
     """Keep one scoring and vote per method: the given ones where the method has them.
 
     A method without a choice (CoT, majority voting) keeps what it has; one without the given
-    pair keeps its first pair by name.
+    scoring keeps its first one by name, with the given vote.
 
     Args:
         accuracy: rows of `accuracy.csv`.
@@ -58,7 +58,8 @@ def one_line_per_method(accuracy: pd.DataFrame, scoring: str, vote: str) -> pd.D
     for method, options in pairs.groupby("method"):
         known = set(options[["scoring", "vote"]].itertuples(index=False, name=None))
         wanted = [(scoring, vote), (NONE, vote), (NONE, MAJORITY), (NONE, NONE)]
-        chosen = next((pair for pair in wanted if pair in known), min(known))
+        others = {pair for pair in known if pair[1] == vote} or known
+        chosen = next((pair for pair in wanted if pair in known), min(others))
         kept.append((method, *chosen))
     keep = pd.MultiIndex.from_tuples(kept, names=["method", "scoring", "vote"])
     return accuracy[pd.MultiIndex.from_frame(accuracy[["method", "scoring", "vote"]]).isin(keep)]

@@ -11,8 +11,8 @@ import pandas as pd
 
 from testtime.data.store import read_parquet
 from testtime.present.figures.looks import count
-from testtime.study.catalog import ROOT, Catalog
-from testtime.study.layout import STAGES
+from testtime.study.catalog import Catalog
+from testtime.study.layout import ROOT, STAGES
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
 PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")

@@ -24,7 +24,7 @@ from testtime.present.report import facts
 from testtime.present.report.examples import examples
 from testtime.present.report.finding import Finding, percent, study_finding
 from testtime.study import catalog
-from testtime.study.catalog import WORKFLOW
+from testtime.study.layout import WORKFLOW
 
 PAGES = WORKFLOW / "report"
 MOST_UNDECIDED = 50  # rows of undecided grades
