@@ -16,7 +16,7 @@ from testtime.cli import app
 from testtime.data.problems import load_problems
 from testtime.errors import UserError
 from testtime.runtime import hub
-from testtime.study.catalog import DatasetSpec, PolicySpec
+from testtime.study.catalog import ENGINES, DatasetSpec, Engine, PolicySpec
 from typer.testing import CliRunner
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -155,9 +155,19 @@ def test_more_than_this_machine_has_is_wrong_unless_jobs_run_elsewhere(copy, tmp
     assert "GPUs" not in table
 
 
+def test_an_engine_is_missing_where_its_package_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENGINES, "mine", Engine(0.5, "transformers"))
+    table = run(tmp_path, engine="mine")[1]
+    assert ["engine", "mine", "ok"] in [line.split() for line in table.splitlines()]
+    monkeypatch.setitem(ENGINES, "mine", Engine(0.5, "nowhere_to_be_found"))
+    status, _, errors = run(tmp_path, engine="mine")
+    assert status == 2
+    assert "engine mine is not installed: pip install 'testtime[nowhere_to_be_found]'" in errors
+
+
 def test_the_transformers_engine_takes_one_gpu(copy, tmp_path):
     changes = only("mine", copy("micro-xs"), gpus=2)
-    assert "engine transformers uses one" in run(tmp_path, "--elsewhere", **changes)[2]
+    assert "engine transformers uses 1" in run(tmp_path, "--elsewhere", **changes)[2]
 
 
 def test_a_file_of_problems_is_read(tmp_path):

@@ -123,7 +123,7 @@ def test_every_end_of_text_token_of_the_generation_config_ends_a_text(tmp_path):
         ({"prompt": "loud"}, "prompt 'loud' is not known; allowed: plain"),
         ({"separator": ""}, "separator is empty"),
         ({"context": 4096}, "context 4096 is more than its 128 positions"),
-        ({"gpus": 2}, "needs 2 GPUs; engine transformers uses one"),
+        ({"gpus": 2}, "needs 2 GPUs; engine transformers uses 1"),
     ],
 )
 def test_wrong_options_are_told(folder, options, message):

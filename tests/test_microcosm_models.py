@@ -1,6 +1,7 @@
 """The shipped models: whole, small, with cards, and read by the formats that the catalog names."""
 
 import json
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from microcosm.sampler import sample
 from microcosm.tokenizer import POLICY_TOKENS, PRM_TOKENS
 from safetensors import safe_open
-from testtime.data.microcosm import generate_problems, solution
+from testtime.data.microcosm import compute, generate_problems, write
 from testtime.prms import get
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -62,7 +63,7 @@ def test_policies_load_and_write_solutions(name):
 def test_prms_are_read_by_their_format_without_unknown_tokens(name, form):
     reader = get(form).reader(AutoTokenizer.from_pretrained(MODELS / name))
     for row in generate_problems("fresh", 30, 12):
-        encoded = reader.encode(row["problem"], solution(row["problem"]))
+        encoded = reader.encode(row["problem"], write(row["problem"], random.Random(0), compute))
         assert len(encoded.positions) == row["level"] + 1
         assert PRM_TOKENS.index("<unk>") not in encoded.token_ids
         assert {encoded.token_ids[p] for p in encoded.positions} == {reader.tag}
@@ -83,7 +84,7 @@ def test_prms_score_right_steps_above_wrong_ones(name, form):
     right, wrong = [], []
     with torch.inference_mode():
         for row in generate_problems("fresh", 60, 13):
-            steps = solution(row["problem"])
+            steps = write(row["problem"], random.Random(0), compute)
             bad = [*steps[:-2], f"{steps[-2][:-1]}{(int(steps[-2][-1]) + 3) % 10}"]
             for texts, scores in ((steps[:-1], right), (bad, wrong)):
                 encoded = reader.encode(row["problem"], texts)

@@ -14,7 +14,7 @@ from microcosm.tokenizer import (
     prm_tokenizer,
     prompt,
 )
-from testtime.data.microcosm import SEPARATOR, generate_problems, solution
+from testtime.data.microcosm import SEPARATOR, compute, generate_problems, write
 from transformers import AutoTokenizer, LlamaConfig, Qwen2Config
 
 ROWS = generate_problems("fresh", 60, 0)
@@ -28,7 +28,7 @@ def policy(tmp_path_factory):
 
 
 def texts(row):
-    steps = solution(row["problem"], random.Random(1))
+    steps = write(row["problem"], random.Random(1), compute)
     return row["problem"], steps
 
 

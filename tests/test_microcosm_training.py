@@ -30,8 +30,8 @@ from testtime.data.microcosm import (
     compute,
     generate_problems,
     label_steps,
-    solution,
     split_of,
+    write,
 )
 from testtime.errors import UserError
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -141,7 +141,8 @@ def test_token_labels_agree_with_step_labels(policy):
     tokenizer = policy_tokenizer()
     rows = generate_problems("fresh", 20, 0)
     drawn = sample(policy, tokenizer, [r["problem"] for r in rows], n=1, temperature=1.0, seed=0)
-    right = [tokenizer(SEPARATOR.join(solution(r["problem"])))["input_ids"] for r in rows]
+    written = [write(r["problem"], random.Random(0), compute) for r in rows]
+    right = [tokenizer(SEPARATOR.join(steps))["input_ids"] for steps in written]
     for row, (wrong,), good in zip(rows, drawn, right, strict=True):
         for plain in (wrong, good):
             ids = tagged(plain, TAG)
@@ -167,7 +168,8 @@ def test_a_grown_prm_starts_as_its_backbone(policy, form):
     inner = prm.model if hasattr(prm, "model") else prm.lm.model
     tokenizer = policy_tokenizer()
     row = generate_problems("fresh", 1, 0)[0]
-    ids = tokenizer(prompt(row["problem"]) + SEPARATOR.join(solution(row["problem"])))["input_ids"]
+    steps = write(row["problem"], random.Random(0), compute)
+    ids = tokenizer(prompt(row["problem"]) + SEPARATOR.join(steps))["input_ids"]
     tag = PRM_TOKENS.index(TAGS[form])
     tagged = [tag if i == POLICY_TOKENS.index(SEPARATOR) else i for i in ids]
     ours = inner(input_ids=torch.tensor([tagged])).last_hidden_state

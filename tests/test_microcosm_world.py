@@ -7,11 +7,11 @@ import pytest
 from testtime.data.microcosm import (
     SPLITS,
     answer,
+    compute,
     generate_problems,
     label_steps,
     parse,
     problems,
-    solution,
     split_of,
     write,
 )
@@ -82,7 +82,7 @@ def test_answers_are_what_the_program_computes():
 
 def test_reference_steps_are_right_one_by_one():
     for row in generate_problems("fresh", 200, 1):
-        steps = solution(row["problem"], random.Random(0))
+        steps = write(row["problem"], random.Random(0), compute)
         _, trace = run(row["problem"])
         assert label_steps(row["problem"], steps) == [True] * (row["level"] + 1)
         for step, (target, value) in zip(steps, trace, strict=False):
@@ -99,7 +99,7 @@ def test_either_order_of_a_product_is_right():
 def test_an_injected_error_makes_its_step_and_all_later_ones_wrong():
     rng = random.Random(0)
     for row in generate_problems("fresh", 100, 2):
-        steps = solution(row["problem"])
+        steps = write(row["problem"], random.Random(0), compute)
         at = rng.randrange(row["level"])
         wrong = (int(steps[at][-1]) + rng.randrange(1, 10)) % 10
         steps[at] = f"{steps[at][:-1]}{wrong}"
@@ -116,7 +116,7 @@ def test_a_slip_is_carried_on():
 
 def test_steps_past_the_end_are_wrong():
     row = generate_problems("fresh", 1, 3)[0]
-    steps = [*solution(row["problem"]), "(9) a:1+1 a=2"]
+    steps = [*write(row["problem"], random.Random(0), compute), "(9) a:1+1 a=2"]
     assert label_steps(row["problem"], steps)[-1] is False
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from importlib import import_module
 
 import prm_references
 import pytest
@@ -147,6 +148,7 @@ def test_whatever_a_microcosm_policy_writes_can_be_read(format):
 def test_every_format_that_a_study_may_name_is_written():
     for name in PRM_FORMATS:
         assert callable(prms.get(name).reader)
+        assert name == import_module(f"testtime.prms.{PRM_FORMATS[name].module}").NAME
 
 
 def test_a_study_is_told_the_formats_and_the_key_of_a_wrong_one():

@@ -13,7 +13,7 @@ from testtime.sample import SampleSettings, sample_pool
 from testtime.study.types import Problem, Request, Sampling
 from tiny_policies import WORDS, ids, random_policy, scripted_policy
 from transformers import AutoModelForCausalLM
-from vllm_engines import policy, shipped_policy
+from vllm_engines import forget, policy, shipped_policy
 
 pytestmark = pytest.mark.vllm
 
@@ -124,7 +124,7 @@ def boxed(text: str) -> str:
 def test_the_same_run_gives_the_same_numbers(problems):
     model = shipped_policy("micro-m", "vllm")
     first = ask(model, problems, seeds=range(4))
-    model.forget()
+    forget(model)
     assert ask(model, problems, seeds=range(4)) == first
 
 

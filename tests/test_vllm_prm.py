@@ -1,15 +1,16 @@
 """PRMs on vLLM: the scores of the transformers engine, by next token and by pooling."""
 
+import random
 from itertools import pairwise
 
 import prm_references
 import pytest
 import tiny_prms
-from testtime.data.microcosm import generate_problems, solution
+from testtime.data.microcosm import compute, generate_problems, write
 from testtime.engines.base import score
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.study.types import ScoreRequest
-from vllm_engines import prm, shipped_prm
+from vllm_engines import forget, prm, shipped_prm
 
 pytestmark = pytest.mark.vllm
 
@@ -23,7 +24,7 @@ def whole():
     """Right and wrong solutions."""
     requests = []
     for row in generate_problems("fresh", 40, 4):
-        steps = solution(row["problem"])
+        steps = write(row["problem"], random.Random(0), compute)
         wrong = [*steps[:-2], f"{steps[-2][:-1]}{(int(steps[-2][-1]) + 3) % 10}", steps[-1]]
         requests += [ScoreRequest(row["problem"], tuple(s)) for s in (steps, wrong, steps[:1])]
     return requests
@@ -101,7 +102,7 @@ def test_a_language_model_reads_cached_blocks_no_second_time(whole, monkeypatch)
         return outputs
 
     monkeypatch.setattr(model.runtime._llm, "generate", watched)
-    model.forget()
+    forget(model)
     parts = steps_one_by_one(max(whole, key=lambda request: len(request.steps)))
     score(model, parts[:-1])
     cached.clear()

@@ -39,6 +39,11 @@ def prm(folder, engine: str = "vllm", **entry):
     return _load(PrmSpec(str(folder), 0, model=str(folder), **(defaults | entry)), engine, "prm")
 
 
+def forget(model) -> None:
+    """Make an engine read anew what it has read before; nothing but tests asks for that."""
+    model.runtime._llm.reset_prefix_cache()
+
+
 def _load(spec: ModelSpec, engine: str, kind: str, **options):
     module = import_module(f"testtime.engines.{engine}.{kind}")
     return getattr(module, f"load_{kind}")(spec, threads=1, **options)

@@ -21,7 +21,7 @@ from testtime.engines.pretrained import check_chat, check_gpus, loading, open_mo
 from testtime.engines.text import PROMPTS
 from testtime.errors import UserError
 from testtime.runtime import hub
-from testtime.study.catalog import DatasetSpec, ModelSpec, PolicySpec, PrmSpec
+from testtime.study.catalog import ENGINES, DatasetSpec, ModelSpec, PolicySpec, PrmSpec
 from testtime.study.study import Study
 from testtime.study.work import ram_gb
 
@@ -97,11 +97,11 @@ def _check(role: str, spec: ModelSpec, study: Study) -> Line:
             folder, commit, to_fetch = found.folder, found.commit, found.size
         else:
             commit = hub.revision(spec)
-        if engine == "transformers":
-            check_gpus(what, spec.gpus)
+        check_gpus(what, spec.gpus, engine)
         _check_reading(what, spec)
         if folder is not None:
-            _check_weights(what, folder, pickles=role == "PRM" or engine == "vllm")
+            pickles = role == "PRM" or ENGINES[engine].pickled_policies
+            _check_weights(what, folder, pickles=pickles)
     except UserError as error:
         return Line(role, spec.name, spec.model, commit, problem=str(error))
     note = "not pinned" if spec.folder is None and not spec.revision else ""
@@ -215,8 +215,9 @@ def _jobs(study: Study) -> Iterator[Job]:
 
 
 def _check_engine(engine: str) -> Line:
-    missing = importlib.util.find_spec(engine) is None
-    problem = f"engine {engine} is not installed: pip install 'testtime[{engine}]'"
+    package = ENGINES[engine].package
+    missing = importlib.util.find_spec(package) is None
+    problem = f"engine {engine} is not installed: pip install 'testtime[{package}]'"
     return Line("engine", engine, problem=problem if missing else "")
 
 

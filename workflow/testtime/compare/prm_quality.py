@@ -52,7 +52,6 @@ def label_samples(
 def quality_table(
     labelled: pd.DataFrame,
     *,
-    threshold: float = THRESHOLD,
     bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -61,7 +60,6 @@ def quality_table(
 
     Args:
         labelled: dataset, policy, prm, problem_id, scores (one per step), first_error.
-        threshold: a step scored below it is called wrong.
         bootstrap: resamples of the problems.
         confidence: coverage of the intervals.
         seed: of the resamples.
@@ -79,7 +77,7 @@ def quality_table(
         rows.append(
             dict(zip(KEYS, key, strict=True))
             | {"n_problems": len(ids), "n_samples": len(group)}
-            | _quality(group, problem, weights, threshold, confidence)
+            | _quality(group, problem, weights, confidence)
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -105,13 +103,12 @@ def _quality(
     group: pd.DataFrame,
     problem: np.ndarray,
     weights: np.ndarray,
-    threshold: float,
     confidence: float,
 ) -> dict:
     scores, errors = list(group["scores"]), group["first_error"].to_numpy()
     right_steps, flat, owner = _steps(scores, errors, first_only=False)
     n = len(np.unique(problem))
-    located = _located(scores, errors, threshold)
+    located = _located(scores, errors, THRESHOLD)
     f1 = _f1(located, errors >= 0, np.concatenate([np.ones((1, len(errors))), weights]))
     aucs = [_weighted_auc(right_steps, flat, row[owner]) for row in weights[:200]]
     ends = {

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from testtime.study.vocabulary import ALL, ANY, CELL, NONE
+from testtime.study.vocabulary import ANY, CELL, NONE
 
 KEYS = [*CELL, "prm"]
 # What a PRM can be measured by (columns of `prm_quality.csv`), the best first.
@@ -73,8 +73,8 @@ def log_fit(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 def quality_against_accuracy(
     compute_optimal: pd.DataFrame, quality: pd.DataFrame, *, measure: str = "f1"
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join each PRM's quality with the compute-optimal accuracy reached with it, and fit.
+) -> pd.DataFrame:
+    """Join each PRM's quality with the compute-optimal accuracy reached with it.
 
     Args:
         compute_optimal: rows of `tables/compute_optimal.csv`.
@@ -83,9 +83,7 @@ def quality_against_accuracy(
         measure: "f1", "auc" or another column of `quality`.
 
     Returns:
-        Points: dataset, policy, prm, budget, quality, accuracy, ci_low, ci_high (all in percent).
-        Fits: dataset, policy, budget, slope, intercept, r_squared, slope_error, n; policy "all"
-        over every policy.
+        dataset, policy, prm, budget, quality, accuracy, ci_low, ci_high (all in percent).
     """
     points = compute_optimal[~compute_optimal["prm"].isin([ANY, NONE])]
     own = quality[[*KEYS, measure]].rename(columns={measure: "quality"})
@@ -95,9 +93,4 @@ def quality_against_accuracy(
     for column in ("accuracy", "ci_low", "ci_high"):
         points[column] = 100 * points[column]
     points = points[[*KEYS, "budget", "quality", "accuracy", "ci_low", "ci_high"]]
-    rows = []
-    for (dataset, budget), group in points.groupby(["dataset", "budget"], sort=True):
-        for policy, part in [*group.groupby("policy", sort=True), (ALL, group)]:
-            names = {"dataset": dataset, "policy": policy, "budget": budget}
-            rows.append(names | log_fit(part["quality"], part["accuracy"]))
-    return points.reset_index(drop=True), pd.DataFrame(rows)
+    return points.reset_index(drop=True)

@@ -195,11 +195,6 @@ def answer(problem: str) -> str:
     return _references(problem)[1]
 
 
-def solution(problem: str, rng: random.Random | None = None) -> list[str]:
-    """The steps of a right solution; with `rng`, each step in one of its right wordings."""
-    return [rng.choice(w) if rng else w[0] for w in _references(problem)[0]]
-
-
 def wordings(problem: str) -> tuple[tuple[str, ...], ...]:
     """The right wordings of each step of a solution, the box last."""
     return _references(problem)[0]

@@ -4,7 +4,7 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -256,10 +256,8 @@ def _parse_line(line: str, path: str | Path, number: int) -> dict:
     return value
 
 
-def write_jsonl(
-    rows: Iterable[dict], path: str | Path, default: Callable[[object], object] | None = None
-) -> None:
+def write_jsonl(rows: Iterable[dict], path: str | Path) -> None:
     """Write JSON lines atomically."""
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as out:
         for row in rows:
-            out.write(json.dumps(row, ensure_ascii=False, default=default) + "\n")
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")

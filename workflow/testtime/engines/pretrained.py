@@ -18,7 +18,7 @@ from transformers.utils import cached_file
 
 from testtime.errors import UserError
 from testtime.runtime import hub
-from testtime.study.catalog import ModelSpec
+from testtime.study.catalog import ENGINES, ModelSpec
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
 # How the allocators of the CPU, of CUDA's libraries and of its driver say that memory is used up.
@@ -139,12 +139,12 @@ def check_loaded(what: str, info: dict) -> None:
 
 
 def pick_device(what: str, gpus: int) -> torch.device:
-    """The CPU for 0 GPUs, a GPU for 1.
+    """Where engine transformers runs a model: the CPU for 0 GPUs, a GPU for 1.
 
     Raises:
         UserError: more than one GPU, or a GPU that is not there.
     """
-    check_gpus(what, gpus)
+    check_gpus(what, gpus, "transformers")
     if gpus == 0:
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -167,14 +167,18 @@ def least_used(gpus: int, visible: int) -> list[int]:
     return chosen
 
 
-def check_gpus(what: str, gpus: int) -> None:
-    """Refuse more than one GPU for a model on transformers.
+def check_gpus(what: str, gpus: int, engine: str) -> None:
+    """Refuse more GPUs for a model than its engine uses.
 
     Raises:
-        UserError: names the model and what runs it.
+        UserError: names the model, the engine's number and the engines that use more.
     """
-    if gpus > 1:
-        raise UserError(f"{what} needs {gpus} GPUs; engine transformers uses one, take engine vllm")
+    most = ENGINES[engine].most_gpus
+    if most is not None and gpus > most:
+        others = [name for name, other in ENGINES.items() if (other.most_gpus or gpus) >= gpus]
+        raise UserError(
+            f"{what} needs {gpus} GPUs; engine {engine} uses {most}, take {' or '.join(others)}"
+        )
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -55,12 +55,11 @@ def tree_contexts(
     return pd.DataFrame(rows)
 
 
-def fit_tree(contexts: pd.DataFrame, *, max_depth: int = MAX_DEPTH) -> dict:
+def fit_tree(contexts: pd.DataFrame) -> dict:
     """Fit the tree and say what it costs to follow it.
 
     Args:
         contexts: of `tree_contexts`.
-        max_depth: questions asked at most.
 
     Returns:
         Plain values: nodes (nested; a split has feature, threshold, low, high; a leaf has method,
@@ -68,9 +67,9 @@ def fit_tree(contexts: pd.DataFrame, *, max_depth: int = MAX_DEPTH) -> dict:
         lost against each context's own choice, mean weighted by problems) and regret_unseen (the
         same with each policy's contexts left out of the fit; null with one policy).
     """
-    nodes = _grow(contexts, max_depth)
+    nodes = _grow(contexts)
     unseen = [
-        _regrets(_grow(contexts[contexts["policy"] != policy], max_depth), group)
+        _regrets(_grow(contexts[contexts["policy"] != policy]), group)
         for policy, group in contexts.groupby("policy", sort=True)
         if contexts["policy"].nunique() > 1
     ]
@@ -109,11 +108,11 @@ def render(nodes: dict, indent: str = "") -> str:
     )
 
 
-def _grow(contexts: pd.DataFrame, max_depth: int) -> dict:
+def _grow(contexts: pd.DataFrame) -> dict:
     """Fit the classifier and copy it into plain nodes."""
     x = contexts[list(FEATURES)].to_numpy(dtype=float)
     model = DecisionTreeClassifier(
-        max_depth=max_depth, min_samples_leaf=max(1, len(contexts) // 20), random_state=0
+        max_depth=MAX_DEPTH, min_samples_leaf=max(1, len(contexts) // 20), random_state=0
     )
     model.fit(x, contexts["method"], sample_weight=contexts["n_problems"])
     inside = model.decision_path(x).toarray().astype(bool)

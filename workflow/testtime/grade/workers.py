@@ -188,11 +188,6 @@ class Workers:
             self._remove(child)
         self._selector.close()
 
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the living workers."""
-        return [child.process.pid for child in self._children]
-
     def run(
         self, tasks: Iterable[Task], on_reply: Callable[[int, Reply], object] | None = None
     ) -> list[Reply]:

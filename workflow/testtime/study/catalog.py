@@ -12,9 +12,32 @@ from testtime.study.schema import check
 from testtime.study.types import Sampling
 
 KINDS = ("policies", "prms", "datasets")
-# What can run a model, a package of `testtime.engines` each, and the seconds until it is ready to
-# load one: vllm compiles and measures its memory.
-ENGINES = {"transformers": 0.5, "vllm": 60.0}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What is known of an engine, a package of `testtime.engines`, without importing it.
+
+    Attributes:
+        start_seconds: until it is ready to load a model.
+        package: Python package that it needs, and the extra of this one that installs it.
+        most_gpus: of one model; None for any number.
+        pickled_policies: whether it reads policies whose weights are pickled; any reads such PRMs.
+        loads_in_parts: whether each GPU's share of the weights passes through RAM by itself.
+    """
+
+    start_seconds: float
+    package: str
+    most_gpus: int | None = None
+    pickled_policies: bool = False
+    loads_in_parts: bool = False
+
+
+ENGINES = {
+    "transformers": Engine(0.5, "transformers", most_gpus=1),
+    # It compiles and measures its memory; its workers map the files and keep their own part.
+    "vllm": Engine(60.0, "vllm", pickled_policies=True, loads_in_parts=True),
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +129,7 @@ class PrmFormat:
 
     Attributes:
         module: in `testtime.prms`.
-        architecture: of the head, as `config.json` names it.
+        architecture: of the head, as `config.json` names it; vllm reads a two-class head by it.
         weight: one that only the head has.
     """
 

@@ -147,7 +147,7 @@ def rate(spec: ModelSpec) -> float:
 def load_seconds(spec: ModelSpec, engine: str) -> float:
     """Until a model is ready: its engine, and its weights from disk."""
     weights = spec.parameters * BYTES.get(spec.dtype, 2)
-    return ENGINES[engine] + weights / LOADED_BYTES_PER_SECOND
+    return ENGINES[engine].start_seconds + weights / LOADED_BYTES_PER_SECOND
 
 
 def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
@@ -158,13 +158,9 @@ def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
 
 
 def ram_gb(spec: ModelSpec, engine: str) -> float:
-    """RAM of a job: the model's own on the CPU; what its weights pass through on a GPU.
-
-    Engine transformers loads the weights whole and then moves them; each of vLLM's workers maps
-    their files and keeps its own part.
-    """
+    """RAM of a job: the model's own on the CPU; what its weights pass through on a GPU."""
     if spec.gpus == 0:
         return spec.memory_gb
     weights = spec.parameters * BYTES.get(spec.dtype, 2) / 2**30
-    parts = spec.gpus if engine == "vllm" else 1
+    parts = spec.gpus if ENGINES[engine].loads_in_parts else 1
     return HOST_GB + HOST_GB_PER_GPU * spec.gpus + weights / parts

@@ -93,9 +93,10 @@ class KvStore:
     def keep(self, token_ids: Sequence[int], slots: np.ndarray) -> None:
         """Keep the prefix of these tokens, which is or will be in these slots."""
         key = _key(token_ids)
-        old = self._kept.pop(key, None)
+        old = self._kept.get(key)
         self._uses[slots] += 1
         self._kept[key] = slots
+        self._mark_used(key)
         self._lengths.add(len(slots))
         if old is not None:
             self.release(old)
@@ -107,13 +108,14 @@ class KvStore:
             line[: len(slots)] = slots
         return torch.from_numpy(table).to(self.device)
 
-    # The eviction rule, all of it: the least recently used prefix goes first.
+    # The eviction rule is these two methods: the least recently used prefix goes first.
 
     def _mark_used(self, key: bytes) -> None:
+        """Note that this prefix has just been kept, anew or again, or found."""
         self._kept.move_to_end(key)
 
     def _evict(self) -> np.ndarray:
-        """Keep one prefix less; returns its slots."""
+        """Keep one prefix less, the first in order; returns its slots."""
         return self._kept.popitem(last=False)[1]
 
 

@@ -124,7 +124,6 @@ def load_policy(
     spec: PolicySpec,
     *,
     threads: int | None = None,
-    device: str | None = None,
     max_rows: int | None = None,
 ) -> TransformersPolicy:
     """Load a policy as its catalog entry says.
@@ -132,7 +131,6 @@ def load_policy(
     Args:
         spec: the entry; on one GPU or none.
         threads: CPU threads of this process.
-        device: torch device, in place of the entry's.
         max_rows: most children that generate together; None for as many as the memory is likely to
             hold. It is halved when memory runs out all the same.
 
@@ -141,7 +139,7 @@ def load_policy(
     """
     what = f"policy {spec.location}"
     check_options(what, prompt=spec.prompt, separator=spec.separator)
-    place = torch.device(device) if device else pick_device(what, spec.gpus)
+    place = pick_device(what, spec.gpus)
     if threads:
         torch.set_num_threads(threads)
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's

@@ -190,7 +190,6 @@ def load_prm(
     spec: PrmSpec,
     *,
     threads: int | None = None,
-    device: str | None = None,
     max_tokens_per_batch: int | None = None,
     cache_bytes: int | None = None,
 ) -> TransformersPrm:
@@ -200,7 +199,6 @@ def load_prm(
         spec: the entry, on one GPU or none; its format may be empty for a local folder whose
             architecture says it.
         threads: CPU threads of this process.
-        device: torch device, in place of the entry's.
         max_tokens_per_batch: tokens of one batch, padding included.
         cache_bytes: most memory for keys and values of paths under way.
 
@@ -209,7 +207,7 @@ def load_prm(
     """
     what = f"PRM {spec.location}"
     format = prms.get(prms.detect(spec.location, spec.format or None))
-    place = torch.device(device) if device else pick_device(what, spec.gpus)
+    place = pick_device(what, spec.gpus)
     if threads:
         torch.set_num_threads(threads)
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # the tokenizer's

@@ -84,10 +84,6 @@ class VllmPolicy:
                 self._record(drawn)
         return self._tickets.collect()
 
-    def forget(self) -> None:
-        """Drop the keys and values kept of earlier requests."""
-        self.runtime.forget()
-
     def _feed(self) -> None:
         """Hand waiting children over, siblings together, as many as vLLM has use for."""
         while self._waiting and len(self._running) < AHEAD * self.runtime.sequences:
@@ -155,16 +151,7 @@ def load_policy(
     where, config, tokenizer = open_model(what, spec)
     check_chat(what, tokenizer)
     config = config.get_text_config()
-    runtime = start(
-        what,
-        where,
-        context=spec.context,
-        dtype=spec.dtype,
-        gpus=spec.gpus,
-        memory_gb=spec.memory_gb,
-        threads=threads,
-        in_process=in_process,
-    )
+    runtime = start(what, spec, where, threads=threads, in_process=in_process)
     text = PolicyText(
         spec.location,
         tokenizer,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from testtime import prms
 from testtime.engines.base import Pair, Tickets, report, to_read
@@ -10,7 +11,7 @@ from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.engines.vllm.runtime import Runtime, start
 from testtime.prms.base import Reader
-from testtime.study.catalog import PrmSpec
+from testtime.study.catalog import PRM_FORMATS, PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
 
@@ -47,10 +48,6 @@ class VllmPrm:
         read = self._by_next_token if self.reader.classes else self._by_tag
         found = report(requests, pairs, read(pairs) if pairs else [])
         return list(zip(waiting, found, strict=True))
-
-    def forget(self) -> None:
-        """Drop the keys and values that were kept."""
-        self.runtime.forget()
 
     def _by_next_token(self, pairs: Sequence[Pair]) -> list[StepScores]:
         """Probability of "right" against "wrong" behind each new step."""
@@ -90,14 +87,16 @@ def load_prm(
         UserError: the model, its format or the machine does not fit; names what and why.
     """
     what = f"PRM {spec.location}"
-    format = prms.get(prms.detect(spec.location, spec.format or None))
+    name = prms.detect(spec.location, spec.format or None)
+    format = prms.get(name)
     if format.readout == "value":
         return transformers_prm.load_prm(spec, threads=threads)
     where, config, tokenizer = open_model(what, spec)
     reader = format.reader(tokenizer)
-    context, overrides = spec.context, {}
+    context, step_tag, overrides = spec.context, None, {}
     if format.readout == "two-class":
-        overrides["architectures"] = ["Qwen2ForProcessRewardModel"]
+        step_tag = reader.tag
+        overrides["architectures"] = [PRM_FORMATS[name].architecture]
     else:
         # The token drawn behind a text is never read, but vLLM wants a position for it.
         context += 1
@@ -105,13 +104,10 @@ def load_prm(
             overrides["max_position_embeddings"] = context
     runtime = start(
         what,
+        replace(spec, context=context),
         where,
-        context=context,
-        dtype=spec.dtype,
-        gpus=spec.gpus,
-        memory_gb=spec.memory_gb,
         threads=threads,
-        step_tag=reader.tag if format.readout == "two-class" else None,
+        step_tag=step_tag,
         overrides=overrides,
         in_process=in_process,
     )

@@ -26,6 +26,7 @@ from testtime.engines.pretrained import least_used
 from testtime.engines.vllm.place import check_gpus, gpu_share, surroundings
 from testtime.errors import UserError
 from testtime.runtime import hub
+from testtime.study.catalog import ModelSpec
 from testtime.study.types import Sampling
 
 GB = 10**9
@@ -120,19 +121,12 @@ class Runtime:
         outputs = self._llm.encode(_prompts(texts), pooling_task="token_classify", use_tqdm=False)
         return [output.outputs.data[:, 1].tolist() for output in outputs]
 
-    def forget(self) -> None:
-        """Drop the keys and values kept of earlier texts."""
-        self._llm.reset_prefix_cache()
-
 
 def start(
     what: str,
+    spec: ModelSpec,
     where: dict,
     *,
-    context: int,
-    dtype: str,
-    gpus: int,
-    memory_gb: float | None,
     threads: int | None,
     step_tag: int | None = None,
     overrides: dict | None = None,
@@ -142,11 +136,8 @@ def start(
 
     Args:
         what: the model, for messages.
+        spec: its catalog entry; its context counts generated tokens too.
         where: what `pretrained.source` gave.
-        context: most tokens of a text, generated ones included.
-        dtype: "float32", "bfloat16", "float16" or "auto".
-        gpus: GPUs of a tensor-parallel group, 0 for the CPU.
-        memory_gb: for weights and cache, over all its GPUs or in RAM; None where it is not known.
         threads: CPU threads of this process.
         step_tag: token at which a two-class model is read; None for language models.
         overrides: changes of the model's config.
@@ -155,6 +146,7 @@ def start(
     Raises:
         UserError: the machine does not have what the model needs, or vLLM refuses the model.
     """
+    gpus, memory_gb = spec.gpus, spec.memory_gb
     visible = None if current_platform.is_cpu() else current_platform.device_count()
     check_gpus(what, gpus, visible)
     in_process = gpus == 0 if in_process is None else in_process
@@ -165,7 +157,7 @@ def start(
             "enforce_eager": True,  # compiling takes longer than small models run
             # A prompt read in parts breaks seeded draws: its generator cannot be set back.
             "enable_chunked_prefill": False,
-            "max_num_batched_tokens": max(CPU_TOKENS, context),
+            "max_num_batched_tokens": max(CPU_TOKENS, spec.context),
             "kv_cache_memory_bytes": int((memory_gb or 2.0) * CPU_KV_SHARE * GB),
         }
     else:
@@ -190,17 +182,17 @@ def start(
                 trust_remote_code=False,
                 skip_tokenizer_init=True,
                 generation_config="vllm",  # nothing of the files' but what is asked for
-                max_model_len=context,
+                max_model_len=spec.context,
                 max_num_seqs=sequences,
-                dtype=dtype,
+                dtype=spec.dtype,
                 hf_overrides=overrides,
                 **place,
             )
     except (OSError, ValueError, RuntimeError, NotImplementedError, AssertionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{what}: vLLM does not start with context {context}, gpus {gpus} and memory_gb "
-            f"{memory_gb}, which its catalog entry may change: {reason}"
+            f"{what}: vLLM does not start with context {spec.context}, gpus {gpus} and "
+            f"memory_gb {memory_gb}, which its catalog entry may change: {reason}"
         ) from error
     return Runtime(llm, in_process=in_process, sequences=sequences)
 

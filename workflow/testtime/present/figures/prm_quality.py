@@ -59,7 +59,7 @@ def data(
     chosen = compute_optimal[compute_optimal["budget"] == headline]
     if measure is None or chosen.empty:
         return pd.DataFrame(columns=COLUMNS)
-    points, _ = quality_against_accuracy(chosen, prm_quality, measure=measure)
+    points = quality_against_accuracy(chosen, prm_quality, measure=measure)
     points = points[points["quality"].notna()].assign(measure=measure)
     keys = [*CELL, "prm"]
     points = points.merge(chosen[[*keys, "n_problems"]], on=keys)
