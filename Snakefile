@@ -40,12 +40,12 @@ onstart:
 onsuccess:
     from testtime.present.report.finding import closing_words
 
-    print(closing_words(LAYOUT.results, config), end="")
+    print(closing_words(STUDY), end="")
 
 
 onerror:
     print(
         "Finished files are kept: mend what the logs above name, then give the same command again.\n"
-        f"All logs: {LAYOUT.results}/logs",
+        f"All logs: {LAYOUT.folder('log')}",
         file=sys.stderr,
     )

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import synthetic
 import synthetic_results
+from testtime.present import registry
 from testtime.present.figures import style
+from testtime.present.report.finding import Finding
+from testtime.present.report.page import write_report
+from testtime.study import catalog
+from testtime.study.layout import Layout
+from testtime.study.study import Study
 
 
 def config(results: Path) -> dict:
@@ -15,18 +21,40 @@ def config(results: Path) -> dict:
     prm = {"parameters": 2e5, "context": 256, "format": "math-shepherd"}
     prms = {name: {"model": f"toys/{name}", **prm} for name in synthetic.PRMS}
     datasets = {synthetic.DATASET: {"source": "microcosm", "size": 200}}
-    catalog = {"policies": policies, "prms": prms, "datasets": datasets}
-    return synthetic.config() | {"results": str(results), "catalog": catalog}
+    entries = {"policies": policies, "prms": prms, "datasets": datasets}
+    return synthetic.config() | {
+        "results": str(results),
+        "catalog": entries,
+        "problems": {"limit": synthetic_results.N_PROBLEMS},
+        "scorings": ["min", "last", "avg"],
+        "jobs": {"hours": 1, "gpu_gb": 80},
+    }
+
+
+def study(results: Path, **changes) -> Study:
+    """The study of some results, with changes of its config."""
+    changed = config(results) | changes
+    return Study(changed, catalog.of_study(changed))
+
+
+def report(study: Study, output: Path | None = None) -> Finding:
+    """Write the report, of all figures and tables that there are, and return the finding."""
+    layout = study.layout
+    figures = [n for n in registry.figures() if Path(layout.path("figure", figure=n)).exists()]
+    tables = [n for n in registry.descriptions() if Path(layout.path("table", table=n)).exists()]
+    output = output or Path(layout.path("report"))
+    return write_report(study, output, figures=figures, tables=tables)
 
 
 def make(folder: Path, figures: tuple[str, ...] = ("methods_diagram", "small_vs_large")) -> Path:
     """Write results with some of the figures, at a low resolution."""
     results = synthetic_results.results(folder / "results")
+    layout = Layout(str(results))
     sharp, style.DPI = style.DPI, 60
     try:
         for name in figures:
-            images = [results / f"figures/{name}.{end}" for end in ("png", "pdf")]
-            table = results / f"figures/data/{name}.csv"
+            images = [layout.path(kind, figure=name) for kind in ("figure", "figure_pdf")]
+            table = layout.path("figure_data", figure=name)
             draw = synthetic.figure(name).draw
             style.render(synthetic.figure_data(name), draw, table=table, images=images)
     finally:

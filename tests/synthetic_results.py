@@ -1,5 +1,6 @@
 """A made-up results folder: the synthetic tables, and texts by template."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,36 +19,38 @@ from synthetic import (
     strategies,
 )
 from testtime.data.store import write_csv, write_json, write_parquet
+from testtime.study.layout import Layout
 
 N_PROBLEMS = 12
 
 
 def results(root: Path) -> Path:
     """Write the whole folder, texts included."""
-    root = Path(root)
+    at = Layout(str(root)).path
     ids = [f"p{i:03d}" for i in range(N_PROBLEMS)]
     problems = pd.DataFrame({"problem_id": ids, "level": 3, "subject": "sums"})
     problems["problem"] = [f"What is {i} + {i} & <b>why</b>?" for i in range(N_PROBLEMS)]
-    write_parquet(problems, root / f"problems/{DATASET}.parquet")
+    write_parquet(problems, at("problems", dataset=DATASET))
     answers = pd.DataFrame({"problem_id": ids, "answer": [str(2 * i) for i in range(N_PROBLEMS)]})
-    write_parquet(answers, root / f"answers/{DATASET}.parquet")
+    write_parquet(answers, at("answers", dataset=DATASET))
     for name, make in TABLES.items():
-        write_csv(make(), root / f"tables/{name}.csv")
-    write_json(lookup(), root / "lookup.json")
+        write_csv(make(), at("table", table=name))
+    write_json(lookup(), at("lookup"))
     outcomes = []
     for number, policy in enumerate(POLICIES):
-        write_parquet(difficulty(policy), root / f"difficulty/{DATASET}/{policy}.parquet")
-        grades = _texts(root, policy, ids, np.random.default_rng(number))
-        write_parquet(pd.DataFrame(grades), root / f"grades/{DATASET}/{policy}.parquet")
+        cell = {"dataset": DATASET, "policy": policy}
+        write_parquet(difficulty(policy), at("difficulty", **cell))
+        grades = _texts(at, policy, ids, np.random.default_rng(number))
+        write_parquet(pd.DataFrame(grades), at("grades", **cell))
         outcomes.append(_outcomes(policy, ids, np.random.default_rng(number)))
         for stage, seconds in (("generate", 12.5), ("grade", 3.0)):
-            table = root / f"benchmarks/{stage}/{DATASET}/{policy}.tsv"
+            table = Path(at("benchmark", stage=stage, job=f"{DATASET}/{policy}"))
             table.parent.mkdir(parents=True, exist_ok=True)
             table.write_text(
                 "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
                 f"{seconds}\t0:00:12\t512.5\t900\t500\t505\t1\t2\t98.0\t{seconds * 0.98}\n"
             )
-    write_parquet(pd.concat(outcomes, ignore_index=True), root / "tables/outcomes.parquet")
+    write_parquet(pd.concat(outcomes, ignore_index=True), at("outcomes"))
     return root
 
 
@@ -99,9 +102,11 @@ def _grade(method: str, prm: str, budget: int, problem_id: str, index: int, i: i
     }
 
 
-def _texts(root: Path, policy: str, ids: list[str], rng: np.random.Generator) -> list[dict]:
+def _texts(
+    at: Callable[..., str], policy: str, ids: list[str], rng: np.random.Generator
+) -> list[dict]:
     grades = []
-    here = f"{DATASET}/{policy}"
+    here = {"dataset": DATASET, "policy": policy, "shard": "1-of-1"}
     for block, indices in {"cot": [0], "0-4": range(4), "4-16": range(4, 16)}.items():
         rows, scores = [], {prm: [] for prm in PRMS}
         for i, problem_id in enumerate(ids):
@@ -116,10 +121,10 @@ def _texts(root: Path, policy: str, ids: list[str], rng: np.random.Generator) ->
                         | {"scores": list(rng.random(3).round(3))}
                     )
         frame = pd.DataFrame(rows).drop(columns="_answer")
-        write_parquet(frame, root / f"generations/{here}/{block}/1-of-1.parquet")
+        write_parquet(frame, at("generations", **here, block=block))
         if block != "cot":
             for prm in PRMS:
-                path = root / f"scores/{here}/{prm}/{block}/1-of-1.parquet"
+                path = at("scores", **here, prm=prm, block=block)
                 write_parquet(pd.DataFrame(scores[prm]), path)
     for prm in PRMS:
         for method, blocks in (
@@ -141,7 +146,5 @@ def _texts(root: Path, policy: str, ids: list[str], rng: np.random.Generator) ->
                             | {"tree_policy_tokens": 60 * n, "tree_prm_tokens": 50 * n}
                         )
                 frame = pd.DataFrame(rows).drop(columns="_answer")
-                write_parquet(
-                    frame, root / f"searches/{here}/{prm}/{method}/{block}/1-of-1.parquet"
-                )
+                write_parquet(frame, at("searches", **here, prm=prm, method=method, block=block))
     return grades

@@ -4,7 +4,6 @@ import chromium
 import pytest
 import report_study
 from needs import require
-from testtime.present.report.page import write_report
 
 pytestmark = pytest.mark.browser
 
@@ -14,7 +13,7 @@ LARGEST_TABLE = "document.getElementById('table-accuracy')"
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     results = report_study.make(tmp_path_factory.mktemp("study"))
-    write_report(results, report_study.config(results), results / "report.html")
+    report_study.report(report_study.study(results))
     return results / "report.html"
 
 

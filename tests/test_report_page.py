@@ -1,6 +1,7 @@
 """The page: complete, self-contained, escaped, and made of the tables' numbers."""
 
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -13,7 +14,8 @@ from testtime.errors import UserError
 from testtime.present.report.examples import interesting
 from testtime.present.report.facts import stage_costs, undecided
 from testtime.present.report.page import MOST_ROWS, embed, write_report
-from testtime.present.report.paths import Solution, fold, vote
+from testtime.present.report.paths import ReportCell, Solution, fold, vote
+from testtime.study.layout import Layout
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def results(tmp_path_factory):
 
 
 def page(results) -> str:
-    write_report(results, report_study.config(results), results / "report.html")
+    report_study.report(report_study.study(results))
     return (results / "report.html").read_text(encoding="utf-8")
 
 
@@ -137,24 +139,51 @@ def test_the_same_results_give_the_same_page(results, text):
 def test_a_missing_figure_is_named(results):
     with pytest.raises(UserError, match=r"no such file: .*accuracy_by_budget\.png"):
         write_report(
-            results,
-            report_study.config(results),
+            report_study.study(results),
             results / "other.html",
             figures=["accuracy_by_budget"],
+            tables=[],
         )
 
 
 def test_a_study_without_prms_has_a_report_too(tmp_path):
     results = report_study.make(tmp_path, figures=())
-    config = report_study.config(results) | {"prms": [], "methods": ["cot", "majority"]}
-    config["budgets"] = {"pool": [4, 16], "search": []}
-    assert write_report(results, config, tmp_path / "r.html").headline
+    budgets = {"pool": [4, 16], "search": []}
+    study = report_study.study(results, prms=[], methods=["cot", "majority"], budgets=budgets)
+    assert report_study.report(study, tmp_path / "r.html").headline
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "search none" in re.sub(r"\s+", " ", text)
 
 
+def test_the_answer_of_every_method_is_shown(text):
+    """Those that weigh samples without a PRM too."""
+    first = re.search(r'<details class="example">.*?<tbody>(.*?)</tbody>', text, re.S)[1]
+    labels = [re.search(r"<td>(.*?)</td>", row)[1] for row in first.split("<tr>")[1:]]
+    assert labels == ["CoT", "Majority", "Confidence", "Best-of-N", "Beam search", "DVTS"]
+
+
+def test_methods_choose_among_the_pool_by_their_own_weights(results):
+    study = report_study.study(results)
+    cell = ReportCell(study, synthetic.DATASET, "small", "good-prm")
+    drawn = cell.solutions(["p003"])["p003"]
+    assert [len(drawn.pool), len(drawn.greedy)] == [16, 1]
+    assert set(drawn.choices) == {"cot", "majority", "confidence", "best_of_n"}
+    assert all(len(drawn.choices[name]) == cell.budget for name in ("majority", "confidence"))
+    assert {path.score for path in drawn.choices["majority"]} == {1.0}
+    assert drawn.choices["confidence"][0].score == pytest.approx(math.exp(-0.25))
+    assert drawn.choices["best_of_n"] == drawn.pool[: cell.budget]
+
+
+def test_the_budget_shown_is_one_that_the_pool_has(results):
+    config = report_study.config(results)
+    config["catalog"]["policies"]["small"] |= {"samples": "from/a/file", "n_samples": 12}
+    study = report_study.study(results, catalog=config["catalog"])
+    budgets = [ReportCell(study, synthetic.DATASET, p, None).budget for p in ("small", "large")]
+    assert budgets == [4, 16]
+
+
 def test_costs_sum_what_the_benchmarks_say(results):
-    costs = stage_costs(results).set_index("stage")
+    costs = stage_costs(Layout(str(results))).set_index("stage")
     assert costs.loc["generate", "jobs"] == 3
     assert costs.loc["generate", "wall_s"] == pytest.approx(3 * 12.5)
     assert costs.loc["generate", "longest_s"] == 12.5
@@ -167,15 +196,14 @@ def test_costs_of_a_job_too_short_to_measure_are_missing_not_an_error(tmp_path):
     path = tmp_path / "benchmarks/fit/x.tsv"
     path.parent.mkdir(parents=True)
     path.write_text("s\tmax_rss\tcpu_time\n0.2\tNA\t-\n")
-    costs = stage_costs(tmp_path).iloc[0]
+    costs = stage_costs(Layout(str(tmp_path))).iloc[0]
     assert costs["wall_s"] == 0.2
     assert pd.isna(costs["memory_mb"])
-    assert stage_costs(tmp_path / "none").empty
+    assert stage_costs(Layout(str(tmp_path / "none"))).empty
 
 
 def test_undecided_grades_are_counted_and_named(results):
-    cells = [(synthetic.DATASET, policy) for policy in synthetic.POLICIES]
-    count, total, rows = undecided(results, cells)
+    count, total, rows = undecided(report_study.study(results))
     assert count == 3  # one sample per policy, see the synthetic grades
     assert total > count
     assert set(rows["reason"]) == {"the comparison took longer than 5 s"}

@@ -63,7 +63,7 @@ rule write_report:
 # One problem: what was drawn, how each step was scored, what each method answered.
 rule walk_through_problem:
     input:
-        outcomes=STUDY.paths_of("outcomes"),
+        outcomes=LAYOUT.path("outcomes"),
         problems=LAYOUT.path("problems", dataset=config["datasets"][0]),
         answers=LAYOUT.path("answers", dataset=config["datasets"][0]),
         grades=LAYOUT.path("grades", dataset=config["datasets"][0], policy=STUDY.smallest()),
@@ -90,9 +90,9 @@ rule walk_through_problem:
 # The compute-optimal choice, derived again from the outcomes in plain pandas.
 rule derive_compute_optimal:
     input:
-        outcomes=STUDY.paths_of("outcomes"),
+        outcomes=LAYOUT.path("outcomes"),
         difficulty=STUDY.paths_of("difficulty"),
-        table=STUDY.paths_of("compute_optimal"),
+        table=LAYOUT.path("table", table="compute_optimal"),
         code=get_code("notebooks/compute_optimal.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="compute_optimal"),
@@ -113,11 +113,10 @@ rule derive_compute_optimal:
 # This study's numbers beside the paper's.
 rule compare_with_paper:
     input:
-        tables=[
-            path
-            for table in ("frontier", "overtaking", "gains", "compute_optimal")
-            for path in STUDY.paths_of(table)
-        ],
+        frontier=LAYOUT.path("table", table="frontier"),
+        overtaking=LAYOUT.path("table", table="overtaking"),
+        gains=LAYOUT.path("table", table="gains"),
+        compute_optimal=LAYOUT.path("table", table="compute_optimal"),
         published=STUDY.paths_of("published"),
         code=get_code("notebooks/published.ipynb"),
     output:

@@ -8,6 +8,9 @@ import typer
 
 from testtime.cli.complete import policies, prm_names
 from testtime.errors import UserError
+from testtime.study.layout import Layout
+
+LOOKUP = Path(Layout("results").path("lookup"))
 
 
 def advise(
@@ -29,7 +32,7 @@ def advise(
     dataset: Annotated[
         str | None, typer.Option(help="Dataset it was fitted on; not needed if there is one.")
     ] = None,
-    lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = Path("results/lookup.json"),
+    lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = LOOKUP,
     only_json: Annotated[bool, typer.Option("--json", help="Print the JSON alone.")] = False,
 ) -> None:
     """Say how to spend a budget: the fitted lookup's strategy, in words and as JSON.

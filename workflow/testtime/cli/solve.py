@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from testtime.cli.advise import LOOKUP
 from testtime.cli.complete import engines, policies, prm_names
 from testtime.data.store import write_jsonl
 from testtime.engines.load import load_policy, load_prm
@@ -14,6 +15,7 @@ from testtime.errors import UserError
 from testtime.grade.workers import Workers
 from testtime.study import catalog
 from testtime.study.catalog import ModelSpec
+from testtime.study.layout import Layout
 from testtime.study.types import Problem
 from testtime.study.vocabulary import NONE
 
@@ -34,7 +36,7 @@ def solve(
     dataset: Annotated[
         str | None, typer.Option(help="Dataset of the lookup; not needed if there is one.")
     ] = None,
-    lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = Path("results/lookup.json"),
+    lookup: Annotated[Path, typer.Option(help="The study's lookup.")] = LOOKUP,
     seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 0,
     engine: Annotated[
         str | None, typer.Option(help=f"{' or '.join(catalog.ENGINES)}.", autocompletion=engines)
@@ -97,5 +99,5 @@ def solve(
 def _located(spec: ModelSpec, lookup: Path, engine: str | None) -> ModelSpec:
     """The spec with its engine; a model that the study trained lies beside its lookup."""
     spec = replace(spec, engine=engine or spec.engine)
-    trained = lookup.parent / "models" / spec.name
+    trained = Path(Layout(str(lookup.parent)).path("model", name=spec.name))
     return replace(spec, model=str(trained.resolve())) if trained.is_dir() else spec

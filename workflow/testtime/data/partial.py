@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testtime.errors import UserError
+from testtime.study.layout import Layout
 
 
 class Partial:
@@ -62,11 +63,11 @@ def resume(
         params: settings that decide its content.
         inputs: files and folders that decide it; told apart by size and time.
     """
-    folder = Path(results) / "partial"
-    folder.mkdir(parents=True, exist_ok=True)
     name = ".".join(Path(output).relative_to(results).with_suffix("").parts)
-    path = folder / f"{name}.{_digest(params, inputs)}.jsonl"
-    for other in folder.glob(f"{name}.*.jsonl"):
+    layout = Layout(str(results))
+    path = Path(layout.path("partial", attempt=f"{name}.{_digest(params, inputs)}"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for other in path.parent.glob(f"{name}.*{path.suffix}"):
         if other != path:
             other.unlink(missing_ok=True)
     partial = Partial(path)

@@ -101,13 +101,20 @@ def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
         )
 
 
-def read_parquet(*paths: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+def read_parquet(
+    *paths: str | Path, columns: list[str] | None = None, filters: list[tuple] | None = None
+) -> pd.DataFrame:
     """Read and stack tables of one kind.
+
+    Args:
+        paths: of the files.
+        columns: to be read; all by default.
+        filters: conditions of the rows to be read, as pyarrow takes them: (column, "in", values).
 
     Raises:
         UserError: a file is missing, cut short or corrupt; the message names it.
     """
-    frames = [_read_table(path, columns).to_pandas() for path in paths]
+    frames = [_read_table(path, columns, filters).to_pandas() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
@@ -158,8 +165,18 @@ def read_lengths(path: str | Path, column: str) -> tuple[np.ndarray, dict[str, s
     return pc.list_value_length(table[column]).to_numpy(), holds_of(table, path)
 
 
-def _read_table(path: str | Path, columns: list[str] | None) -> pa.Table:
+def _read_table(
+    path: str | Path, columns: list[str] | None, filters: list[tuple] | None = None
+) -> pa.Table:
     try:
+        if filters is not None:
+            return pq.read_table(
+                path,
+                columns=columns,
+                filters=filters,
+                partitioning=None,  # a results folder may be called "a=b"
+                page_checksum_verification=True,
+            )
         return pq.ParquetFile(path, page_checksum_verification=True).read(columns=columns)
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error

@@ -12,8 +12,8 @@ import uuid
 from pathlib import Path
 
 from testtime.errors import UserError
+from testtime.study.layout import Layout
 
-NAME = ".lock"
 # Environment variables by which a job knows its run, and where the newest run has put its name.
 RUN, LOCK = "TESTTIME_RUN", "TESTTIME_LOCK"
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -35,7 +35,7 @@ def hold(results: str | Path) -> int:
         UserError: another run holds it, or this user may not write there.
     """
     folder = Path(results)
-    path = (folder / NAME).resolve()
+    path = Path(Layout(str(folder)).path("lock")).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -7,7 +7,7 @@ from typing import TypeVar
 import yaml
 
 from testtime.errors import UserError
-from testtime.study.layout import ROOT, WORKFLOW
+from testtime.study.layout import ROOT, WORKFLOW, Layout
 from testtime.study.schema import check
 from testtime.study.types import Sampling
 
@@ -248,10 +248,10 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
 def of_study(config: dict) -> Catalog:
     """The catalog of a study: its own entries included, trained models found among its results."""
     catalog = load(config["catalog"])
-    folder = Path(config["results"]) / "models"
+    layout = Layout(config["results"])
     return Catalog(
-        policies=_trained_in(folder, catalog.policies),
-        prms=_trained_in(folder, catalog.prms),
+        policies=_trained_in(layout, catalog.policies),
+        prms=_trained_in(layout, catalog.prms),
         datasets=catalog.datasets,
     )
 
@@ -304,9 +304,10 @@ def _specs(cls: type[Spec], entries: dict[str, dict], kind: str) -> dict[str, Sp
     return specs
 
 
-def _trained_in(folder: Path, specs: dict[str, Spec]) -> dict[str, Spec]:
+def _trained_in(layout: Layout, specs: dict[str, Spec]) -> dict[str, Spec]:
+    places = {name: str(Path(layout.path("model", name=name))) for name in specs}
     return {
-        name: replace(spec, model=str(folder / name)) if spec.train else spec
+        name: replace(spec, model=places[name]) if spec.train else spec
         for name, spec in specs.items()
     }
 

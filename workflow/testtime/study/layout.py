@@ -37,6 +37,8 @@ PATTERNS = {
     "report": "report.html",
     "log": "logs/{stage}/{job}.log",
     "benchmark": "benchmarks/{stage}/{job}.tsv",
+    "partial": "partial/{attempt}.jsonl",
+    "lock": ".lock",
 }
 # Kinds with one Parquet file per (dataset, policy).
 CELL_KINDS = ("grades", "difficulty", "predictions", "cell_outcomes")
@@ -82,7 +84,11 @@ class Layout:
             kind: of PATTERNS.
             names: what the pattern asks for.
         """
-        return self.pattern(kind).format(**names)
+        return f"{self.results}/{place(kind, **names)}"
+
+    def folder(self, kind: str) -> str:
+        """The folder that all files of a kind lie in."""
+        return f"{self.results}/{folder(kind)}"
 
     def log(self, kind: str, suffix: str = "") -> str:
         """The log of the rule that makes a kind of file, with its wildcards."""
@@ -96,6 +102,16 @@ class Layout:
 def _job(kind: str) -> str:
     """A kind's wildcards as the name of the job, or the kind where it has none."""
     return "/".join(f"{{{name}}}" for name in names_in(kind)) or kind
+
+
+def place(kind: str, **names: str) -> str:
+    """One file, named from the results folder; arguments as of `Layout.path`."""
+    return PATTERNS[kind].format(**names)
+
+
+def folder(kind: str) -> str:
+    """The folder that all files of a kind lie in, named from the results folder."""
+    return PATTERNS[kind].partition("{")[0].rpartition("/")[0]
 
 
 def names_in(kind: str) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """Problems worth opening: where methods disagree, with every path and what each method answered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from testtime.data.store import read_parquet
 from testtime.present.figures.looks import look, methods_in_order
 from testtime.present.report.paths import ReportCell, Search, Solution, vote
 from testtime.study.methods import METHODS
+from testtime.study.study import Study
 from testtime.study.vocabulary import COT, MAJORITY, NONE
 
 CELLS = 4  # policies shown, spread over the sizes; a report is to be read
@@ -44,25 +44,22 @@ class Example:
     searches: tuple[Search, ...]
 
 
-def examples(results: Path, config: dict, prm: str | None, policies: list[str]) -> list[Example]:
+def examples(study: Study, prm: str | None, policies: list[str]) -> list[Example]:
     """Up to three problems per dataset and policy, at the budget that the figures show.
 
     Args:
-        results: folder.
-        config: the study.
+        study: finished.
         prm: the PRM whose scores are shown, None without one.
         policies: by size; of many, CELLS are shown, the smallest and the largest among them.
     """
     columns = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
-    outcomes = read_parquet(
-        results / "tables/outcomes.parquet", columns=[*columns, "problem_id", "correct"]
-    )
+    path = study.layout.path("outcomes")
+    outcomes = read_parquet(path, columns=[*columns, "problem_id", "correct"])
     picked = np.unique(np.linspace(0, len(policies) - 1, min(CELLS, len(policies))).round())
     found = []
-    for dataset in config["datasets"]:
+    for dataset in study.config["datasets"]:
         for policy in [policies[int(i)] for i in picked]:
-            cell = outcomes[(outcomes["dataset"] == dataset) & (outcomes["policy"] == policy)]
-            found += _examples(ReportCell(results, config, dataset, policy, prm), cell)
+            found += _examples(ReportCell(study, dataset, policy, prm), outcomes)
     return found
 
 
@@ -96,7 +93,7 @@ def interesting(wide: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def _examples(cell: ReportCell, outcomes: pd.DataFrame) -> Iterator[Example]:
-    strategies = _strategies(outcomes, cell)
+    strategies = shown_strategies(outcomes, cell)
     if strategies.empty:
         return
     wide = strategies.pivot_table(index="problem_id", columns="method", values="correct")
@@ -106,9 +103,8 @@ def _examples(cell: ReportCell, outcomes: pd.DataFrame) -> Iterator[Example]:
     problems, golds = cell.problems(list(chosen))
     drawn, searched = cell.solutions(list(chosen)), cell.searches(list(chosen))
     for problem_id, why in chosen.items():
-        greedy, pool = drawn[problem_id]
-        searches = searched[problem_id]
-        expected = wide.loc[problem_id]
+        own, searches = drawn[problem_id], searched[problem_id]
+        choices = own.choices | {search.method: search.solutions for search in searches}
         yield Example(
             dataset=cell.dataset,
             policy=cell.policy,
@@ -118,39 +114,49 @@ def _examples(cell: ReportCell, outcomes: pd.DataFrame) -> Iterator[Example]:
             gold=golds[problem_id],
             why=why,
             budget=cell.budget,
-            answers=tuple(_answers(strategies, expected, greedy, pool[: cell.budget], searches)),
-            samples=(*greedy, *pool[:SAMPLES]),
+            answers=tuple(_answers(cell, wide.loc[problem_id], choices)),
+            samples=(*own.greedy, *own.pool[:SAMPLES]),
             searches=tuple(searches),
         )
 
 
-def _strategies(outcomes: pd.DataFrame, cell: ReportCell) -> pd.DataFrame:
-    """One strategy per method: CoT, and the others at the budget, by the scoring and vote shown."""
-    at = (outcomes["method"] == COT) | (outcomes["budget"] == cell.budget)
-    plain = outcomes["method"].isin([COT, MAJORITY])
-    shown = (outcomes["scoring"] == cell.scoring) & (outcomes["vote"] == cell.vote)
-    return outcomes[at & (plain | (shown & (outcomes["prm"] == (cell.prm or NONE))))]
+def shown_strategies(outcomes: pd.DataFrame, cell: ReportCell) -> pd.DataFrame:
+    """The cell's outcomes of one strategy per method: that of the budget, scoring and vote shown.
+
+    Args:
+        outcomes: dataset, policy, the columns of a strategy, problem_id and correct.
+        cell: what is shown.
+    """
+    own = outcomes[(outcomes["dataset"] == cell.dataset) & (outcomes["policy"] == cell.policy)]
+    found = []
+    for name in cell.study.config["methods"]:
+        strategy, method = cell.strategy(name), METHODS[name]
+        if strategy is None:
+            continue
+        shown = {
+            "method": name,
+            "scoring": strategy.scoring,
+            "vote": strategy.vote,
+            "prm": (cell.prm or NONE) if method.needs_prm else NONE,
+            "budget": 1 if method.kind == "greedy" else cell.budget,
+        }
+        found.append(own[(own[list(shown)] == pd.Series(shown)).all(axis=1)])
+    return pd.concat(found)
 
 
 def _answers(
-    strategies: pd.DataFrame,
-    expected: pd.Series,
-    greedy: list[Solution],
-    pool: list[Solution],
-    searches: list[Search],
+    cell: ReportCell, expected: pd.Series, choices: Mapping[str, Sequence[Solution]]
 ) -> Iterator[Answer]:
     """What each method answers from the very paths that are kept."""
-    found = {search.method: search.solutions for search in searches}
-    found |= {COT: greedy, MAJORITY: pool, "best_of_n": pool}
-    pairs = strategies.drop_duplicates("method").set_index("method")[["scoring", "vote"]]
     for method in methods_in_order(expected.index):
-        if method not in found:
+        if method not in choices:
             continue
-        scoring, how = pairs.loc[method]
+        strategy = cell.strategy(method)
+        scoring, how = strategy.scoring, strategy.vote
         text = " + ".join(part for part in (scoring, how) if part != NONE)
         yield Answer(
             method=method,
             how=text or "greedy",
-            answers=tuple(vote(found[method], MAJORITY if how == NONE else how)),
+            answers=tuple(vote(choices[method], MAJORITY if how == NONE else how)),
             expected=None if pd.isna(expected[method]) else float(expected[method]),
         )

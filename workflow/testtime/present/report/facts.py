@@ -12,7 +12,8 @@ import pandas as pd
 from testtime.data.store import read_parquet
 from testtime.present.figures.looks import count
 from testtime.study.catalog import Catalog
-from testtime.study.layout import ROOT, STAGES
+from testtime.study.layout import ROOT, STAGES, Layout, identify
+from testtime.study.study import Study
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
 PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")
@@ -70,7 +71,7 @@ def models(catalog: Catalog, policies: list[str], prms: list[str]) -> list[dict[
     ]
 
 
-def stage_costs(results: Path) -> pd.DataFrame:
+def stage_costs(layout: Layout) -> pd.DataFrame:
     """One row per stage in the order of the study, then one for all of them.
 
     Processor time is left out: Snakemake looks at it every half minute at most, so that of short
@@ -81,7 +82,7 @@ def stage_costs(results: Path) -> pd.DataFrame:
         longest job), memory_mb (largest resident memory of a job). No row where nothing was
         measured.
     """
-    jobs = pd.DataFrame(_jobs(results / "benchmarks"), columns=["stage", "s", "memory"])
+    jobs = pd.DataFrame(_jobs(Path(layout.folder("benchmark"))), columns=["stage", "s", "memory"])
     if jobs.empty:
         return pd.DataFrame(columns=COSTS)
     stages = sorted(
@@ -92,25 +93,23 @@ def stage_costs(results: Path) -> pd.DataFrame:
     return pd.DataFrame([*rows, _summary("all", jobs)], columns=COSTS)
 
 
-def undecided(results: Path, cells: list[tuple[str, str]]) -> tuple[int, int, pd.DataFrame]:
+def undecided(study: Study) -> tuple[int, int, pd.DataFrame]:
     """Undecided grades of a study's cells.
-
-    Args:
-        results: folder.
-        cells: pairs (dataset, policy).
 
     Returns:
         Number of undecided samples, number of all graded samples, and one row per distinct
         (dataset, policy, method, problem, answer), the most frequent first: UNDECIDED.
     """
     total, found = 0, []
-    for dataset, policy in cells:
+    for dataset, policy in study.cells():
         columns = ["method", "problem_id", "answer", "correct", "reason"]
-        grades = read_parquet(results / f"grades/{dataset}/{policy}.parquet", columns=columns)
+        path = study.layout.path("grades", dataset=dataset, policy=policy)
+        grades = read_parquet(path, columns=columns)
         total += len(grades)
         open_ = grades[grades["correct"].isna()]
         if len(open_):
-            gold = read_parquet(results / f"answers/{dataset}.parquet").set_index("problem_id")
+            gold = read_parquet(study.layout.path("answers", dataset=dataset))
+            gold = gold.set_index("problem_id")
             open_ = open_.assign(dataset=dataset, policy=policy)
             found.append(open_.assign(gold=open_["problem_id"].map(gold["answer"])))
     if not found:
@@ -125,9 +124,9 @@ def _jobs(folder: Path) -> list[tuple]:
     found = []
     for path in sorted(folder.rglob("*.tsv")):
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-        stage = path.relative_to(folder).parts[0]
+        _, names = identify(path)
         for row in table.to_dict("records"):
-            found.append((stage, row.get("s"), row.get("max_rss")))
+            found.append((names["stage"], row.get("s"), row.get("max_rss")))
     return found
 
 

@@ -8,12 +8,12 @@ import pandas as pd
 
 from testtime.data.store import read_csv, read_json
 from testtime.present.figures.looks import count, look
-from testtime.study import catalog
+from testtime.study.study import Study
 from testtime.study.vocabulary import ALL, ANY, CHAIN, COT, LEVELS, MAJORITY
 
 SIGNIFICANT = 0.05
 TABLES = ("overtaking", "frontier", "accuracy", "compute_optimal")
-JUDGED = ("lookup.json", "tables/outcomes.parquet", "tables/accuracy.csv")
+JUDGED = ("lookup", "outcomes", "accuracy")  # as `Study.paths_of` names them
 
 
 @dataclass(frozen=True)
@@ -62,33 +62,26 @@ def find(
     return Finding(" ".join(headlines), tuple(sentences), all(verdicts) if verdicts else None)
 
 
-def study_finding(results: str | Path, config: dict) -> Finding:
+def study_finding(study: Study) -> Finding:
     """The finding of a finished study, from its tables and lookup."""
-    results = Path(results)
-    study = catalog.of_study(config)
-    parameters = {name: study.policy(name).parameters for name in config["policies"]}
-    paths = {name: results / f"tables/{name}.csv" for name in TABLES}
+    paths = {name: Path(study.layout.path("table", table=name)) for name in TABLES}
     tables = {name: read_csv(path) for name, path in paths.items() if path.exists()}
-    return find(tables, read_json(results / "lookup.json"), parameters)
+    return find(tables, read_json(study.layout.path("lookup")), study.setting("policies"))
 
 
-def closing_words(results: str | Path, config: dict) -> str:
+def closing_words(study: Study) -> str:
     """What a finished run says last: the headline of the study and the report's place.
 
     Empty where there is no report of the tables as they are: a run for other targets than the
     default leaves an old report, or none.
-
-    Args:
-        results: the study's folder.
-        config: the study.
     """
-    results = Path(results)
-    report, judged = results / "report.html", [results / name for name in JUDGED]
+    report = Path(study.layout.path("report"))
+    judged = [Path(path) for name in JUDGED for path in study.paths_of(name)]
     if not all(path.exists() for path in (report, *judged)):
         return ""
     if any(path.stat().st_mtime_ns > report.stat().st_mtime_ns for path in judged):
         return ""
-    return f"{study_finding(results, config).headline}\nReport: {report}\n"
+    return f"{study_finding(study).headline}\nReport: {report}\n"
 
 
 def percent(value: float) -> str:

@@ -23,8 +23,8 @@ from testtime.present.figures.rows import by_size
 from testtime.present.report import facts
 from testtime.present.report.examples import examples
 from testtime.present.report.finding import Finding, percent, study_finding
-from testtime.study import catalog
-from testtime.study.layout import WORKFLOW
+from testtime.study.layout import WORKFLOW, Layout, folder, place
+from testtime.study.study import Study
 
 PAGES = WORKFLOW / "report"
 MOST_UNDECIDED = 50  # rows of undecided grades
@@ -49,6 +49,7 @@ class Embedded:
     """A table in the page.
 
     Attributes:
+        csv: the file, from the page.
         columns: of each its name, kind ("text", "percent", "int" or "number") and whether the page
             offers a list of its values.
         rows: plain values, None where missing.
@@ -57,6 +58,7 @@ class Embedded:
 
     name: str
     description: str
+    csv: str
     columns: list[dict]
     rows: list[list]
     total: int
@@ -64,21 +66,15 @@ class Embedded:
 
 
 def write_report(
-    results: str | Path,
-    config: dict,
-    output: str | Path,
-    *,
-    figures: Sequence[str] | None = None,
-    tables: Sequence[str] | None = None,
+    study: Study, output: str | Path, *, figures: Sequence[str], tables: Sequence[str]
 ) -> Finding:
     """Write a self-contained HTML page about a finished study.
 
     Args:
-        results: its folder; figures are read from `figures/`, tables from `tables/`.
-        config: the study.
-        output: the page, which links to data files relative to `results`.
-        figures: names to show; by default all that exist.
-        tables: names to show; by default all that exist.
+        study: finished.
+        output: the page, which links to data files as if it lay in the results folder.
+        figures: names of those to show.
+        tables: names of those to show.
 
     Returns:
         The finding that the page opens with.
@@ -86,19 +82,12 @@ def write_report(
     Raises:
         UserError: a figure, table or the lookup is missing; the message names the file.
     """
-    results = Path(results)
-    study = catalog.of_study(config)
-    parameters = {name: study.policy(name).parameters for name in config["policies"]}
-    names = _table_names(results) if tables is None else list(tables)
-    lookup = read_json(results / "lookup.json")
-    if figures is None:
-        figures = [
-            name for name in registry.figures() if (results / f"figures/{name}.png").exists()
-        ]
-    finding = study_finding(results, config)
-    cells = [(d, p) for d in config["datasets"] for p in config["policies"]]
-    undecided_count, graded, undecided_rows = facts.undecided(results, cells)
-    prm = best_prm(_quality(results), config["prms"])
+    config, layout, parameters = study.config, study.layout, study.setting("policies")
+    lookup = read_json(layout.path("lookup"))
+    finding = study_finding(study)
+    undecided_count, graded, undecided_rows = facts.undecided(study)
+    prm = best_prm(_quality(layout), config["prms"])
+    embedded = [embed(layout.path("table", table=name)) for name in tables]
     css, js = ((PAGES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     page = (
         _environment()
@@ -107,15 +96,20 @@ def write_report(
             config=config,
             config_text=_yaml(config),
             finding=finding,
-            models=facts.models(study, config["policies"], config["prms"]),
+            models=facts.models(study.catalog, config["policies"], config["prms"]),
             versions=facts.versions(),
             hardware=facts.hardware(),
             commit=facts.commit(),
-            figures=[_figure(results, name) for name in figures],
-            tables=[t for t in (embed(results / f"tables/{name}.csv") for name in names) if t],
+            figures=[_figure(layout, name) for name in figures],
+            tables=[table for table in embedded if table],
+            places={
+                "lookup": place("lookup"),
+                "tables": folder("table"),
+                "costs": folder("benchmark"),
+            },
             lookup=_lookup(lookup, parameters),
-            examples=examples(results, config, prm, by_size(parameters)),
-            costs=facts.stage_costs(results).to_dict("records"),
+            examples=examples(study, prm, by_size(parameters)),
+            costs=facts.stage_costs(layout).to_dict("records"),
             undecided=undecided_rows.head(MOST_UNDECIDED).to_dict("records"),
             undecided_kinds=len(undecided_rows),
             undecided_count=undecided_count,
@@ -130,19 +124,20 @@ def write_report(
     return finding
 
 
-def embed(path: Path) -> Embedded | None:
-    """Read a CSV for the page; None where it has no rows."""
+def embed(path: str | Path) -> Embedded | None:
+    """Read a table's CSV for the page; None where it has no rows."""
     table = read_csv(path)
     if table.empty:
         return None
-    name, total = path.stem, len(table)
+    name, total = Path(path).stem, len(table)
     if total > MOST_ROWS and "difficulty" in table:
         table = table[table["difficulty"] == "all"]
     table = table.head(MOST_ROWS)
     columns = [_column(str(column), table[column]) for column in table]
     rows = [[_plain(value) for value in row] for row in table.itertuples(index=False, name=None)]
     start = {c: v for c, v in START.get(name, {}).items() if c in table}
-    return Embedded(name, registry.descriptions().get(name, ""), columns, rows, total, start)
+    description, csv = registry.descriptions().get(name, ""), place("table", table=name)
+    return Embedded(name, description, csv, columns, rows, total, start)
 
 
 def _environment() -> Environment:
@@ -166,8 +161,8 @@ def _clip(text: str, most: int = 2000) -> str:
     return f"{text[:most]} … ({len(text) - most} more characters)"
 
 
-def _figure(results: Path, name: str) -> dict:
-    path = results / f"figures/{name}.png"
+def _figure(layout: Layout, name: str) -> dict:
+    path = Path(layout.path("figure", figure=name))
     if not path.exists():
         raise UserError(f"no such file: {path}; draw it first: snakemake {path}")
     image = path.read_bytes()
@@ -178,8 +173,8 @@ def _figure(results: Path, name: str) -> dict:
         "inches": int.from_bytes(image[16:20], "big") / DPI,  # the PNG header's width
         "image": base64.b64encode(image).decode(),
         "caption": Markup(_from_rst(figure.caption)),
-        "data": f"figures/data/{name}.csv",
-        "pdf": f"figures/{name}.pdf",
+        "data": place("figure_data", figure=name),
+        "pdf": place("figure_pdf", figure=name),
     }
 
 
@@ -187,12 +182,6 @@ def _from_rst(text: str) -> str:
     """The captions are written once, for this page and for Snakemake's own report."""
     settings = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 5}
     return publish_parts(text, writer="html5", settings_overrides=settings)["body"]
-
-
-def _table_names(results: Path) -> list[str]:
-    present = {path.stem for path in (results / "tables").glob("*.csv")}
-    known = [name for name in registry.descriptions() if name in present]
-    return known + sorted(present - set(known))
 
 
 def _lookup(lookup: dict, parameters: dict[str, float]) -> dict:
@@ -206,8 +195,8 @@ def _lookup(lookup: dict, parameters: dict[str, float]) -> dict:
     return {"contexts": rows, "methods": looks}
 
 
-def _quality(results: Path):
-    path = results / "tables/prm_quality.csv"
+def _quality(layout: Layout) -> pd.DataFrame | None:
+    path = Path(layout.path("table", table="prm_quality"))
     return read_csv(path) if path.exists() else None
 
 

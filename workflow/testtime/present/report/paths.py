@@ -1,17 +1,18 @@
-"""What was drawn for some problems of one (dataset, policy), read back from the results folder."""
+"""What was drawn for some problems of one (dataset, policy), read back from its files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from testtime.data.store import read_parquet
-from testtime.evaluate.scoring import path_scores
+from testtime.evaluate.scoring import path_scores, weigh
 from testtime.evaluate.votes import tally
 from testtime.study.blocks import COT, headline_budget, nested_blocks
+from testtime.study.layout import identify
 from testtime.study.methods import METHODS
+from testtime.study.study import Study
+from testtime.study.types import Strategy
 
 MOST_PATHS = 16  # of one search; more would fill the page and show nothing new
 
@@ -65,11 +66,26 @@ class Search:
 
 
 @dataclass(frozen=True)
-class ReportCell:
-    """Where one cell's files lie and which budget, scoring and vote are shown of it."""
+class Drawn:
+    """What a policy drew for one problem without a search.
 
-    results: Path
-    config: dict
+    Attributes:
+        greedy: greedy CoT, if the study has it.
+        pool: all samples of the pool, with the PRM's scores where there are any.
+        choices: method -> the paths that it chooses among at the budget shown, each with what the
+            method weighs it by as its score.
+    """
+
+    greedy: list[Solution]
+    pool: list[Solution]
+    choices: dict[str, list[Solution]]
+
+
+@dataclass(frozen=True)
+class ReportCell:
+    """A study's (dataset, policy) and PRM, whose files are read back at the budget shown."""
+
+    study: Study
     dataset: str
     policy: str
     prm: str | None
@@ -77,73 +93,66 @@ class ReportCell:
     @property
     def budget(self) -> int:
         """N of the methods shown."""
-        return headline_budget(self.config["budgets"] | {"pool": self.pool})
+        pool = self.study.pool_budgets(self.policy)
+        return headline_budget(self.study.config["budgets"] | {"pool": pool})
 
-    @property
-    def pool(self) -> list[int]:
-        """The pool's budgets; a policy whose samples come from a file may lack the largest."""
-        folder = self.results / f"generations/{self.dataset}/{self.policy}"
-        budgets = self.config["budgets"]["pool"]
-        drawn = [(folder / block).is_dir() for block in nested_blocks(budgets)]
-        return [budget for budget, there in zip(budgets, drawn, strict=True) if there]
-
-    @property
-    def scoring(self) -> str:
-        """How step scores become a path's score."""
-        return self.config["figures"]["scoring"]
-
-    @property
-    def vote(self) -> str:
-        """How an answer is chosen."""
-        return self.config["figures"]["vote"]
+    def strategy(self, method: str) -> Strategy | None:
+        """How the method chooses an answer by the scoring and vote shown; None where it cannot."""
+        known, shown = METHODS[method], self.study.config["figures"]
+        own = known.scorings_of(self.study.config["scorings"])
+        scoring = shown["scoring"] if shown["scoring"] in own else own[0]
+        found = known.strategies([scoring], [shown["vote"]])
+        return found[0] if found else None
 
     def problems(self, ids: list[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Text and right answer of problems, by id."""
         found = []
-        for stage, column in (("problems", "problem"), ("answers", "answer")):
-            rows = read_parquet(self.results / f"{stage}/{self.dataset}.parquet")
-            texts = rows.set_index("problem_id")[column]
+        for kind, column in (("problems", "problem"), ("answers", "answer")):
+            path = self.study.layout.path(kind, dataset=self.dataset)
+            texts = read_problems([path], ids).set_index("problem_id")[column]
             found.append({problem_id: str(texts[problem_id]) for problem_id in ids})
         return found[0], found[1]
 
     def grades(self, ids: list[str]) -> pd.DataFrame:
         """Grades of the problems' samples and paths."""
-        rows = read_parquet(self.results / f"grades/{self.dataset}/{self.policy}.parquet")
-        return rows[rows["problem_id"].isin(ids)]
+        path = self.study.layout.path("grades", dataset=self.dataset, policy=self.policy)
+        return read_parquet(path, filters=[("problem_id", "in", ids)])
 
-    def solutions(self, ids: list[str]) -> dict[str, tuple[list[Solution], list[Solution]]]:
-        """Greedy CoT and the pool of each problem, the pool with the PRM's scores."""
-        blocks = nested_blocks(self.pool)
-        folder = self.results / f"generations/{self.dataset}/{self.policy}"
-        greedy, pool = read_problems(folder, [COT], ids), read_problems(folder, blocks, ids)
-        if self.prm is not None and len(pool):
-            folder = self.results / f"scores/{self.dataset}/{self.policy}/{self.prm}"
-            scores = read_problems(folder, blocks, ids)
-            if len(scores):
-                keys = ["problem_id", "sample"]
-                pool = pool.merge(scores[[*keys, "scores"]], on=keys, how="left")
+    def solutions(self, ids: list[str]) -> dict[str, Drawn]:
+        """Greedy CoT and the pool of each problem, and what each method makes of them."""
+        study, cell = self.study, (self.dataset, self.policy)
+        blocks, cot = study.pool_blocks(self.policy), [COT] if study.has("cot") else []
+        greedy = read_problems(study.samples(*cell, cot), ids)
+        pool = read_problems(study.samples(*cell, blocks), ids)
+        read = [path for path in study.step_scores(*cell, blocks) if prm_of(path) == self.prm]
+        if read:
+            keys = ["problem_id", "sample"]
+            scores = read_problems(read, ids)[[*keys, "scores"]]
+            pool = pool.merge(scores, on=keys, how="left")
         grades = self.grades(ids)
-        return {
-            problem_id: (
-                self._of(greedy, grades, problem_id, COT),
-                self._of(pool, grades, problem_id, "pool"),
-            )
-            for problem_id in ids
-        }
+        found = {}
+        for problem_id in ids:
+            own = pool[pool["problem_id"] == problem_id]
+            first = self._of(greedy, grades, problem_id, COT)
+            samples = self._of(own, grades, problem_id, "pool")
+            choices = {COT: first} if cot else {}
+            choices |= self._weighed(own.head(self.budget), samples)
+            found[problem_id] = Drawn(first, samples, choices)
+        return found
 
     def searches(self, ids: list[str]) -> dict[str, list[Search]]:
         """Every tree search of each problem at the budget shown."""
-        budgets, found = self.config["budgets"]["search"], {problem_id: [] for problem_id in ids}
+        study, found = self.study, {problem_id: [] for problem_id in ids}
+        budgets = study.config["budgets"]["search"]
         if self.prm is None or self.budget not in budgets:
             return found
         grades = self.grades(ids)
         grades = grades[grades["prm"] == self.prm]
-        for method in [m for m in self.config["methods"] if METHODS[m].kind == "search"]:
+        for method in study.search_methods():
             nested = METHODS[method].nested
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
-            folder = self.results / f"searches/{self.dataset}/{self.policy}/{self.prm}/{method}"
-            rows = read_problems(folder, blocks, ids)
+            rows = read_problems(self._search_files(method, blocks), ids)
             known = grades[grades["method"] == method]
             known = known[known["budget"] == (0 if nested else self.budget)]
             for problem_id in ids:
@@ -151,8 +160,37 @@ class ReportCell:
                 if len(own):
                     graded = known[known["problem_id"] == problem_id]
                     found[problem_id].append(
-                        as_search(method, self.budget, own, graded, self.scoring, nested=nested)
+                        as_search(method, self.budget, own, graded, self._scoring, nested=nested)
                     )
+        return found
+
+    @property
+    def _scoring(self) -> str:
+        return self.study.config["figures"]["scoring"]
+
+    def _search_files(self, method: str, blocks: Sequence[str]) -> list[str]:
+        shown = {"prm": self.prm, "method": method}
+        return [
+            self.study.layout.path("searches", **search, shard=shard)
+            for search in self.study.searches(self.dataset, self.policy)
+            if shown.items() <= search.items() and search["block"] in blocks
+            for shard in self.study.search_shards(**search)
+        ]
+
+    def _weighed(self, rows: pd.DataFrame, samples: list[Solution]) -> dict[str, list[Solution]]:
+        """The first samples as each method of the pool weighs them; those methods that can."""
+        found = {}
+        for name in self.study.config["methods"]:
+            method, strategy = METHODS[name], self.strategy(name)
+            unread = method.needs_prm and "scores" not in rows
+            if method.kind != "pool" or strategy is None or unread:
+                continue
+            weights = weigh(method, rows, [strategy.scoring])
+            if weights is not None:
+                found[name] = [
+                    replace(sample, score=float(weight))
+                    for sample, weight in zip(samples, weights[:, 0], strict=False)
+                ]
         return found
 
     def _of(
@@ -162,21 +200,20 @@ class ReportCell:
             return []
         graded = grades[(grades["problem_id"] == problem_id) & (grades["method"] == method)]
         own = rows[rows["problem_id"] == problem_id]
-        return solutions(own, graded, "sample", self.scoring)
+        return solutions(own, graded, "sample", self._scoring)
 
 
-def read_problems(folder: Path, blocks: Sequence[str], ids: Sequence[str]) -> pd.DataFrame:
-    """The rows of some problems from all shards of some blocks; each sample once."""
-    frames = []
-    for block in blocks:
-        for path in sorted((folder / block).glob("*.parquet")):
-            table = pq.read_table(path, filters=[("problem_id", "in", list(ids))])
-            frames.append(table.to_pandas())
-    if not frames:
-        return pd.DataFrame()
-    rows = pd.concat(frames, ignore_index=True)
+def prm_of(path: str) -> str:
+    """The PRM whose scores a file holds."""
+    _, names = identify(path)
+    return names["prm"]
+
+
+def read_problems(paths: Sequence[str], ids: Sequence[str]) -> pd.DataFrame:
+    """The rows of some problems from some files, in the order of problems and samples."""
+    rows = read_parquet(*paths, filters=[("problem_id", "in", list(ids))])
     keys = [k for k in ("problem_id", "sample", "subtree", "path") if k in rows]
-    return rows.drop_duplicates(keys).sort_values(keys, kind="stable", ignore_index=True)
+    return rows.sort_values(keys, kind="stable", ignore_index=True) if keys else rows
 
 
 def solutions(rows: pd.DataFrame, grades: pd.DataFrame, index: str, scoring: str) -> list[Solution]:
