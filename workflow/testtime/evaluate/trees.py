@@ -1,4 +1,4 @@
-"""What tree searches draw.
+"""Draws of tree searches.
 
 A tree run for one budget (beam search) is one draw: its paths vote once. A nested search (DVTS) is
 a pool of S independent subtrees: the result at budget N is the expectation over all subsets of
@@ -31,7 +31,7 @@ def tree_draws(
     budgets: Sequence[int],
     beam_width: int,
 ) -> Iterator[Draw]:
-    """Every search with every PRM at every budget.
+    """Draws of every search with every PRM at every budget.
 
     Args:
         searches: one row per path, with columns prm, method and budget (0 for a nested search).
@@ -85,7 +85,7 @@ def _subtrees(
 
 
 def _tree(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], what: str) -> Paths:
-    """Trees end in different numbers of paths; the shorter rows are filled up with no answers."""
+    """Trees end in different numbers of paths; shorter rows are padded with "no answer"."""
     keys = ["problem_id", "path"]
     rows = rows.sort_values(keys, kind="stable")
     graded = rows[keys].merge(

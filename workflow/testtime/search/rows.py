@@ -44,7 +44,7 @@ def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> 
 
     Args:
         results: of `search_problems`.
-        partial: keeps finished trees; those that it had from the start are among the rows.
+        partial: keeps finished trees; those that it already had are included in the rows.
     """
     rows = [] if partial is None else [row for own in partial.units.values() for row in own]
     for result in results:
@@ -60,7 +60,7 @@ def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> 
 
 
 def unit_name(problem_id: str, subtree: int) -> str:
-    """What a tree is called among finished ones."""
+    """Key of a tree among the finished ones."""
     return f"{problem_id} {subtree}"
 
 
