@@ -93,7 +93,7 @@ def sample_pool(
     requests = [_request(policy, problem, range(start, stop), settings) for problem in left]
     for index, children in sample(policy, requests if stop > start else []):
         problem_id, request = left[index].problem_id, requests[index]
-        own = [
+        drawn = [
             {
                 "problem_id": problem_id,
                 "sample": number,
@@ -104,10 +104,10 @@ def sample_pool(
             for number, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start)
         ]
         if partial is not None:
-            partial.add(problem_id, own)
-        rows += own
+            partial.add(problem_id, drawn)
+        rows += drawn
         if progress is not None:
-            progress.update(len(own))
+            progress.update(len(drawn))
     integers = dict.fromkeys(("sample", "tokens", "prompt_tokens", "seed"), "int64")
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(integers | {"logprob": "float64"})
     return frame.sort_values(["problem_id", "sample"], kind="stable", ignore_index=True)

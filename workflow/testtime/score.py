@@ -122,9 +122,9 @@ def describe_unscored(
         scores: of each path, one per step that could be read.
         paths: what to call the paths, e.g. "samples".
     """
-    missing = [len(own) - len(found) for own, found in zip(steps, scores, strict=True)]
+    missing = [len(texts) - len(found) for texts, found in zip(steps, scores, strict=True)]
     cut = sum(count > 0 for count in missing)
-    none = sum(len(own) > len(found) == 0 for own, found in zip(steps, scores, strict=True))
+    none = sum(len(texts) > len(found) == 0 for texts, found in zip(steps, scores, strict=True))
     return (
         f"{cut} of {len(missing)} {paths} are longer than the PRM's context: {sum(missing)} steps "
         f"have no score, {none} {paths} have none at all"

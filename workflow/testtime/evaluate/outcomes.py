@@ -105,17 +105,17 @@ def evaluate_policy(
         UserError: a sample, score or grade is missing, or a budget is larger than its pool.
     """
     pool, samples = read_pool(generations, grades)
-    own = {"methods": settings.methods, "scorings": settings.scorings}
+    shared = {"methods": settings.methods, "scorings": settings.scorings}
     drawn = [
         *greedy_draws(generations, grades, settings.methods),
-        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **own),
+        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **shared),
         *tree_draws(
             searches,
             grades,
             problem_ids=pool.problem_ids,
             budgets=settings.search_budgets,
             beam_width=settings.beam_width,
-            **own,
+            **shared,
         ),
     ]
     seeds = [

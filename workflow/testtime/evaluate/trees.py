@@ -49,15 +49,17 @@ def tree_draws(
     kept = searches[searches["method"].isin(wanted)]
     for (name, prm), rows in kept.groupby(["method", "prm"], sort=True):
         method, graded = METHODS[name], grades[(grades["method"] == name) & (grades["prm"] == prm)]
-        own = method.scorings_of(scorings)
+        available = method.scorings_of(scorings)
         for budget in budgets:
             what = f"{name} with {prm} at N={budget}"
             if (rows["budget"] == NESTED).all():
                 k = budget // beam_width
-                pool, weights, costs = _subtrees(rows, graded, k, own, what)
+                pool, weights, costs = _subtrees(rows, graded, k, available, what)
             else:
                 at_budget = graded[graded["budget"] == budget]
-                pool, weights, costs = _tree(rows[rows["budget"] == budget], at_budget, own, what)
+                pool, weights, costs = _tree(
+                    rows[rows["budget"] == budget], at_budget, available, what
+                )
                 k = pool.n
             if not np.array_equal(pool.problem_ids, problem_ids):
                 raise UserError(

@@ -56,8 +56,8 @@ def tally(classes: Sequence[int], weights: Sequence[float], vote: str) -> list[i
     totals: dict[int, float] = {}
     for group, weight in zip(classes, weights, strict=True):
         if group >= 0:
-            held, own = totals.get(group, 0.0), 1.0 if vote == MAJORITY else float(weight)
-            totals[group] = max(held, own) if vote == MAX else held + own
+            held, added = totals.get(group, 0.0), 1.0 if vote == MAJORITY else float(weight)
+            totals[group] = max(held, added) if vote == MAX else held + added
     most = max(totals.values(), default=0.0)
     return [group for group, total in totals.items() if total >= most * (1 - TIE)]
 
@@ -111,8 +111,8 @@ def majority_vote(
     for i, row in enumerate(classes):
         counts, right, _ = _by_class(row, correct[i])
         if k < n and majority_operations(counts, k, n) > MAX_OPERATIONS:
-            own = Draws(draws.subsets, draws.seeds[i : i + 1])
-            found = weighted_vote(row[None], correct[i : i + 1], np.ones((1, n, 1)), k, own)
+            one = Draws(draws.subsets, draws.seeds[i : i + 1])
+            found = weighted_vote(row[None], correct[i : i + 1], np.ones((1, n, 1)), k, one)
             expected[i], error[i] = found[0][0, 0], found[1][0, 0]
         elif k == n:
             top = counts == counts.max(initial=0)

@@ -237,13 +237,13 @@ class Workers:
 
         A worker takes a second of processor time to start, a typical comparison a fiftieth.
         """
-        there = len(self._children)
+        running = len(self._children)
         if not waiting or any(child.idle or not child.ready for child in self._children):
             return
-        work = waiting * self._seconds / self._done / max(1, there)
+        work = waiting * self._seconds / self._done / max(1, running)
         stuck = all(child.busy_s > _STUCK_AFTER_S for child in self._children)
         if work > _WORTH_S or stuck:
-            for _ in range(min(max(1, there), self.size - there, waiting)):
+            for _ in range(min(max(1, running), self.size - running, waiting)):
                 self._start()
 
     def _start(self) -> None:

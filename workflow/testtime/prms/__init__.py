@@ -37,8 +37,8 @@ def detect(model: str | Path, name: str | None) -> str:
         UserError: the format is unknown, or the head contradicts the requested one.
     """
     folder = Path(model)
-    found = _told_by("architecture", _architectures(folder))
-    found = found or _told_by("weight", _weight_names(folder))
+    found = _implied_by("architecture", _architectures(folder))
+    found = found or _implied_by("weight", _weight_names(folder))
     if name is None:
         if len(found) == 1:
             return found.pop()
@@ -52,7 +52,7 @@ def detect(model: str | Path, name: str | None) -> str:
     return name
 
 
-def _told_by(mark: str, names: list[str]) -> set[str]:
+def _implied_by(mark: str, names: list[str]) -> set[str]:
     """The formats whose architecture, or whose weight, a model has."""
     return {name for name, format in PRM_FORMATS.items() if getattr(format, mark) in names}
 

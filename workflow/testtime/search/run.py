@@ -46,7 +46,7 @@ class SearchSettings:
     separator: str = "\n\n"
 
     @classmethod
-    def of(cls, spec: PolicySpec, method: str, budget: int, **own: object) -> "SearchSettings":
+    def of(cls, spec: PolicySpec, method: str, budget: int, **others: object) -> "SearchSettings":
         """Settings from a policy's entry, the rest as given."""
         return cls(
             method=method,
@@ -55,7 +55,7 @@ class SearchSettings:
             step_tokens=spec.step_tokens,
             max_steps=spec.max_steps,
             separator=spec.separator,
-            **own,
+            **others,
         )
 
     def seed(self, problem_id: str, subtree: int) -> int:

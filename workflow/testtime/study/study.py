@@ -193,9 +193,9 @@ class Study:
         """
         if name == "published":
             return [from_here(path) for path in sorted(PUBLISHED.glob("*.csv"))]
-        own = f"_{name}"
-        if hasattr(self, own):
-            return [path for cell in self.cells() for path in getattr(self, own)(*cell)]
+        method = f"_{name}"
+        if hasattr(self, method):
+            return [path for cell in self.cells() for path in getattr(self, method)(*cell)]
         match names_in(name) if name in PATTERNS else None:
             case ("dataset", "policy"):
                 cells = self.cells()
@@ -341,8 +341,8 @@ class Study:
     def search_settings(self, policy: str, prm: str) -> dict:
         """The part of the catalog that determines a search."""
         names = (*SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps")
-        own = as_params(self.catalog.policy(policy), *names)
-        return {"policy": own, "prm": self.prm_settings(prm)}
+        settings = as_params(self.catalog.policy(policy), *names)
+        return {"policy": settings, "prm": self.prm_settings(prm)}
 
     def import_settings(self, policy: str) -> dict:
         """Which part of a file of samples is the pool and which is held out.

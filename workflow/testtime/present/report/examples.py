@@ -1,4 +1,4 @@
-"""Problems worth opening: where methods disagree, with every path and what each method answered."""
+"""Problems on which methods disagree, with every path and each method's answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from testtime.present.report.paths import ReportCell, Search, Solution, vote
 from testtime.study.methods import METHODS
 from testtime.study.vocabulary import COT, MAJORITY, NONE
 
-CELLS = 4  # policies shown, spread over the sizes; a report is to be read
+CELLS = 4  # most policies shown, spread over the sizes, to keep the report readable
 SAMPLES = 8  # samples of the pool shown per problem
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one method answers to a problem, and its expected correctness there."""
+    """One method's answers to a problem, and its expected correctness."""
 
     method: str
     how: str
@@ -51,7 +51,7 @@ def examples(results: Path, config: dict, prm: str | None, policies: list[str]) 
         results: folder.
         config: the study.
         prm: the PRM whose scores are shown, None without one.
-        policies: by size; of many, CELLS are shown, the smallest and the largest among them.
+        policies: by size; of many, CELLS are shown, including the smallest and the largest.
     """
     columns = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
     outcomes = read_parquet(
@@ -67,7 +67,7 @@ def examples(results: Path, config: dict, prm: str | None, policies: list[str]) 
 
 
 def interesting(wide: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Problems that show something, with the reason.
+    """Instructive problems, each with the reason.
 
     Args:
         wide: expected correctness, problems × methods (one strategy each).
@@ -139,7 +139,7 @@ def _answers(
     pool: list[Solution],
     searches: list[Search],
 ) -> Iterator[Answer]:
-    """What each method answers from the very paths that are kept."""
+    """Each method's answers from the paths that are kept."""
     found = {search.method: search.solutions for search in searches}
     found |= {COT: greedy, MAJORITY: pool, "best_of_n": pool}
     pairs = strategies.drop_duplicates("method").set_index("method")[["scoring", "vote"]]

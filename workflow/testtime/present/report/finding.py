@@ -1,4 +1,4 @@
-"""The finding in words; every number comes from the tables when it is told."""
+"""The finding in words, with every number read from the tables."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Finding:
         headline: one sentence.
         sentences: the paragraph below it.
         holds: whether a smaller policy with compute-optimal TTS reaches the largest one's CoT on
-            every dataset; None where the study cannot say.
+            every dataset; None if the study cannot tell.
     """
 
     headline: str
@@ -38,7 +38,7 @@ def find(
     """Put a study's main result into words, whether it holds or not.
 
     Args:
-        tables: name -> rows of `tables/NAME.csv`; those the study does not have may be missing.
+        tables: name -> rows of `tables/NAME.csv`; tables that the study lacks may be missing.
         lookup: content of `lookup.json`.
         policies: parameters of each.
     """
@@ -73,10 +73,10 @@ def study_finding(results: str | Path, config: dict) -> Finding:
 
 
 def closing_words(results: str | Path, config: dict) -> str:
-    """What a finished run says last: the headline of the study and the report's place.
+    """The last words of a finished run: the study's headline and the report's path.
 
-    Empty where there is no report of the tables as they are: a run for other targets than the
-    default leaves an old report, or none.
+    Empty if there is no up-to-date report: a run for targets other than the default leaves an old
+    report, or none.
 
     Args:
         results: the study's folder.
@@ -133,7 +133,7 @@ def _overtaking(
 
 
 def _compute(dataset: str, row: pd.Series, frontier: pd.DataFrame) -> Iterator[str]:
-    """What the comparison leaves out: the compute that either side spends on a problem."""
+    """What the comparison leaves out: the compute that each side spends on a problem."""
     if frontier.empty:
         return
     here = frontier[frontier["dataset"] == dataset]
@@ -185,7 +185,7 @@ def _majority(accuracy: pd.DataFrame, policies: Mapping[str, float]) -> Iterator
 
 
 def _choices(lookup: dict) -> Iterator[str]:
-    """How the chosen methods spread over the contexts: whether one fits all."""
+    """The distribution of chosen methods over the contexts: whether one fits all."""
     contexts = [
         entry
         for entry in lookup.get("contexts", [])

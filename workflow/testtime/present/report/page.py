@@ -28,9 +28,9 @@ from testtime.study.catalog import WORKFLOW
 
 PAGES = WORKFLOW / "report"
 MOST_UNDECIDED = 50  # rows of undecided grades
-MOST_ROWS = 20_000  # more would make the page slow; the file beside it has them all
-LARGEST_WRITTEN_OUT = 1e7  # FLOPs read better as powers of ten
-MOST_CHOICES = 40  # a column of few distinct values gets a list to choose from
+MOST_ROWS = 20_000  # more would make the page slow; the CSV file has them all
+LARGEST_WRITTEN_OUT = 1e7  # FLOPs are more readable as powers of ten
+MOST_CHOICES = 40  # a column with few distinct values gets a drop-down list
 
 # Columns of tables that are shares.
 PERCENT = {
@@ -49,10 +49,10 @@ class Embedded:
     """A table in the page.
 
     Attributes:
-        columns: of each its name, kind ("text", "percent", "int" or "number") and whether the page
-            offers a list of its values.
+        columns: name, kind ("text", "percent", "int" or "number") and whether the page offers a
+            list of the column's values.
         rows: plain values, None where missing.
-        total: rows of the file; more than `rows` where it is too long for a page.
+        total: rows of the file; more than `rows` if it is too long for a page.
     """
 
     name: str
@@ -131,7 +131,7 @@ def write_report(
 
 
 def embed(path: Path) -> Embedded | None:
-    """Read a CSV for the page; None where it has no rows."""
+    """Read a CSV for the page; None if it has no rows."""
     table = read_csv(path)
     if table.empty:
         return None
@@ -148,7 +148,7 @@ def embed(path: Path) -> Embedded | None:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(PAGES),
-        autoescape=True,  # what models wrote is untrusted text
+        autoescape=True,  # model output is untrusted text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -160,7 +160,7 @@ def _environment() -> Environment:
 
 
 def _clip(text: str, most: int = 2000) -> str:
-    """A step that fits a page; what is cut is counted."""
+    """A step cut to fit the page, with the number of characters that were cut."""
     if len(text) <= most:
         return text
     return f"{text[:most]} … ({len(text) - most} more characters)"
@@ -196,7 +196,7 @@ def _table_names(results: Path) -> list[str]:
 
 
 def _lookup(lookup: dict, parameters: dict[str, float]) -> dict:
-    """What the page's heat map needs of the lookup: contexts by policy size, methods' looks."""
+    """The part of the lookup for the page's heat map: contexts by policy size, methods' looks."""
     rank = {policy: i for i, policy in enumerate(by_size(parameters))}
     contexts = sorted(lookup["contexts"], key=lambda c: rank.get(c["policy"], len(rank)))
     methods = dict.fromkeys(c["strategy"]["method"] for c in contexts)

@@ -1,4 +1,4 @@
-"""What was drawn for some problems of one (dataset, policy), read back from the results folder."""
+"""Paths of some problems of one (dataset, policy), read back from the results folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from testtime.evaluate.votes import tally
 from testtime.study.blocks import COT, headline_budget, nested_blocks
 from testtime.study.methods import METHODS
 
-MOST_PATHS = 16  # of one search; more would fill the page and show nothing new
+MOST_PATHS = 16  # most paths of one search; more would fill the page without showing anything new
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Solution:
 
     Attributes:
         score: the path's, by the scoring shown; None without one.
-        correct: None where grading could not decide.
+        correct: None if grading could not decide.
         group: answers of equal group are the same answer; -1 without an answer.
     """
 
@@ -43,7 +43,7 @@ class Branch:
     Attributes:
         steps: pairs of a step's text and its score (None without one).
         paths: indices of the paths that end here.
-        branches: where the paths part.
+        branches: where the paths diverge.
     """
 
     steps: list[tuple[str, float | None]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Search:
 
 @dataclass(frozen=True)
 class ReportCell:
-    """Where one cell's files lie and which budget, scoring and vote are shown of it."""
+    """Where one cell's files are, and the budget, scoring and vote that are shown."""
 
     results: Path
     config: dict
@@ -85,7 +85,7 @@ class ReportCell:
         folder = self.results / f"generations/{self.dataset}/{self.policy}"
         budgets = self.config["budgets"]["pool"]
         drawn = [(folder / block).is_dir() for block in nested_blocks(budgets)]
-        return [budget for budget, there in zip(budgets, drawn, strict=True) if there]
+        return [budget for budget, exists in zip(budgets, drawn, strict=True) if exists]
 
     @property
     def scoring(self) -> str:
@@ -147,11 +147,11 @@ class ReportCell:
             known = grades[grades["method"] == method]
             known = known[known["budget"] == (0 if nested else self.budget)]
             for problem_id in ids:
-                own = rows[rows["problem_id"] == problem_id] if len(rows) else rows
-                if len(own):
+                drawn = rows[rows["problem_id"] == problem_id] if len(rows) else rows
+                if len(drawn):
                     graded = known[known["problem_id"] == problem_id]
                     found[problem_id].append(
-                        as_search(method, self.budget, own, graded, self.scoring, nested=nested)
+                        as_search(method, self.budget, drawn, graded, self.scoring, nested=nested)
                     )
         return found
 
@@ -161,8 +161,8 @@ class ReportCell:
         if rows.empty:
             return []
         graded = grades[(grades["problem_id"] == problem_id) & (grades["method"] == method)]
-        own = rows[rows["problem_id"] == problem_id]
-        return solutions(own, graded, "sample", self.scoring)
+        drawn = rows[rows["problem_id"] == problem_id]
+        return solutions(drawn, graded, "sample", self.scoring)
 
 
 def read_problems(folder: Path, blocks: Sequence[str], ids: Sequence[str]) -> pd.DataFrame:
