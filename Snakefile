@@ -45,7 +45,7 @@ onsuccess:
 
 onerror:
     print(
-        "Finished files are kept: mend what the logs above name, then give the same command again.\n"
+        "Finished files are kept: fix what the logs above name, then run the same command again.\n"
         f"All logs: {LAYOUT.results}/logs",
         file=sys.stderr,
     )

@@ -1,7 +1,7 @@
 """Math-Shepherd (Wang et al. 2024, arXiv 2312.08935): a tag after every step.
 
 The model card of peiyi9979/math-shepherd-mistral-7b-prm: the text is `{problem} {step 1} ки` and
-then `{step k} ки` on a line of its own for each further step; a step's score is the probability of
+then `{step k} ки` on a separate line for each further step; a step's score is the probability of
 "+" against "-" as the next token at its tag.
 """
 

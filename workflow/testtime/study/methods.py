@@ -78,7 +78,7 @@ class Method:
 
         Args:
             scorings: of the study.
-            votes: of the study. Samples of the pool vote unweighted as a method of its own,
+            votes: of the study. Samples of the pool vote unweighted as a separate method,
                 majority voting, whatever the votes.
         """
         if self.kind == "greedy":

@@ -181,6 +181,6 @@ def _load(
     layers = getattr(model.config.get_text_config(), "layer_types", None)
     kinds = set(layers or ()) - LAYER_TYPES
     if kinds or not model._supports_attention_backend:
-        kind = ", ".join(sorted(kinds)) or "attention of its own"
+        kind = ", ".join(sorted(kinds)) or "custom attention"
         raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
     return model.eval().requires_grad_(False).to(device), tokenizer
