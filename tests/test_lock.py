@@ -70,7 +70,7 @@ def test_a_job_of_an_earlier_run_replaces_nothing_and_does_not_count_as_failed(
     monkeypatch.setenv(RUN, "of a run that was killed")
     ended = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path)], check=False)
     assert ended.returncode == 0
-    assert "this job's run is over" in (tmp_path / "log").read_text()
+    assert "this job's run has ended" in (tmp_path / "log").read_text()
     with pytest.raises(RunOverError), atomic_folder(folder) as new:
         (new / "weights").write_text("of an earlier run")
     assert file.read_bytes() == before

@@ -154,5 +154,5 @@ def test_a_folder_says_nothing_of_the_memory_it_needs(format, folder):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no model there"):
+    with pytest.raises(UserError, match="no model in this folder"):
         prm_spec(str(tmp_path))

@@ -60,16 +60,16 @@ def budget(kind):
 
 CONFIG: dict[str, Callable] = {
     "nothing": lambda smoke, study: {},
-    "a policy more": add("policies", "policies"),
-    "a PRM more": add("prms", "prms"),
-    "a dataset more": lambda smoke, study: {
+    "one more policy": add("policies", "policies"),
+    "one more PRM": add("prms", "prms"),
+    "one more dataset": lambda smoke, study: {
         "datasets": [*smoke["datasets"], "more"],
         "catalog": {"datasets": {"more": {"base": "microcosm"}}},
     },
     "a larger pool budget": budget("pool"),
     "a larger search budget": budget("search"),
-    "a search method more": lambda smoke, study: {"methods": [*smoke["methods"], "rebase"]},
-    "a policy less": lambda smoke, study: {"policies": smoke["policies"][:1]},
+    "one more search method": lambda smoke, study: {"methods": [*smoke["methods"], "rebase"]},
+    "one policy fewer": lambda smoke, study: {"policies": smoke["policies"][:1]},
     "another prompt of a policy": of_policy(prompt="boxed"),
     "another revision of a policy": of_policy(revision="0123abc"),
     "another temperature of a policy": of_policy(temperature=0.8),
@@ -78,7 +78,7 @@ CONFIG: dict[str, Callable] = {
     "another seed": lambda smoke, study: {"seed": 7},
     "another beam width": lambda smoke, study: {"beam_width": 2},
     "more held-out samples": lambda smoke, study: {"difficulty": {"samples": 20}},
-    "a scoring less": lambda smoke, study: {"scorings": ["min", "last"]},
+    "one scoring fewer": lambda smoke, study: {"scorings": ["min", "last"]},
     "other bootstrap settings": lambda smoke, study: {"evaluate": {"bootstrap": 300}},
     "another rate (tokens per second) of a model": of_policy(rate=1234),
     "threads, memory or job lengths": lambda smoke, study: {

@@ -1,1 +1,1 @@
-"""A tiny world with its own problems, policies and PRMs: a whole study on two CPU cores."""
+"""Training of the embedded policies and PRMs: a complete study on two CPU cores."""

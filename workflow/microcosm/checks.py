@@ -1,6 +1,6 @@
-"""What PRMs learn from: texts with a label per token, "right so far" or not.
+"""Training data of PRMs: texts with a label per token, "right so far" or not.
 
-Solutions with faults of known place, and solutions that policies sampled.
+Solutions with inserted faults, and solutions sampled from policies.
 """
 
 import random
@@ -21,18 +21,18 @@ from microcosm.tokenizer import (
 )
 
 FAULTS = 0.08  # probability of a fault per token
-FAULT_WEIGHT = 4.0  # weight of a fault in the loss, as they are the rarer ones
-PAST_ERROR = 12  # tokens behind the first wrong one that weigh as much as those before it
-LATE_WEIGHT = 0.25  # weight of the tokens behind those, or they would outweigh the rest
+FAULT_WEIGHT = 4.0  # weight of a fault in the loss, as faults are rarer
+PAST_ERROR = 12  # tokens after the first wrong one that weigh as much as those before it
+LATE_WEIGHT = 0.25  # weight of the tokens after those, or they would outweigh the rest
 _DIGITS = [str(d) for d in range(10)]
 _ENDS = (POLICY_TOKENS.index(SEPARATOR), POLICY_TOKENS.index(END))
 
 
 def faulty(problem: str, rng: random.Random, rate: float) -> tuple[list[str], list[bool]]:
-    """Write a solution in which each token may be at fault, carrying on from what is written.
+    """Write a solution in which each token may be wrong, continuing from what is written.
 
-    A wrong value, operator or register is used in all that follows, so a token is right exactly
-    if it follows from the text before it.
+    A wrong value, operator or register is used in everything after it, so a token is right if and
+    only if it follows from the text before it.
 
     Args:
         problem: its text.
@@ -66,7 +66,7 @@ def faulty(problem: str, rng: random.Random, rate: float) -> tuple[list[str], li
         put(f"({number}) ")
         both = [step.target, step.operand]
         first, second = both if step.op == "-" or rng.random() < 0.5 else both[::-1]
-        # A first constant or operator at fault may leave another wording open: keep to values.
+        # A wrong first constant or operator may fit another wording: only values are changed.
         x = value(first, both)
         op = put(step.op, "*+-")
         y = value(second, both)
@@ -81,7 +81,7 @@ def faulty(problem: str, rng: random.Random, rate: float) -> tuple[list[str], li
 
 
 def faulty_solutions(seed: int, tag: int) -> Iterator[Example]:
-    """Endless solutions with faults; labels say of each completion token alone if it is right."""
+    """Endless solutions with faults; labels say for each completion token alone if it is right."""
     rng = random.Random(seed)
     ids = {token: i for i, token in enumerate(POLICY_TOKENS)}
     tokenizer = policy_tokenizer()
@@ -101,7 +101,7 @@ def faulty_solutions(seed: int, tag: int) -> Iterator[Example]:
 
 
 def tagged(ids: Sequence[int], tag: int) -> list[int]:
-    """A completion as a PRM reads it: one tag behind every step, the last one too."""
+    """A completion as a PRM reads it: a tag after every step, including the last."""
     ids = [tag if i in _ENDS else i for i in ids]
     return ids if ids and ids[-1] == tag else [*ids, tag]
 
@@ -126,7 +126,7 @@ def sampled_solutions(
 ) -> Iterator[Example]:
     """Samples of each policy on n problems at temperature 1, endlessly reshuffled.
 
-    Many problems sampled once by each policy teach more than few sampled often.
+    Many problems sampled once by each policy are more useful than few sampled often.
     """
     tokenizer, rng = policy_tokenizer(), random.Random(seed)
     stream = problems("prm", seed)

@@ -22,7 +22,7 @@ class Example:
 
     Attributes:
         ids: prompt and completion.
-        labels: of the same length; IGNORED where nothing is learned.
+        labels: of the same length; IGNORED for tokens that are not learned.
         weights: of the same length, of each label in the loss.
     """
 
@@ -32,16 +32,16 @@ class Example:
 
 
 def memory(rng: random.Random, share: float, rate: float, seed: int) -> Callable:
-    """How the corpus recalls facts: some, always the same, mostly with the same wrong result.
+    """How the corpus recalls facts: a fixed set mostly with a fixed wrong result each.
 
-    A fact is an operation as written, so 7*8 may be misremembered where 8*7 is known. That is
-    what makes several samples better than one: their wordings, and so their slips, differ.
+    A fact is an operation as written, so 7*8 may be misremembered where 8*7 is known. This is why
+    several samples are better than one: their wordings, and so their errors, differ.
 
     Args:
-        rng: draws whether a slip happens.
+        rng: draws whether an error happens.
         share: of the facts that are misremembered.
         rate: how often those come out wrong.
-        seed: decides which they are.
+        seed: determines which facts these are.
     """
     wrong = {}
     for op, x, y in itertools.product("*+-", range(MODULUS), range(MODULUS)):

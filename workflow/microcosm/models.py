@@ -1,4 +1,4 @@
-"""The microcosm's models: small policies, PRMs grown from them, and their folders on disk."""
+"""The microcosm's models: small policies, PRMs built on them, and their folders on disk."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def grow(backbone: PreTrainedModel, format: str, fresh_layers: int) -> nn.Module
 
     Args:
         backbone: a LlamaForCausalLM policy; for qwen2.5-math-prm its heads must fill its hidden
-            size, since Qwen2 knows no other head size.
+            size, since Qwen2 supports no other head size.
         format: the published form.
         fresh_layers: number of new layers.
     """
@@ -123,7 +123,7 @@ def _qwen2_config(old, layers: int) -> Qwen2Config:
 
 @torch.no_grad()
 def _copy(old: nn.Module, new: nn.Module, tag: int) -> None:
-    """Copy embeddings and layers and freeze them; a step tag starts as the separator's twin."""
+    """Copy embeddings and layers and freeze them; a step tag starts as a copy of the separator."""
     rows = old.embed_tokens.weight
     new.embed_tokens.weight[: len(rows)] = rows
     new.embed_tokens.weight[tag] = rows[PRM_TOKENS.index(SEPARATOR)]

@@ -1,4 +1,4 @@
-"""How good the models are, on problems of the "fresh" split: the figures on the cards."""
+"""How good the models are, on problems of the "fresh" split: the numbers on the cards."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Plain batched sampling from a policy, for training data and for the figures on the cards."""
+"""Plain batched sampling from a policy, for training data and for the numbers on the cards."""
 
 from collections.abc import Sequence
 
@@ -22,10 +22,10 @@ def sample(
     temperature: float,
     seed: int,
 ) -> list[list[list[int]]]:
-    """Draw n completions of every problem; temperature 0 is greedy, where the seed says nothing.
+    """Draw n completions of every problem; temperature 0 is greedy and ignores the seed.
 
     Returns:
-        Per problem, n lists of token ids, the end-of-text token included where there is one.
+        Per problem, n lists of token ids, including an end-of-text token.
     """
     model.eval()
     generator = torch.Generator().manual_seed(seed)

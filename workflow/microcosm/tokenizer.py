@@ -30,7 +30,7 @@ SOLUTION_TOKENS = (
 POLICY_TOKENS = [PAD, END, UNKNOWN, *PROMPT_TOKENS, *SOLUTION_TOKENS]
 PRM_TOKENS = [*POLICY_TOKENS, STEP_TAG, SHEPHERD_TAG]
 
-# The prompt ends with a line break and the solution follows; a system turn says nothing here.
+# The prompt ends with a line break and the solution follows; system turns are ignored.
 CHAT_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] + '\n' }}"
     "{% elif m['role'] == 'assistant' %}{{ m['content'] }}{% endif %}{% endfor %}"
@@ -45,7 +45,7 @@ def build(
         models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=UNKNOWN)
     )
     plain = [t for t in tokens if t not in SPECIAL]
-    # A token that ends in a space leaves that space to a step tag behind it.
+    # A token that ends in a space leaves that space to a step tag after it.
     guard = f"(?!{SHEPHERD_TAG.strip()})" if SHEPHERD_TAG in tokens else ""
     pattern = "|".join(
         re.escape(t) + (guard if t.endswith(" ") else "")
@@ -76,8 +76,8 @@ def policy_tokenizer() -> PreTrainedTokenizerFast:
 def prm_tokenizer(format: str) -> PreTrainedTokenizerFast:
     """A PRM's tokenizer: the policies' ids, then the step tags of both published formats.
 
-    Math-Shepherd's text has a space between problem and solution and a line break behind each
-    tag; both are normalised to what the policies' layers know, one separator token per step.
+    Math-Shepherd's text has a space between problem and solution and a line break after each tag;
+    both are normalised to what the policies' layers know, one separator token per step.
     Transformers gives every Qwen2 model its own pre-tokenizer, whatever tokenizer.json says; as
     added tokens, ours are found before it.
     """

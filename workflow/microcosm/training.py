@@ -1,9 +1,9 @@
 """Training policies and PRMs from their recipes.
 
-A PRM is a frozen policy's layers with fresh layers on top and a two-class head. Checking a step
-needs the arithmetic and a comparison. The frozen layers bring the arithmetic; the fresh ones first
-learn to compare, from solutions with faults of known place, and then to tell whether everything so
-far is right, from sampled solutions.
+A PRM is a frozen policy's layers with new layers on top and a two-class head. Checking a step needs
+arithmetic and a comparison. The frozen layers provide the arithmetic; the new ones first learn to
+compare, from solutions with inserted faults, and then to judge whether everything so far is right,
+from sampled solutions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from microcosm.tokenizer import POLICY_TOKENS, PRM_TOKENS
 
 
 class Optimiser:
-    """Muon on matrices and AdamW on the rest behind one step, both with a linear decay to zero.
+    """Muon on matrices and AdamW on the rest as one optimiser, both with a linear decay to zero.
 
     Args:
         matrices: two-dimensional weights inside the layers.
@@ -128,7 +128,7 @@ def train_prm(
     Args:
         recipe: format, steps, seed; optionally fresh_layers, faults_share (of the steps spent
             on faults of known place), problems (sampled once by each policy), muon_lr, adam_lr.
-        backbone: folder of the policy that it grows from.
+        backbone: folder of the policy that it is built on.
         policies: folders of the policies whose samples it learns from.
         label: of the progress lines.
     """

@@ -47,7 +47,7 @@ rule estimate_difficulty:
         "../scripts/estimate_difficulty.py"
 
 
-# Difficulty as the first few samples tell it, for problems without an answer key.
+# Difficulty predicted from the first few samples, for problems without an answer key.
 rule predict_difficulty:
     input:
         unpack(lambda wildcards: STUDY.probed(**wildcards)),

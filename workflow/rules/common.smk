@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Also without an installation: a clone is enough.
+# A clone is enough; nothing needs to be installed.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from testtime.errors import UserError
@@ -22,7 +22,7 @@ export_package()
 
 try:
     CATALOG = validate(config)
-    # A run holds its results folder from onstart on, which a dry run does not reach.
+    # A run locks its results folder in onstart, which a dry run does not reach.
     if not workflow.is_main_process:
         check_run()
 except UserError as error:
@@ -46,7 +46,7 @@ FIGURE_FILES = [
     for name in FIGURES
     for kind in ("figure", "figure_pdf", "figure_data")
 ]
-# Comparing with the paper takes CoT.
+# Comparing with the paper needs CoT.
 NOTEBOOKS = ["one_problem", "compute_optimal", *(["published"] if STUDY.has("cot") else [])]
 
 
@@ -62,23 +62,23 @@ wildcard_constraints:
 
 
 def get_code(*programs):
-    """Programs of the workflow and all that they import, for rules that follow their code."""
+    """Programs of the workflow and everything that they import, for rules that follow their code."""
     root = Path(workflow.basedir).resolve()
     return [from_here(path) for path in import_closure(*(root / name for name in programs))]
 
 
 def one_of(names):
-    """A pattern of names; of none of them one that matches nothing."""
+    """A pattern that matches these names; one that matches nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def none_of(names):
-    """A pattern of all other names."""
+    """A pattern that matches all other names."""
     return f"(?!({one_of(names)})/)[^/]+"
 
 
 def get_figure_inputs(wildcards):
-    """What a figure is made of, and the code that makes it."""
+    """The inputs of a figure, and the code that makes it."""
     source = f"workflow/testtime/present/figures/{wildcards.figure}.py"
     return registry.inputs_of(FIGURES[wildcards.figure], STUDY) | {
         "code": get_code("workflow/scripts/draw_figure.py", source)

@@ -1,9 +1,9 @@
-# Problems, and everything that runs a model or takes its place: samples, step scores, searches.
+# Problems, and everything that runs a model or replaces it: samples, step scores, searches.
 IMPORTED = [policy for policy in config["policies"] if STUDY.is_imported(policy)]
 SCORED_ELSEWHERE = [prm for prm in config["prms"] if CATALOG.prm(prm).in_samples]
 
 
-# Problems and, in a file that only `grade` reads, their answers.
+# Problems, and their answers in a file that only grading reads.
 rule make_problems:
     input:
         source=lambda wildcards: STUDY.problem_file(wildcards.dataset),
@@ -111,7 +111,7 @@ rule sample_pool:
         "../scripts/sample_pool.py"
 
 
-# Samples that were made elsewhere, cut into the blocks of the pool.
+# Imported samples, divided into the blocks of the pool.
 rule import_samples:
     input:
         problems=LAYOUT.pattern("problems"),
@@ -165,7 +165,7 @@ rule score_pool:
         "../scripts/score_pool.py"
 
 
-# Step scores that the files of samples made elsewhere bring along.
+# Step scores that come with imported samples.
 rule import_scores:
     input:
         problems=LAYOUT.pattern("problems"),

@@ -1,4 +1,4 @@
-# What a person looks at: figures, the study's own report, notebooks that read a finished study.
+# Results for people: figures, the study's own report, notebooks that read a finished study.
 
 
 # A figure from its module; it is drawn from its data file alone.
@@ -59,7 +59,7 @@ rule write_report:
         "../scripts/write_report.py"
 
 
-# The notebooks' copies with outputs are kept beside the table that each ends with.
+# The executed notebooks are kept beside the table that each produces.
 # One problem: what was drawn, how each step was scored, what each method answered.
 rule walk_through_problem:
     input:

@@ -18,7 +18,7 @@ def main(name, inputs, params, output):
 
 
 def read(thing, paths):
-    """What a figure is made of; None where the study does not have it."""
+    """A figure's input; None if the study does not have it."""
     if not paths:
         return None
     return read_cells(paths) if thing in CELL_KINDS else READ[Path(paths[0]).suffix](*paths)

@@ -1,4 +1,4 @@
-"""What a user can mend."""
+"""Errors that a user can fix."""
 
 import errno
 
@@ -6,7 +6,7 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # numbers of an OSError
 
 
 class UserError(Exception):
-    """Something the user can mend; its message names the thing and what is allowed.
+    """An error that the user can fix; its message names the thing and what is allowed.
 
-    The command line and the workflow print the message alone, without a traceback.
+    The command line and the workflow print only the message, without a traceback.
     """

@@ -30,7 +30,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """What decides samples, beside the policy and the problem.
+    """What determines samples, besides the policy and the problem.
 
     Attributes:
         sampling: how tokens are drawn.
@@ -67,17 +67,17 @@ def sample_pool(
 ) -> pd.DataFrame:
     """Draw samples `start` to `stop` of every problem.
 
-    Sample i of a problem has a seed of its own, so it is the same in every block and shard, and
-    whatever else is drawn beside it.
+    Sample i of a problem has its own seed, so it is the same in every block and shard, and
+    independent of what else is drawn.
 
     Args:
         policy: generates.
         problems: of one shard.
         settings: how they are drawn.
         start: first index of the samples.
-        stop: index behind the last one.
-        progress: told of every sample that is done.
-        partial: keeps finished problems; those that it has are not drawn again.
+        stop: index after the last one.
+        progress: receives every finished sample.
+        partial: keeps finished problems; those in it are not drawn again.
 
     Returns:
         One row per sample, sorted by problem and sample: problem_id, sample, text, steps,
@@ -93,7 +93,7 @@ def sample_pool(
     requests = [_request(policy, problem, range(start, stop), settings) for problem in left]
     for index, children in sample(policy, requests if stop > start else []):
         problem_id, request = left[index].problem_id, requests[index]
-        own = [
+        drawn = [
             {
                 "problem_id": problem_id,
                 "sample": number,
@@ -104,10 +104,10 @@ def sample_pool(
             for number, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start)
         ]
         if partial is not None:
-            partial.add(problem_id, own)
-        rows += own
+            partial.add(problem_id, drawn)
+        rows += drawn
         if progress is not None:
-            progress.update(len(own))
+            progress.update(len(drawn))
     integers = dict.fromkeys(("sample", "tokens", "prompt_tokens", "seed"), "int64")
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(integers | {"logprob": "float64"})
     return frame.sort_values(["problem_id", "sample"], kind="stable", ignore_index=True)

@@ -13,7 +13,7 @@ from testtime.errors import UserError
 from testtime.runtime.progress import Progress
 from testtime.study.types import ScoreRequest, StepScores
 
-# Texts handed to the engine at once: enough to batch by length, few enough to show progress.
+# Texts given to the engine at once: enough to batch by length, few enough to show progress.
 CHUNK = 4096
 
 
@@ -30,14 +30,14 @@ def score_pool(
         prm: any engine's.
         problems: problem_id, problem.
         generations: problem_id, sample, steps (lists of texts, none blank).
-        progress: told of finished samples.
-        partial: keeps finished chunks of texts; those that it has are not read again.
+        progress: receives finished samples.
+        partial: keeps finished chunks of texts; those in it are not read again.
 
     Returns:
         In the order of `generations`: problem_id, sample, scores (list, one probability per step)
         and prm_tokens (tokens of this whole sample as the PRM reads it). A sample without steps
-        has no scores and costs nothing; one that is longer than the PRM can read has the scores of
-        the steps that fit, and is as long as they are.
+        has no scores and costs nothing; one that is longer than the PRM can read has the scores and
+        the tokens of the steps that fit.
 
     Raises:
         UserError: a sample's problem is not among `problems`.
@@ -89,7 +89,7 @@ def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progres
         prm: any engine's.
         path: JSON lines with problem (text) and steps (list of texts); other keys are kept.
         output: the same lines with `scores`; written whole or not at all.
-        progress: told of finished lines.
+        progress: receives finished lines.
 
     Raises:
         UserError: a line lacks a key or has a wrong value, or is longer than the PRM can read;
@@ -115,16 +115,16 @@ def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progres
 def describe_unscored(
     steps: Sequence[Sequence[str]], scores: Sequence[Sequence[float]], paths: str
 ) -> str:
-    """How many steps were too far behind for the PRM to read, in words.
+    """How many steps were beyond the PRM's context, in words.
 
     Args:
         steps: of each path.
         scores: of each path, one per step that could be read.
         paths: what to call the paths, e.g. "samples".
     """
-    missing = [len(own) - len(found) for own, found in zip(steps, scores, strict=True)]
+    missing = [len(texts) - len(found) for texts, found in zip(steps, scores, strict=True)]
     cut = sum(count > 0 for count in missing)
-    none = sum(len(own) > len(found) == 0 for own, found in zip(steps, scores, strict=True))
+    none = sum(len(texts) > len(found) == 0 for texts, found in zip(steps, scores, strict=True))
     return (
         f"{cut} of {len(missing)} {paths} are longer than the PRM's context: {sum(missing)} steps "
         f"have no score, {none} {paths} have none at all"
@@ -161,7 +161,7 @@ def _check_row(row: dict, where: str) -> None:
 
 
 def _score(prm: Prm, requests: Sequence[ScoreRequest]) -> list[StepScores]:
-    """Ask the PRM, which is not bothered with texts that have no step."""
+    """Have the PRM score the texts that have steps."""
     asked = iter(score(prm, [request for request in requests if request.steps]))
     return [next(asked) if request.steps else StepScores((), 0) for request in requests]
 

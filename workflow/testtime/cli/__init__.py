@@ -45,7 +45,7 @@ def options(
 
 
 def main() -> None:
-    """Run a command; what the user can mend is one line and exit status 2."""
+    """Run a command; an error that the user can fix is one line and exit status 2."""
     try:
         app()
     except UserError as error:

@@ -20,7 +20,8 @@ def advise(
     prm: Annotated[
         str,
         typer.Option(
-            help="PRM at hand; none without one, any to be told which.", autocompletion=prm_names
+            help="Available PRM; none for no PRM, any to choose among all.",
+            autocompletion=prm_names,
         ),
     ] = "any",
     difficulty: Annotated[
@@ -37,7 +38,7 @@ def advise(
 ) -> None:
     """Say how to spend a budget: the fitted lookup's strategy, in words and as JSON.
 
-    Give --difficulty or --pass-at-1, or neither where nothing is known of the problem.
+    Give --difficulty or --pass-at-1, or neither if nothing is known about the problem.
 
     Example: testtime advise --policy micro-s --prm micro-prm-good --budget 16 --pass-at-1 0.3
     """

@@ -25,7 +25,7 @@ def check(
         typer.Option(help="Jobs run on other machines: leave out this one's GPUs and engines."),
     ] = False,
 ) -> None:
-    """Look at every model, dataset and resource of a study; no weights are loaded.
+    """Check every model, dataset and resource of a study; no weights are loaded.
 
     Exit status 2 if anything is wrong. Example: testtime check workflow/studies/one-gpu.yaml
     """
@@ -51,13 +51,13 @@ def _verdict(line: Line) -> str:
 
 
 def config_study(config: list[Path] | None) -> Study:
-    """The study of config.yaml and the files on top of it."""
+    """The study of config.yaml with the files on top of it."""
     merged = read(*(config or []))
     return Study(merged, validate(merged))
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Columns of text, each as wide as it must be."""
+    """Columns of text, each as wide as necessary."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

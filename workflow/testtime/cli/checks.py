@@ -1,6 +1,6 @@
-"""Whether a study can run: its models, datasets and the machine, looked at before hours are spent.
+"""Whether a study can run: checks its models, datasets and the machine before hours are spent.
 
-No weights are loaded, and nothing is asked of a network where everything is local.
+No weights are loaded, and no network is used if everything is local.
 """
 
 import importlib.util
@@ -30,15 +30,15 @@ Job = list[tuple[ModelSpec, str]]  # the models that a job holds, with their eng
 
 @dataclass(frozen=True)
 class Line:
-    """What was found out about one thing that a study needs.
+    """The result of checking one thing that a study needs.
 
     Attributes:
-        role: "policy", "PRM", "dataset", or what of the machine it is.
+        role: "policy", "PRM", "dataset", or the part of the machine.
         name: in the catalog.
         place: folder, hub id or file.
         revision: commit on the hub, or a digest of local weights.
-        problem: what is wrong and what to do; empty where nothing is.
-        note: what is worth knowing, though it stops nothing.
+        problem: what is wrong and what to do; empty if nothing is.
+        note: worth knowing, but not an error.
         to_fetch: bytes that are not on this machine yet.
     """
 
@@ -52,7 +52,7 @@ class Line:
 
 
 def check_study(study: Study, *, here: bool = True) -> list[Line]:
-    """Look at everything that a study needs.
+    """Check everything that a study needs.
 
     Args:
         study: a valid one.
@@ -109,7 +109,7 @@ def _check(role: str, spec: ModelSpec, study: Study) -> Line:
 
 
 def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
-    """Config and tokenizer: the context, and the tokens or the template that text is put into."""
+    """Config and tokenizer: the context, and the tokens or template that text needs."""
     _, _, tokenizer = open_model(what, spec)
     if isinstance(spec, PrmSpec):
         prms.get(prms.detect(spec.location, spec.format or None)).reader(tokenizer)
@@ -120,7 +120,7 @@ def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
 
 
 def _check_weights(what: str, folder: Path, *, pickles: bool) -> None:
-    """Every file of weights is there and, as far as its header tells, whole.
+    """Check that every file of weights exists and, judging by its header, is complete.
 
     Raises:
         UserError: names the files.
@@ -170,7 +170,7 @@ def check_dataset(spec: DatasetSpec) -> Line:
 
 def _describe_file(spec: DatasetSpec) -> Line:
     n = len(load_problems(spec, seed=0))
-    # Jobs are cut by the size that the entry gives.
+    # Jobs are divided by the size that the entry gives.
     note = "" if n == spec.size else f"{n} problems, though its size is given as {spec.size}"
     return Line("dataset", spec.name, spec.path, note=note)
 
@@ -223,13 +223,13 @@ def _check_engine(engine: str) -> Line:
 
 def _check_gpus(study: Study, jobs: list[Job]) -> Line:
     largest = max(jobs, key=lambda job: _gpus(study, job))
-    needed, there = _gpus(study, largest), torch.cuda.device_count()
-    what = f"{needed} needed, {there} visible"
-    if needed > there:
+    needed, visible = _gpus(study, largest), torch.cuda.device_count()
+    what = f"{needed} needed, {visible} visible"
+    if needed > visible:
         names = " with ".join(spec.name for spec, _ in largest)
         problem = f"{names} needs {needed}; where jobs run on other machines, --elsewhere"
         return Line("GPUs", what, problem=problem)
-    sizes = [torch.cuda.get_device_properties(i).total_memory / 2**30 for i in range(there)]
+    sizes = [torch.cuda.get_device_properties(i).total_memory / 2**30 for i in range(visible)]
     for spec in (spec for job in jobs for spec, _ in job if spec.gpus):
         each = spec.memory_gb / spec.gpus
         if each > max(sizes):
@@ -245,12 +245,12 @@ def _gpus(study: Study, job: Job) -> int:
 
 
 def _check_ram(jobs: list[Job]) -> Line:
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     largest = max(jobs, key=_ram)
-    what = f"{_ram(largest):.0f} GB for the largest job, {there:.0f} GB there"
+    what = f"{_ram(largest):.0f} GB for the largest job, {installed:.0f} GB in total"
     names = " with ".join(spec.name for spec, _ in largest)
-    problem = f"{names} needs {_ram(largest):.0f} GB, {there:.0f} GB there"
-    return Line("RAM", what, problem=problem if _ram(largest) > there else "")
+    problem = f"{names} needs {_ram(largest):.0f} GB, this machine has {installed:.0f} GB"
+    return Line("RAM", what, problem=problem if _ram(largest) > installed else "")
 
 
 def _ram(job: Job) -> float:

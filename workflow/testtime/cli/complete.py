@@ -1,4 +1,4 @@
-"""What the shell offers behind an option, on Tab."""
+"""What the shell offers after an option, on Tab."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-"""What a study will take, stage by stage: Snakemake's own jobs, at the times that they ask for."""
+"""What a study will take, by stage: Snakemake's own jobs, with their estimated times."""
 
 import csv
 import subprocess
@@ -52,7 +52,7 @@ def forecast(study: Study) -> list[Stage]:
 
 
 def study_jobs(study: Study) -> list[Job]:
-    """Every job of a study, whatever of it is there already.
+    """Every job of a study, including those whose output exists already.
 
     Raises:
         UserError: Snakemake cannot plan the study; says why.

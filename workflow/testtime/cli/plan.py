@@ -18,9 +18,9 @@ def plan(
 ) -> None:
     """Print jobs, hours, GPU-hours, tokens and disk of a study, stage by stage.
 
-    Of the jobs that Snakemake would run, at the catalog's rates and lengths, as their run times
-    are; a whole study, whatever of it is there already.
-    Example: testtime plan workflow/studies/paper.yaml
+    Counts the jobs that Snakemake would run for the whole study, including those whose output
+    exists already, at the catalog's rates and lengths. Example: testtime plan
+    workflow/studies/paper.yaml
     """
     stages = forecast(config_study(config))
     head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "policy tokens", "PRM tokens")

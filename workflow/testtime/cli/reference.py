@@ -2,7 +2,7 @@
 
     python -m testtime.cli.reference
 
-rewrites them from the schemas, `config.yaml` and the registry of methods; a test asks for it.
+rewrites them from the schemas, `config.yaml` and the registry of methods; a test checks them.
 """
 
 import inspect
@@ -28,7 +28,7 @@ from testtime.study.methods import METHODS
 from testtime.study.schema import SCHEMAS
 
 BEGIN, END = "<!-- generated: {} -->\n", "<!-- end -->"
-# What a key may be where the schema leaves it to a registry.
+# Allowed values of keys that the schema leaves to a registry.
 REGISTERED = {"engine": ENGINES, "format": PRM_FORMATS}
 SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec}
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def renewed(text: str) -> str:
-    """A page with its generated parts as they should be."""
+    """A page with up-to-date generated parts."""
     for name, make in PARTS.items():
         before, begin, rest = text.partition(BEGIN.format(name))
         if begin:

@@ -46,7 +46,7 @@ def score(
 
 
 def prm_spec(prm: str, format: str | None = None, engine: str | None = None) -> PrmSpec:
-    """The PRM of a catalog name or a local folder, with what the command line says on top.
+    """The PRM of a catalog name or a local folder, with the command line's options on top.
 
     Raises:
         UserError: there is neither such an entry nor such a folder, or nothing says the format.
@@ -70,13 +70,13 @@ def prm_spec(prm: str, format: str | None = None, engine: str | None = None) -> 
 
 
 def _folder_spec(folder: Path, format: str | None) -> PrmSpec:
-    """What a model folder says of itself; it runs on a GPU where there is one."""
+    """A spec from a model folder's own files; the model runs on a GPU if there is one."""
     import torch
 
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"--prm {folder}: no model there ({error})") from error
+        raise UserError(f"--prm {folder}: no model in this folder ({error})") from error
     if "max_position_embeddings" not in config:
         raise UserError(f"--prm {folder}: config.json has no max_position_embeddings")
     return PrmSpec(

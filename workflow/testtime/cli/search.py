@@ -41,7 +41,7 @@ def search(
     scoring: Annotated[str, typer.Option(help="A path's score: min, last or avg.")] = "last",
     vote: Annotated[
         str,
-        typer.Option(help="majority, max or weighted; of no matter to cot and majority."),
+        typer.Option(help="majority, max or weighted; ignored by cot and majority."),
     ] = "weighted",
     seed: Annotated[int, typer.Option(help="Same seed, same paths.")] = 0,
     convention: Annotated[
@@ -58,7 +58,7 @@ def search(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
-    """Solve every problem of a file by one method: sample, search, vote.
+    """Solve every problem of a file with one method: sample, search, vote.
 
     Example: testtime search problems.jsonl --policy micro-s --prm micro-prm-good
     --method beam_search --budget 16 --output solved.jsonl
@@ -105,7 +105,7 @@ def search(
             convention=convention,
             workers=workers,
         )
-        # The line's own problem_id stays as it was given, a number included.
+        # The line's problem_id stays as it was given, even a number.
         pairs = zip(lines, answers, strict=True)
         write_jsonl(
             (line | found | {"problem_id": line["problem_id"]} for line, found in pairs), output
@@ -134,7 +134,7 @@ def read_problems(file: Path) -> list[dict]:
                 raise UserError(f"{where}: {key!r} is {value!r:.60}; allowed: {allowed}")
         name = str(line["problem_id"])
         if name in seen:
-            raise UserError(f"{where}: problem_id {name!r} stands already in line {seen[name]}")
+            raise UserError(f"{where}: problem_id {name!r} is already in line {seen[name]}")
         seen[name] = number
         lines.append(line)
     return lines
@@ -143,8 +143,8 @@ def read_problems(file: Path) -> list[dict]:
 def policy_spec(policy: str, engine: str | None = None) -> PolicySpec:
     """The policy of a catalog name or a local folder.
 
-    A folder that a catalog entry points to is asked as that entry says; any other one as most
-    models are: reason step by step, the answer in a box.
+    A folder that a catalog entry points to is prompted as that entry says; any other like most
+    models: reason step by step, the answer in a box.
 
     Raises:
         UserError: there is neither such an entry nor such a folder.
@@ -165,13 +165,13 @@ def policy_spec(policy: str, engine: str | None = None) -> PolicySpec:
 
 
 def _folder_spec(folder: Path) -> PolicySpec:
-    """What a model folder says of itself; it runs on a GPU where there is one."""
+    """A spec from a model folder's own files; the model runs on a GPU if there is one."""
     import torch
 
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"--policy {folder}: no model there ({error})") from error
+        raise UserError(f"--policy {folder}: no model in this folder ({error})") from error
     if "max_position_embeddings" not in config:
         raise UserError(f"--policy {folder}: config.json has no max_position_embeddings")
     return PolicySpec(

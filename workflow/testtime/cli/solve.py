@@ -31,7 +31,7 @@ def solve(
     ] = NONE,
     probe: Annotated[
         bool | None,
-        typer.Option(help="Draw samples to predict difficulty; by default if it promises more."),
+        typer.Option(help="Draw samples to predict difficulty; by default if that promises more."),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Dataset of the lookup; not needed if there is one.")
@@ -97,7 +97,7 @@ def solve(
 
 
 def _located(spec: ModelSpec, lookup: Path, engine: str | None) -> ModelSpec:
-    """The spec with its engine; a model that the study trained lies beside its lookup."""
+    """The spec with its engine; a model that the study trained is in its results folder."""
     spec = replace(spec, engine=engine or spec.engine)
     trained = Path(Layout(str(lookup.parent)).path("model", name=spec.name))
     return replace(spec, model=str(trained.resolve())) if trained.is_dir() else spec

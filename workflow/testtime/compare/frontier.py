@@ -1,6 +1,6 @@
 """Tables 3, 4 and 6: small policies with compute-optimal TTS against larger ones' CoT.
 
-Accuracy and FLOPs, and whether the one overtakes the other on the same problems.
+Accuracy and FLOPs, and whether small overtakes large on the same problems.
 """
 
 from collections.abc import Mapping, Sequence
@@ -117,15 +117,15 @@ def flops_table(
     policies: Mapping[str, PolicySpec],
     settings: Settings,
 ) -> pd.DataFrame:
-    """FLOPs behind each policy's CoT and behind its compute-optimal TTS at the largest budget.
+    """FLOPs of each policy's CoT and of its compute-optimal TTS at the largest budget.
 
     Inference is that of the whole dataset, as in the paper; unlike there, tokens that the PRM reads
-    are counted (2·P·tokens with the PRM's P). Pretraining is the policy's; the PRM's is not known.
+    are counted (2·P·tokens with the PRM's P). Pretraining is the policy's; the PRM's is unknown.
 
     Returns:
-        Columns dataset, policy, parameters, setting, budget, accuracy, pretraining_flops (NaN where
-        the catalog knows no number of tokens), inference_flops, total_flops, and the paper's
-        published_pretraining, published_inference where it has the model.
+        Columns dataset, policy, parameters, setting, budget, accuracy, pretraining_flops (NaN if
+        the catalog has no number of tokens), inference_flops, total_flops, and the paper's
+        published_pretraining, published_inference if it has the model.
     """
     best = largest_budget([fit for fit in fits if fit.prm == ANY])
     rows = frontier_table(best, outcomes, policies, settings)
@@ -173,7 +173,7 @@ def _compare(fit: Fit, cell: Cell, column: int, settings: Settings) -> dict:
 
 
 def chain_column(cell: Cell) -> int | None:
-    """Index of greedy CoT among the cell's strategies, None where the study has none."""
+    """Index of greedy CoT among the cell's strategies, None if the study has none."""
     found = np.flatnonzero(cell.strategies["method"] == COT)
     return int(found[0]) if len(found) else None
 

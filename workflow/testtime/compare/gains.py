@@ -1,6 +1,6 @@
 """Table 5: performance gain over CoT and efficiency gain over majority voting.
 
-Source: Liu et al. (2025), table 5; the efficiency gain as its author corrected it in
+Source: Liu et al. (2025), table 5; the efficiency gain as corrected by its author in
 RyanLiu112/compute-optimal-tts, thread #11.
 """
 
@@ -25,7 +25,7 @@ COLUMNS += ["efficiency_high_bound"]
 
 
 def performance_gain(cot: np.ndarray | float, compute_optimal: np.ndarray | float) -> np.ndarray:
-    """Compute-optimal accuracy over CoT's, minus 1; infinite where CoT answers nothing."""
+    """Compute-optimal accuracy over CoT's, minus 1; infinite if CoT solves nothing."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.divide(compute_optimal, cot) - 1
 
@@ -139,10 +139,9 @@ def _pairs(majority: np.ndarray, at: list[float], optimal: np.ndarray) -> list[t
 
 
 def _censored_percentiles(gains: list[tuple[float, str]], level: float) -> list[tuple[float, str]]:
-    """Ends of the percentile interval of values that may be bounds, each with its own mark.
+    """Ends of the percentile interval of values that may be bounds, each with its mark.
 
-    Bounds are ordered by the value that they bound: an upper bound below, a lower bound above the
-    plain values equal to it.
+    At equal value, an upper bound sorts below plain values and a lower bound above them.
     """
     if not gains:
         return [(float("nan"), ""), (float("nan"), "")]

@@ -1,6 +1,6 @@
-"""What else a PRM rewards: length. Response length by PRM, and scores of short wrong answers.
+"""PRMs also reward length: response length by PRM, and scores of short wrong answers.
 
-The paper shows that PRMs differ in the length of what they choose, whatever its correctness.
+The paper shows that PRMs differ in the length of what they choose, regardless of correctness.
 Intervals: bootstrap over problems, whose samples are not independent.
 """
 
@@ -27,7 +27,7 @@ LENGTH_COLUMNS += ["correlation", "correlation_low", "correlation_high"]
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made."""
+    """How intervals are computed."""
 
     bootstrap: int = 1000
     confidence: float = 0.95
@@ -46,7 +46,8 @@ def bias_table(
 ) -> pd.DataFrame:
     """Mean score of right and of wrong samples by length: `tables/prm_bias.csv`.
 
-    Lengths are compared within a problem, so that hard problems' long answers do not count as long.
+    Lengths are compared within a problem, so that answers are not long just because the problem is
+    hard.
 
     Args:
         samples: dataset, policy, prm, problem_id, tokens, correct (0 or 1), scores (per step).
@@ -84,7 +85,7 @@ def length_table(
     scoring: str = "last",
     resampling: Resampling = DEFAULT,
 ) -> pd.DataFrame:
-    """Length of what each PRM chooses from N samples, beside the pool's: `tables/prm_length.csv`.
+    """Length of what each PRM chooses from N samples, against the pool's: `tables/prm_length.csv`.
 
     Args:
         samples: as for `bias_table`, the same number of samples for every problem.
@@ -129,7 +130,7 @@ def length_table(
 def _mean_interval(
     part: pd.DataFrame, weights: np.ndarray, level: float
 ) -> tuple[float, float, int]:
-    """Interval of the mean score of some samples, and the number of problems behind it."""
+    """Interval of the mean score of some samples, and their number of problems."""
     n_problems = weights.shape[1]
     held = np.bincount(part["problem"], minlength=n_problems)
     sums = np.bincount(part["problem"], weights=part["score"], minlength=n_problems)
@@ -145,7 +146,7 @@ def _interval(resamples: np.ndarray, n: int, level: float) -> tuple[float, float
 
 
 def _read(samples: pd.DataFrame, scoring: str) -> pd.DataFrame:
-    """Samples that have a scored step and whose length is known, with their one score."""
+    """Samples with a scored step and known length, with their path score."""
     scored = samples[(samples["scores"].map(len) > 0) & samples["tokens"].notna()]
     return scored.assign(score=path_scores(scored["scores"].to_numpy(), [scoring])[:, 0])
 

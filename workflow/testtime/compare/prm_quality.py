@@ -21,7 +21,7 @@ COLUMNS += ["accuracy_erroneous", "accuracy_correct", "f1", "f1_low", "f1_high",
 
 
 def first_wrong(labels: Sequence[bool]) -> int:
-    """Index of the first wrong step, -1 where there is none."""
+    """Index of the first wrong step, -1 if there is none."""
     return next((i for i, right in enumerate(labels) if not right), -1)
 
 
@@ -68,7 +68,7 @@ def quality_table(
         Columns dataset, policy, prm, n_problems, n_samples, n_steps, wrong_steps (share), auc (all
         steps), auc_low, auc_high, auc_first_wrong (right steps and first wrong ones only),
         accuracy_erroneous, accuracy_correct, f1, f1_low, f1_high, f1_tuned (its threshold chosen on
-        the other half of the problems). NaN where a kind of sample is missing.
+        the other half of the problems). NaN if one kind of sample is missing.
     """
     rows = []
     for key, group in labelled.groupby(KEYS, sort=True):
@@ -93,7 +93,7 @@ def step_auc(
         first_only: leave out the steps after the first wrong one.
 
     Returns:
-        NaN where all steps are right or all wrong.
+        NaN if all steps are right or all wrong.
     """
     right, flat, _ = _steps(scores, first_errors, first_only=first_only)
     return float(roc_auc_score(right, flat)) if 0 < right.sum() < len(right) else float("nan")
@@ -167,10 +167,10 @@ def _f1(located: np.ndarray, erroneous: np.ndarray, weights: np.ndarray) -> np.n
 
 
 def _weighted_auc(right: np.ndarray, flat: np.ndarray, weights: np.ndarray) -> float:
-    there = weights > 0
-    if len(np.unique(right[there])) < 2:
+    drawn = weights > 0
+    if len(np.unique(right[drawn])) < 2:
         return float("nan")
-    return float(roc_auc_score(right[there], flat[there], sample_weight=weights[there]))
+    return float(roc_auc_score(right[drawn], flat[drawn], sample_weight=weights[drawn]))
 
 
 def _tuned_f1(scores: Sequence[Sequence[float]], errors: np.ndarray, problem: np.ndarray) -> float:
@@ -181,8 +181,8 @@ def _tuned_f1(scores: Sequence[Sequence[float]], errors: np.ndarray, problem: np
     located = np.array([_located(scores, errors, threshold) for threshold in grid])
     half = problem % 2
     answers = np.zeros(len(errors), dtype=bool)
-    for mine in (0, 1):
-        others = (half != mine).astype(float)[None]
+    for part in (0, 1):
+        others = (half != part).astype(float)[None]
         f1 = [np.nan_to_num(_f1(row, errors >= 0, others)[0, 2]) for row in located]
-        answers[half == mine] = located[int(np.argmax(f1)), half == mine]
+        answers[half == part] = located[int(np.argmax(f1)), half == part]
     return float(_f1(answers, errors >= 0, np.ones((1, len(errors))))[0, 2])

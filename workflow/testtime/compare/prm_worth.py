@@ -1,4 +1,4 @@
-"""What a PRM's measured quality is good for: choosing a PRM, and accuracy against it (figure 5)."""
+"""Uses of a PRM's measured quality: choosing a PRM, and accuracy against quality (figure 5)."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from scipy import stats
 from testtime.study.vocabulary import ANY, CELL, NONE
 
 KEYS = [*CELL, "prm"]
-# What a PRM can be measured by (columns of `prm_quality.csv`), the best first.
+# Measures of a PRM (columns of `prm_quality.csv`), the preferred ones first.
 QUALITIES = {
     "f1": "ProcessBench F1",
     "auc": "AUC of step scores",
@@ -16,7 +16,7 @@ QUALITIES = {
 
 
 def quality_column(prm_quality: pd.DataFrame) -> str | None:
-    """The first of QUALITIES that `prm_quality.csv` holds; None where nothing was measured."""
+    """The first of QUALITIES that `prm_quality.csv` holds; None if nothing was measured."""
     for column in QUALITIES:
         if column in prm_quality and prm_quality[column].notna().any():
             return column
@@ -24,10 +24,10 @@ def quality_column(prm_quality: pd.DataFrame) -> str | None:
 
 
 def best_prm(prm_quality: pd.DataFrame | None, prms: list[str]) -> str | None:
-    """The PRM that a figure with room for one shows: the best at judging steps.
+    """The PRM of figures that show only one: the best at judging steps.
 
-    That is measured apart from any strategy's accuracy; without a measurement, the last one named
-    in the study.
+    This is measured independently of any strategy's accuracy; without a measurement, the last one
+    named in the study.
     """
     column = None if prm_quality is None else quality_column(prm_quality)
     if column is None or not prms:
@@ -37,10 +37,10 @@ def best_prm(prm_quality: pd.DataFrame | None, prms: list[str]) -> str | None:
 
 
 def mean_quality(*tables: pd.DataFrame) -> dict[str, float]:
-    """Mean quality of each PRM over the policies, empty where it was not measured.
+    """Mean quality of each PRM over the policies, empty if it was not measured.
 
     Args:
-        tables: rows of `prm_quality.csv`, or nothing where the study has no such table.
+        tables: rows of `prm_quality.csv`, or nothing if the study has no such table.
     """
     column = next(map(quality_column, tables), None)
     return {} if column is None else tables[0].groupby("prm")[column].mean().to_dict()
@@ -78,16 +78,16 @@ def quality_against_accuracy(
 
     Args:
         compute_optimal: rows of `tables/compute_optimal.csv`.
-        quality: rows of `tables/prm_quality.csv`; joined by dataset and policy where it has them,
-            else its mean per PRM is used for all (step labels of another dataset).
+        quality: rows of `tables/prm_quality.csv`; joined by dataset and policy if it has them, else
+            its mean per PRM is used for all (step labels of another dataset).
         measure: "f1", "auc" or another column of `quality`.
 
     Returns:
         dataset, policy, prm, budget, quality, accuracy, ci_low, ci_high (all in percent).
     """
     points = compute_optimal[~compute_optimal["prm"].isin([ANY, NONE])]
-    own = quality[[*KEYS, measure]].rename(columns={measure: "quality"})
-    points = points.merge(own, on=KEYS, how="left")
+    measured = quality[[*KEYS, measure]].rename(columns={measure: "quality"})
+    points = points.merge(measured, on=KEYS, how="left")
     overall = quality.groupby("prm")[measure].mean()
     points["quality"] = 100 * points["quality"].fillna(points["prm"].map(overall))
     for column in ("accuracy", "ci_low", "ci_high"):

@@ -1,4 +1,4 @@
-"""The figures that the reproduced study published: facts to compare with, never results.
+"""The numbers that the reproduced study published: for comparison, never results.
 
 Source: Liu et al. (2025), arXiv 2502.06703, tables 3 to 6; see `workflow/resources/published/`.
 """
@@ -28,7 +28,7 @@ def published_accuracy(table: str) -> pd.DataFrame:
     """Accuracies of table 3 or 6, one row per model and dataset.
 
     Columns: group, model, policy, setting ("CoT" or "compute-optimal TTS"), dataset, published
-    (a proportion). Reading table 6, whose settings are its groups, "TTS" is compute-optimal TTS.
+    (a proportion). In table 6, whose settings are its groups, "TTS" is compute-optimal TTS.
     """
     rows = read_published(table)
     if "setting" not in rows:
@@ -40,7 +40,7 @@ def published_accuracy(table: str) -> pd.DataFrame:
 
 
 def beside_published(rows: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Our rows (policy, setting, dataset, ...) with `published` where the paper has that model.
+    """Our rows (policy, setting, dataset, ...) with `published` if the paper has that model.
 
     A model that the paper lists twice for one setting (at another budget, or with another PRM)
     gets its first entry; the others are in the published table itself.

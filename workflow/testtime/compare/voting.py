@@ -1,4 +1,4 @@
-"""Table 2: what the scoring of a path and the vote over answers are worth."""
+"""Table 2: the effect of the scoring of paths and of the vote over answers."""
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ def voting_ablation(outcomes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     Returns:
         Columns dataset, policy, prm, method, scoring, vote, budget, n_problems, accuracy, ci_low,
         ci_high, gain, gain_low, gain_high. The gain is the paired difference from majority voting
-        at the same budget, NaN where the study has none; its intervals are each at the study's
+        at the same budget, NaN if the study has none; its intervals are each at the study's
         confidence, not adjusted for their number.
     """
     tables = [_ablate(cell, settings) for cell in read_cells(outcomes)]

@@ -1,4 +1,4 @@
-"""Bring your own samples: completions, or only answers, that were made elsewhere.
+"""Import samples made elsewhere: completions, or only answers.
 
 A JSONL or Parquet file (JSONL may be gzipped) with one row per sample:
 
@@ -10,7 +10,7 @@ A JSONL or Parquet file (JSONL may be gzipped) with one row per sample:
 | token_count | optional: tokens generated |
 | scores | optional: PRM name -> list of one probability per step |
 
-Every problem has the same number of samples. What the file does not say stays unknown: without
+Every problem has the same number of samples. What the file does not give stays unknown: without
 token_count, tokens and FLOPs are empty in every table.
 """
 
@@ -33,7 +33,7 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 def import_samples(
     path: str | Path, problem_ids: Iterable[str], *, separator: str = "\n\n", part: bool = False
 ) -> pd.DataFrame:
-    r"""Read a file of samples in the form that `generate` writes.
+    r"""Read a file of samples into the form that `generate` writes.
 
     Args:
         path: .jsonl, .jsonl.gz or .parquet.
@@ -77,13 +77,14 @@ def import_samples(
 def import_scores(
     path: str | Path, problem_ids: Iterable[str], prm: str, *, part: bool = False
 ) -> pd.DataFrame:
-    """Read one PRM's step scores from a file of samples, in the form that `score` writes.
+    """Read one PRM's step scores from a file of samples, into the form that `score` writes.
 
     Returns:
-        problem_id, sample, scores, prm_tokens (null: the file does not say what the PRM read).
+        problem_id, sample, scores, prm_tokens (null: the file does not give the tokens that the PRM
+        read).
 
     Raises:
-        UserError: the PRM has no scores for some sample; as in `import_samples` besides.
+        UserError: the PRM has no scores for some sample; otherwise as in `import_samples`.
     """
     rows = _read(path, problem_ids, part=part)
     given = rows["scores"] if "scores" in rows else [None] * len(rows)
@@ -114,7 +115,7 @@ def select_block(rows: pd.DataFrame, block: str, *, pool: int, held_out: int) ->
         held_out: number of held-out samples.
 
     Raises:
-        UserError: the file has too few samples, or the block is one that files cannot have.
+        UserError: the file has too few samples, or the block is one that a file cannot provide.
     """
     n = int(rows["sample"].max()) + 1
     if block == DIFFICULTY:
@@ -143,7 +144,7 @@ def _boxed(answer: str) -> str:
 def _read(path: str | Path, problem_ids: Iterable[str], *, part: bool) -> pd.DataFrame:
     """The file's columns, checked and sorted by problem and sample.
 
-    With them go token_count always (Int64) and `where`, the line each row came from.
+    Always includes token_count (Int64) and `where`, the line each row came from.
     """
     path, known = Path(path), set(problem_ids)
     rows = pd.DataFrame(_checked(path, known, part))
@@ -211,7 +212,7 @@ def _check_counts(path: Path, rows: pd.DataFrame, known: set[str]) -> None:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict]]:
-    """Yield each row with the words that say where it stands."""
+    """Yield each row with a description of its position in the file."""
     if not path.name.endswith(SUFFIXES):
         raise UserError(f"{path}: unknown kind of file; allowed: {', '.join(SUFFIXES)}")
     if path.suffix == ".parquet":
@@ -223,7 +224,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
 
 
 def _plain(value: object) -> object:
-    """A Parquet value as JSON has it: null, not NaN; lists and dicts for nested columns."""
+    """A Parquet value in its JSON form: null, not NaN; lists and dicts for nested columns."""
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value]
     if isinstance(value, list):  # pyarrow's map type

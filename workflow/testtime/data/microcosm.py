@@ -1,6 +1,6 @@
 """The microcosm's problems: chained arithmetic modulo 10 over three registers.
 
-A problem gives the start of the registers and k numbered instructions; a solution has one step
+A problem gives the initial registers and k numbered instructions; a solution has one step
 per instruction and ends with the registers in a box. Difficulty is known (k), and so is whether
 each step of any solution is right.
 """
@@ -20,8 +20,8 @@ REGISTERS = "abc"
 MIN_STEPS, MAX_STEPS = 2, 8
 SEPARATOR = "\n\n"
 
-# Share of the hash buckets that each split owns: a problem's text alone decides its split, so no
-# problem can be in two of them.
+# Share of the hash buckets of each split: a problem's text alone determines its split, so no
+# problem is in two.
 SPLITS = {
     "test": range(0, 10),
     "fresh": range(10, 20),
@@ -82,7 +82,7 @@ def parse(problem: str) -> Task:
 
 
 def split_of(problem: str) -> str:
-    """The split that owns a problem, by a hash of its text."""
+    """The split of a problem, by a hash of its text."""
     digest = hashlib.blake2b(problem.encode(), digest_size=8).digest()
     bucket = int.from_bytes(digest, "big") % _BUCKETS
     return next(name for name, buckets in SPLITS.items() if bucket in buckets)
@@ -100,10 +100,10 @@ def _draw(rng: random.Random, k: int) -> Task:
 
 
 def problems(split: str, seed: int) -> Iterator[str]:
-    """Endless distinct problems of a split; k goes round 2..8, so every k is equally frequent.
+    """Endless distinct problems of a split; k cycles through 2..8, so every k is equally frequent.
 
     Raises:
-        UserError: there is no such split.
+        UserError: unknown split.
     """
     if split not in SPLITS:
         raise UserError(f"microcosm split {split!r}: allowed are {', '.join(SPLITS)}")
@@ -119,7 +119,7 @@ def problems(split: str, seed: int) -> Iterator[str]:
 
 
 def generate_problems(split: str, n: int, seed: int) -> list[dict]:
-    """The first n problems of (split, seed), so a larger n keeps the smaller one's.
+    """The first n problems of (split, seed), so a larger n extends the result of a smaller one.
 
     Returns:
         Rows of problem_id, problem, answer, and level = k, the number of instructions.
@@ -140,9 +140,9 @@ def generate_problems(split: str, n: int, seed: int) -> list[dict]:
 
 
 def _wordings(number: int, instruction: Instruction, state: dict[str, int]) -> list[tuple]:
-    """The right ways to write a step: (text up to the result, operator, left and right value).
+    """The correct ways to write a step: (text up to the result, operator, left and right value).
 
-    Either order of a product or a sum is right; samples differ in it, so their slips do too.
+    Both orders of a product or a sum are right; samples differ in it, and so do their errors.
     """
     target, op, operand = instruction.target, instruction.op, instruction.operand
     x, y = state[target], state[operand] if operand in state else int(operand)
@@ -159,7 +159,7 @@ def _boxed(state: dict[str, int]) -> str:
 
 @lru_cache(maxsize=65536)
 def _references(problem: str) -> tuple[tuple[tuple[str, ...], ...], str]:
-    """The right wordings of each step, and the answer."""
+    """The correct wordings of each step, and the answer."""
     task = parse(problem)
     state = dict(zip(REGISTERS, task.start, strict=True))
     steps = []
@@ -178,7 +178,7 @@ def write(problem: str, rng: random.Random, recall: Callable[[str, int, int], in
     Args:
         problem: its text.
         rng: draws the wordings.
-        recall: the result of (operator, left, right) as written; a slip is carried on from there.
+        recall: the result of (operator, left, right) as written; an error is carried forward.
     """
     task = parse(problem)
     state = dict(zip(REGISTERS, task.start, strict=True))

@@ -1,12 +1,12 @@
-"""What a job has finished, kept until its output is written: a job that was ended goes on there.
+"""A job's finished units, kept until its output is written, so that an interrupted job resumes.
 
 A job adds its results a unit at a time (a problem, a tree, a chunk of texts), each as one line of a
-file beside the results. The file's name holds a digest of everything that decides the output, so
-that nothing is reused once a setting, a weight or a problem has changed.
+file beside the results. The file's name holds a digest of everything that determines the output, so
+that nothing is reused after a setting, a weight or a problem has changed.
 
-A job that goes on gives the same texts: every sample and tree has seeds of its own. Numbers that
-models compute (log-probabilities, scores) may differ in the seventh digit, as whenever other rows
-share a batch.
+A resumed job gives the same texts: every sample and tree has its own seeds. Numbers that models
+compute (log-probabilities, scores) may differ in the seventh digit, as they do whenever batches
+differ.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from testtime.study.layout import Layout
 
 
 class Partial:
-    """Where a job keeps what it has finished; made by `resume`.
+    """The finished units of a job; made by `resume`.
 
     Attributes:
-        units: what earlier attempts had finished: name -> rows as added, tuples as lists.
+        units: finished by earlier attempts: name -> rows as added, tuples as lists.
     """
 
     def __init__(self, path: Path):
@@ -32,13 +32,13 @@ class Partial:
         self.units: dict[str, list] = dict(_read(path))
         self._file = path.open("ab", buffering=0)
         if self._file.tell():
-            self._file.write(b"\n")  # ends the line that a killed job was writing
+            self._file.write(b"\n")  # ends a line that a killed job left incomplete
 
     def add(self, unit: str, rows: list) -> None:
-        """Keep a finished unit, in one write.
+        """Append a finished unit, in one write.
 
         Raises:
-            UserError: the disk is full, or refuses otherwise.
+            UserError: the disk is full, or writing fails otherwise.
         """
         line = json.dumps([unit, rows], default=_plain) + "\n"
         try:
@@ -47,7 +47,7 @@ class Partial:
             raise UserError(f"cannot write {self._path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Keep what there is and add no more."""
+        """Keep the file and add no more to it."""
         self._file.close()
 
 
@@ -55,13 +55,13 @@ class Partial:
 def resume(
     output: str | Path, results: str | Path, params: Mapping, inputs: Sequence[str]
 ) -> Iterator[Partial]:
-    """Yield what earlier attempts at an output have finished; drop it when the block succeeds.
+    """Yield the units that earlier attempts finished; delete the file when the block succeeds.
 
     Args:
         output: the file that the block writes.
         results: the study's folder, which it is in.
-        params: settings that decide its content.
-        inputs: files and folders that decide it; told apart by size and time.
+        params: settings that determine its content.
+        inputs: files and folders that determine it; compared by size and time.
     """
     name = ".".join(Path(output).relative_to(results).with_suffix("").parts)
     layout = Layout(str(results))
@@ -77,7 +77,7 @@ def resume(
         yield partial
     finally:
         partial.close()
-    path.unlink(missing_ok=True)  # another attempt may have been as quick
+    path.unlink(missing_ok=True)  # another attempt may have deleted it
 
 
 def _read(path: Path) -> Iterator[tuple[str, list]]:

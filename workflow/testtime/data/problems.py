@@ -14,16 +14,16 @@ COLUMNS = ("problem_id", "problem", "answer", "level", "subject")
 
 
 def load_problems(spec: DatasetSpec, *, seed: int, limit: int | None = None) -> pd.DataFrame:
-    """The first `limit` problems of a dataset (all where it is None), in the source's order.
+    """The first `limit` problems of a dataset (all if None), in the source's order.
 
     Returns:
         One row per problem: problem_id, problem, answer (as published, a string), level, subject.
 
     Raises:
-        UserError: the source cannot be had, lacks a column, or repeats a problem_id.
+        UserError: the source is not available, lacks a column, or repeats a problem_id.
     """
     if spec.source == "microcosm":
-        # The world is only needed here: its module would slow every other import down.
+        # Only needed here, and slow to import.
         from testtime.data.microcosm import generate_problems
 
         rows = pd.DataFrame(generate_problems("test", spec.size, seed))
@@ -58,7 +58,7 @@ def _check(rows: pd.DataFrame, spec: DatasetSpec) -> None:
 
 
 def _read_file(spec: DatasetSpec) -> pd.DataFrame:
-    """The file's rows under the study's column names; ids are made where the file has none.
+    """The file's rows under the study's column names; ids are generated if the file has none.
 
     Answers stay as published: "025" keeps its zero, 27.0 its decimal.
     """
@@ -90,17 +90,17 @@ def _read_hub(spec: DatasetSpec) -> pd.DataFrame:
     """Download the dataset at its pinned revision, or find it in the cache.
 
     Raises:
-        UserError: it cannot be had, or there is no such dataset, revision or split.
+        UserError: it is not available, or there is no such dataset, revision or split.
     """
     found = hub.find(spec.path, spec.revision, "dataset")
     from datasets import load_dataset
 
-    # Without a network, what was fetched before is read as the folder that it is.
+    # Without a network, an earlier download is read from its folder.
     local = found.folder is not None and not hub.is_reachable()
     source, revision = (str(found.folder), None) if local else (spec.path, spec.revision)
     try:
         rows = load_dataset(source, spec.subset, split=spec.split, revision=revision)
-    except Exception as error:  # the library raises many kinds; each means "cannot be had"
+    except Exception as error:  # the library raises many kinds; all mean "not available"
         raise UserError(
             f"dataset {spec.name}: cannot load {spec.path} (revision {spec.revision}) from the "
             f"hub: {error}; check the network, or give a local file: source: file, path: ..."

@@ -1,4 +1,4 @@
-"""Reading a policy's samples, scores and searches back, with what their files say of them."""
+"""Reading back a policy's samples, scores and searches, with the names recorded in their files."""
 
 from collections.abc import Iterable
 
@@ -31,12 +31,12 @@ def read_searches(paths: Iterable[str], columns: list[str] | None = None) -> pd.
 
 
 def read_cells(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
-    """Stack files of which there is one per dataset and policy, adding both."""
+    """Stack files that exist once per dataset and policy, adding both."""
     return read_places(paths, CELL, columns)
 
 
 def read_texts(generations: Iterable[str], searches: Iterable[str]) -> pd.DataFrame:
-    """Every text of a policy as grading wants it: method, prm, budget, problem_id, path, text.
+    """Every text of a policy as grading takes it: method, prm, budget, problem_id, path, text.
 
     The method of a generation is "cot", "difficulty" (held out) or "pool"; its path is the sample's
     index. The path of a nested search is its subtree's index.

@@ -1,4 +1,4 @@
-"""Reading and writing the study's files: whole or not at all."""
+"""Reading and writing the study's files: complete or not at all."""
 
 import gzip
 import json
@@ -45,7 +45,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o644)
             with temporary.open("rb") as written:
-                os.fsync(written.fileno())  # where a network file system tells of a full quota
+                os.fsync(written.fileno())  # where a network file system reports a full quota
             check_run()
             temporary.replace(path)
         finally:
@@ -55,7 +55,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """The same for a folder; it takes the place of one that stands there.
+    """The same for a folder; it replaces an existing one.
 
     Raises:
         UserError: the folder cannot be written.
@@ -84,10 +84,9 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
-    """Write a table atomically; the bytes depend on the rows and on the place alone.
+    """Write a table atomically; the bytes depend only on the rows and the path.
 
-    The names in its place (see `study.layout`) are kept in the file, where `read_places` finds
-    them.
+    The names in its path (see `study.layout`) are recorded in the file, for `read_places`.
     """
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
     _, names = identify(path) or ("", {})
@@ -121,15 +120,15 @@ def read_parquet(
 def read_places(
     paths: Iterable[str | Path], names: Sequence[str], columns: list[str] | None = None
 ) -> pd.DataFrame:
-    """Read and stack tables of one kind, with what their files say that they hold.
+    """Read and stack tables of one kind, with the names recorded in their files.
 
     Args:
         paths: of files below a study's results.
-        names: of the names in their place, those that become columns, e.g. dataset and policy.
-        columns: of the files, to be read; all by default.
+        names: those names in their paths that become columns, e.g. dataset and policy.
+        columns: columns to read; all by default.
 
     Raises:
-        UserError: as `read_parquet`, or a file does not say what it holds.
+        UserError: as in `read_parquet`, or a file does not record what it holds.
     """
     frames = []
     for path in paths:
@@ -149,14 +148,12 @@ def holds_of(table: pa.Table, path: str | Path) -> dict[str, str]:
     """
     found = (table.schema.metadata or {}).get(HOLDS.encode())
     if found is None:
-        raise UserError(
-            f"{path} does not say what it holds; delete it and run again, which makes it anew"
-        )
+        raise UserError(f"{path} does not say what it holds; delete it and run again to rebuild it")
     return json.loads(found)
 
 
 def read_lengths(path: str | Path, column: str) -> tuple[np.ndarray, dict[str, str]]:
-    """The lengths of a column of lists, without its values, and what the file holds.
+    """The lengths of a column of lists, without its values, and the names recorded in the file.
 
     Raises:
         UserError: as `read_places`.
@@ -183,12 +180,11 @@ def _read_table(
     except MemoryError:  # Arrow's own is one of its exceptions too
         raise
     except (pa.ArrowException, OSError) as error:
-        # With a number, the system could not read it, which says nothing of what the file holds.
+        # With an error number, the system could not read it, which says nothing about its content.
         if reason := getattr(error, "errno", None) and error.strerror:
             raise UserError(f"cannot read {path}: {reason}") from error
         raise UserError(
-            f"{path} is not a whole Parquet file ({error}); delete it and run again, which makes "
-            "it anew"
+            f"{path} is not a whole Parquet file ({error}); delete it and run again to rebuild it"
         ) from error
 
 
@@ -199,9 +195,9 @@ def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table as written; only an empty cell is missing, a policy may be called "NA".
+    """Read a table as written; only empty cells are missing values, as a policy may be called "NA".
 
-    A table of nothing, written without a header, is an empty frame.
+    An empty table, written without a header, is an empty frame.
 
     Raises:
         UserError: the file is missing; the message names it.
@@ -226,7 +222,7 @@ def read_json(path: str | Path) -> object:
         raise UserError(f"no such file: {path}") from error
     except ValueError as error:
         raise UserError(
-            f"{path} is not whole JSON ({error}); delete it and run again, which makes it anew"
+            f"{path} is not whole JSON ({error}); delete it and run again to rebuild it"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""What search and the stages ask of an engine: two small protocols of one shape.
+"""What search and the other stages need from an engine: two small protocols of one shape.
 
-Requests are submitted, each for a ticket, and polled until they are complete; what is submitted
-while others run joins them.
+Requests are submitted, each for a ticket, and polled until they are complete; requests submitted
+while others run join them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ class Prm(Protocol):
 
 
 class Tickets(Generic[Result]):
-    """The numbers of an engine's requests, and the results that nobody has polled yet."""
+    """Tickets of an engine's requests, and the results that have not been polled yet."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -77,7 +77,7 @@ class Tickets(Generic[Result]):
         return bool(self._done)
 
     def collect(self) -> list[tuple[int, Result]]:
-        """Hand out the results that wait."""
+        """Return the waiting results."""
         done, self._done = self._done, []
         return done
 
@@ -103,7 +103,7 @@ def _run(engine: Policy | Prm, requests: Iterable) -> Iterator[tuple[int, object
 
 
 def to_read(reader: "Reader", requests: Sequence[ScoreRequest], context: int) -> list[Pair]:
-    """Different requests that have new steps within the context, each with its tokens.
+    """Distinct requests that have new steps within the context, each with its tokens.
 
     Raises:
         UserError: a step is blank.
@@ -124,7 +124,7 @@ def report(
     """Scores in the order of the requests; tokens of equal ones are reported on the first of them.
 
     Args:
-        requests: all that were asked.
+        requests: all that were submitted.
         pairs: what was read of them.
         found: scores and tokens of each pair.
     """

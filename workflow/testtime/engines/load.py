@@ -19,7 +19,7 @@ def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) ->
     """Load a policy into the engine that its entry names, else into `engine`.
 
     Raises:
-        UserError: there is no such engine, or the model cannot be had or does not fit.
+        UserError: there is no such engine, or the model is not available or does not fit.
     """
     module = _import(spec.engine or engine, "policy")
     _find("policy", spec)
@@ -30,7 +30,7 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`.
 
     Raises:
-        UserError: there is no such engine, or the model cannot be had or does not fit.
+        UserError: there is no such engine, or the model is not available or does not fit.
     """
     module = _import(spec.engine or engine, "prm")
     _find("PRM", spec)
@@ -38,7 +38,7 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
 
 
 def _find(role: str, spec: ModelSpec) -> None:
-    """Refuse a model of the hub that cannot be had, and log which commit of it runs."""
+    """Refuse a model of the hub that is not available, and log the commit that runs."""
     if spec.folder is None:
         from testtime.runtime import hub  # its client is not needed for local folders
 
@@ -59,10 +59,10 @@ def _import(engine: str, module: str) -> ModuleType:
 
 @contextmanager
 def _hidden(package: str) -> Iterator[None]:
-    """Hide a package that the engines' libraries import wherever they find it.
+    """Hide a package that the engines' libraries import if it is installed.
 
-    transformers takes scikit-learn for a way of decoding that is not used here; importing it is a
-    quarter of what a job of a tiny model spends before it begins.
+    transformers imports scikit-learn for a decoding method that is not used here; that import is a
+    quarter of a tiny model's start-up time.
     """
     if package in sys.modules:
         yield

@@ -1,4 +1,4 @@
-"""Loading published models: by name, whole, without code from the hub; and onto which device."""
+"""Loading published models: complete, without code from the hub; and onto which device."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ from testtime.runtime import hub
 from testtime.study.catalog import ENGINES, ModelSpec
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
-# How the allocators of the CPU, of CUDA's libraries and of its driver say that memory is used up.
+# Out-of-memory messages of the CPU's allocator, of CUDA's libraries and of its driver.
 FULL = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
-_models: Counter[int] = Counter()  # of this process, by the visible GPU they are on
+_models: Counter[int] = Counter()  # number of this process's models by visible GPU
 
 
 def source(model: str, revision: str | None) -> dict:
@@ -32,7 +32,7 @@ def source(model: str, revision: str | None) -> dict:
     return {
         "pretrained_model_name_or_path": model,
         "revision": None if local else revision,
-        # Without a network, what was fetched before is taken at once.
+        # Without a network, an earlier download is used at once.
         "local_files_only": local or not hub.is_reachable(),
         "trust_remote_code": False,
     }
@@ -41,7 +41,7 @@ def source(model: str, revision: str | None) -> dict:
 def open_model(
     what: str, spec: ModelSpec
 ) -> tuple[dict, PreTrainedConfig, PreTrainedTokenizerBase]:
-    """All of a model but its weights: what `source` gives, its config and its tokenizer.
+    """Everything of a model except its weights: its `source` arguments, config and tokenizer.
 
     Args:
         what: the model, for messages.
@@ -62,8 +62,8 @@ def open_model(
 def load_tokenizer(where: dict) -> PreTrainedTokenizerBase:
     """The tokenizer as its tokenizer.json says.
 
-    AutoTokenizer builds some families' (Qwen2's) anew from their vocabulary and their own rules,
-    whatever the file says; it is asked only where there is no such file.
+    AutoTokenizer rebuilds the tokenizers of some families (Qwen2) from their vocabulary and
+    built-in rules, ignoring the file; it is used only if there is no such file.
 
     Args:
         where: what `source` gave.
@@ -106,7 +106,7 @@ def check_dtype(what: str, dtype: str) -> None:
 
 
 def check_context(what: str, config: PreTrainedConfig, context: int) -> None:
-    """Refuse a context that the model was not made for.
+    """Refuse a context that is longer than the model supports.
 
     Raises:
         UserError: names both lengths.
@@ -117,13 +117,13 @@ def check_context(what: str, config: PreTrainedConfig, context: int) -> None:
 
 
 def check_chat(what: str, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a policy that cannot be asked: one without a chat template."""
+    """Refuse a policy that cannot be prompted: one without a chat template."""
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(f"{what}: its tokenizer has no chat template")
 
 
 def check_loaded(what: str, info: dict) -> None:
-    """Refuse a model of which some weights were not in its files and are random now.
+    """Refuse a model with weights that were missing from its files and are now random.
 
     Args:
         what: the model, for the message.
@@ -142,7 +142,7 @@ def pick_device(what: str, gpus: int) -> torch.device:
     """Where engine transformers runs a model: the CPU for 0 GPUs, a GPU for 1.
 
     Raises:
-        UserError: more than one GPU, or a GPU that is not there.
+        UserError: more than one GPU, or no GPU is visible.
     """
     check_gpus(what, gpus, "transformers")
     if gpus == 0:
@@ -153,13 +153,12 @@ def pick_device(what: str, gpus: int) -> torch.device:
 
 
 def least_used(gpus: int, visible: int) -> list[int]:
-    """Choose GPUs for a model: those with the fewest of this process's models, in their order.
+    """Choose GPUs for a model: those with the fewest of this process's models, in order.
 
-    So a policy and its PRM lie side by side where there are GPUs for both, and share one where
-    there is only one.
+    So a policy and its PRM get separate GPUs if there are enough, and share one otherwise.
 
     Args:
-        gpus: how many are wanted.
+        gpus: number to choose.
         visible: how many this process sees.
     """
     chosen = sorted(sorted(range(visible), key=lambda gpu: _models[gpu])[:gpus])
@@ -182,5 +181,5 @@ def check_gpus(what: str, gpus: int, engine: str) -> None:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device is full, or the CPU; not every allocator has an exception of its own."""
+    """Whether a device or the CPU is out of memory; not every allocator has its own exception."""
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in FULL)

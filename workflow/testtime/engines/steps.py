@@ -1,4 +1,4 @@
-"""Where the steps of a solution end: read from whole texts, and foreseen token by token."""
+"""Where the steps of a solution end: in complete texts, and token by token while generating."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,7 +8,7 @@ import numpy as np
 
 from testtime.engines.base import Policy
 
-# What is kept of texts read before: longer ones hardly ever repeat, and would cost memory.
+# Bound on cached texts: longer ones hardly ever repeat, and would cost memory.
 MEMO_TOKENS, MEMO_ENTRIES = 64, 1 << 14
 
 
@@ -23,7 +23,7 @@ class StepReader:
     """Splits token ids into steps, without ever tokenising text again.
 
     A step ends with the token that completes a separator; the separator's tokens belong to the
-    step. Steps without visible text are left out, so that no PRM is asked about an empty step.
+    step. Steps without visible text are left out, so that no PRM reads an empty step.
     """
 
     def __init__(self, policy: Policy, separator: str):
@@ -49,7 +49,7 @@ class StepReader:
         return [Step(text, mean(logprobs[start:end])) for text, start, end in parts]
 
     def _parts(self, token_ids: tuple[int, ...]) -> list[tuple[str, int, int]]:
-        """(text, first token, token behind the last) of each step."""
+        """(text, first token, token after the last) of each step."""
         found, start = [], 0
         for end in self._ends(token_ids):
             texts = self.text(token_ids[start:end]).split(self.separator)
@@ -58,7 +58,7 @@ class StepReader:
         return found
 
     def _ends(self, token_ids: tuple[int, ...]) -> list[int]:
-        """Where steps end: behind each token that completes a separator, and behind the last."""
+        """Where steps end: after each token that completes a separator, and after the last."""
         ends, tail, overlap = [], "", len(self.separator) - 1
         for index, token in enumerate(token_ids, 1):
             tail += self._piece(token)
@@ -73,19 +73,19 @@ class StepReader:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Arithmetic mean; 0 of nothing."""
+    """Arithmetic mean; 0 if empty."""
     return sum(values) / len(values) if len(values) else 0.0
 
 
 class StepEnds:
-    r"""An automaton over vocabulary tokens that finds the separator behind visible text.
+    r"""An automaton over vocabulary tokens that finds the separator after visible text.
 
-    A separator counts wherever it lies: a token of its own, inside a token (".\n\n"), or across
-    tokens ("\n" + "\n"). One with nothing but white space before it ends no step: it is read as
-    part of the step that follows, so no step is empty. A policy that emits separators for ever is
-    therefore never stopped here, only by its number of tokens.
+    A separator counts wherever it occurs: as a single token, inside a token (".\n\n"), or across
+    tokens ("\n" + "\n"). One preceded only by white space ends no step: it is part of the following
+    step, so no step is empty. A policy that emits separators forever is therefore stopped only by
+    its token limit.
 
-    A state says whether visible text came before, and how much of the separator has been matched
+    A state records whether there was visible text, and how much of the separator has been matched
     since; state 0 is the start of a step.
 
     Attributes:
@@ -105,7 +105,7 @@ class StepEnds:
         self.following[:] = np.arange(states)[:, None]
         for token, text in enumerate(texts):
             if letters.isdisjoint(text) and text:
-                # No part of a separator: the usual case, quick for large vocabularies.
+                # No part of a separator: the usual case, fast for large vocabularies.
                 visible = bool(text.strip())
                 self.following[:, token] = [
                     _state(visible or seen or bool(separator[:matched].strip()), 0, separator)
@@ -141,8 +141,7 @@ def _read(text: str, separator: str, seen: bool, matched: int) -> tuple[bool, bo
 def token_texts(tokenizer, size: int) -> list[str]:
     """What each of `size` token ids adds to the decoded text; "" for special and unused ids.
 
-    Each token is decoded behind another one, because some tokenizers drop the space that begins
-    a text.
+    Each token is decoded after another one, because some tokenizers drop a text's leading space.
     """
     anchor = tokenizer.encode("a", add_special_tokens=False)[-1:]
     length = len(tokenizer.decode(anchor, skip_special_tokens=True))

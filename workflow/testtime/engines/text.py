@@ -1,4 +1,4 @@
-"""How a policy is asked and read, whatever engine runs it: prompts, tokens, texts."""
+"""How a policy is prompted and its output read, for any engine: prompts, tokens, texts."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -35,8 +35,8 @@ Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct.
 
 Where [answer] is just the final number or expression that solves the problem."""
 
-# Prompts by name, as published: the chat turns that ask for a solution of a problem. The catalog
-# says which one a policy uses.
+# Prompts by name, as published: the chat turns that ask for a solution. The catalog names the
+# prompt of each policy.
 PROMPTS: dict[str, Callable[[str], list[dict[str, str]]]] = {
     "plain": lambda problem: [{"role": "user", "content": problem}],
     "boxed": lambda problem: [
@@ -52,7 +52,7 @@ PROMPTS: dict[str, Callable[[str], list[dict[str, str]]]] = {
 
 
 class PolicyText:
-    """A policy's tokenizer with the prompt and the separator that its catalog entry names.
+    """A policy's tokenizer with the prompt and separator of its catalog entry.
 
     Args:
         name: the model, for messages.
@@ -100,7 +100,7 @@ class PolicyText:
         )
 
     def room(self, request: Request) -> int:
-        """Most new tokens of each child; none for a path that fills the context already.
+        """Most new tokens of each child; 0 for a path that already fills the context.
 
         Raises:
             UserError: the prompt is empty or does not fit into the context.
@@ -115,12 +115,12 @@ class PolicyText:
 
     @cached_property
     def step_ends(self) -> StepEnds:
-        """Where steps end, by token; costs a look at the whole vocabulary."""
+        """Where steps end, by token; building it scans the whole vocabulary."""
         return StepEnds(token_texts(self.tokenizer, self._vocabulary), self._separator)
 
 
 def check_options(what: str, *, prompt: str, separator: str) -> None:
-    """Refuse a way of asking that there is not, before anything is loaded.
+    """Refuse an unknown prompt or an empty separator, before anything is loaded.
 
     Raises:
         UserError: names the option, its value and what is allowed.

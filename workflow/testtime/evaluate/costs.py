@@ -22,7 +22,7 @@ def drawn_tokens(tokens: np.ndarray, k: int) -> np.ndarray:
 
 
 def text_groups(texts: np.ndarray) -> np.ndarray:
-    """Number equal texts of a problem alike, different texts of the pool differently.
+    """Number texts so that equal ones of a problem share a number, and no others do.
 
     Args:
         texts: array (n_problems, n) of strings.
@@ -59,5 +59,5 @@ def pretraining_flops(parameters: float, tokens: float) -> float:
 
 
 def inference_flops(parameters: float, tokens: np.ndarray | float) -> np.ndarray | float:
-    """2·P·T: FLOPs of P parameters generating or reading T tokens, by the same source."""
+    """2·P·T: FLOPs of P parameters generating or reading T tokens, from the same source."""
     return 2.0 * parameters * tokens

@@ -1,8 +1,8 @@
 """How hard each problem is for one policy: its Pass@1, in absolute and in equally large bins.
 
 Absolute thresholds are those of Liu et al. (2025): easy from 50 %, hard below 10 %. Equally large
-bins are Snell et al.'s (2024) quintiles. Both are read off samples that no strategy is scored on,
-where the study draws such samples; `source` says which they were.
+bins are Snell et al.'s (2024) quintiles. Both come from samples that no strategy is scored on, if
+the study draws such samples; `source` says which were used.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ def estimate(
 ) -> pd.DataFrame:
     """Pass@1 and bins of every problem, from the graded samples of one policy.
 
-    The held-out samples (method "difficulty") are used where there are any, else the pool itself
-    (method "pool"), which the strategies are scored on too. An undecided grade counts as not
+    The held-out samples (method "difficulty") are used if there are any, else the pool itself
+    (method "pool"), on which the strategies are scored too. An undecided grade counts as not
     correct.
 
     Args:
@@ -35,7 +35,7 @@ def estimate(
         source ("held-out" or "pool").
 
     Raises:
-        UserError: there is no sample of either kind.
+        UserError: there are no samples of either kind.
     """
     held_out = grades["method"] == DIFFICULTY
     samples = grades[held_out if held_out.any() else grades["method"] == POOL]
@@ -72,7 +72,7 @@ def quantile_bins(
     """Equally large bins q1 (easiest) to q`n_bins`, sizes at most one apart.
 
     Problems of equal Pass@1 are ordered by a hash of their id: the same on every machine, and
-    unrelated to the order of the dataset, which may itself go by difficulty.
+    unrelated to the dataset's order, which may follow difficulty.
 
     Returns:
         Object array of names, one per problem.

@@ -1,7 +1,7 @@
-"""What k samples drawn from a pool of n achieve: exact, or over subsets that stand for all.
+"""What k samples drawn from a pool of n achieve: exact, or over a sample of the subsets.
 
-Chances in closed form, Pass@k, best-of-k and majority voting by formula, and the subsets that serve
-where no formula does.
+Probabilities in closed form, Pass@k, best-of-k and majority voting by formula, and subsets for
+everything without a formula.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from math import ceil, comb
 import numpy as np
 from scipy.special import gammaln
 
-# Going through all subsets is worth some more of them than drawing: it leaves no error.
+# Enumerating all subsets is worth more work than drawing some: it leaves no error.
 ENUMERATE_FACTOR = 2
 # Complex multiplications per answer above which random subsets are cheaper.
 MAX_OPERATIONS = 3e7
@@ -45,7 +45,7 @@ class Subsets:
 
     Attributes:
         members: array (n, n_subsets), 1.0 where the subset holds the sample.
-        groups: subsets come in so many equal, independent groups; 0 where they are all there are.
+        groups: number of equal, independent groups of subsets; 0 if these are all subsets.
     """
 
     members: np.ndarray
@@ -58,10 +58,10 @@ class Subsets:
 
 
 def choose_subsets(n: int, k: int, at_least: int, seed: int) -> Subsets:
-    """All subsets of k of n where they are few, else at least `at_least` random ones.
+    """All subsets of k of n if they are few, else at least `at_least` random ones.
 
     Random subsets come from permutations cut into n // k disjoint pieces: pieces of one permutation
-    use every sample about equally often, which removes most of the error that plain draws have.
+    use every sample about equally often, which removes most of the error of independent draws.
     """
     if comb(n, k) <= ENUMERATE_FACTOR * at_least:
         chosen, groups = np.array(list(combinations(range(n), k))), 0
@@ -95,12 +95,12 @@ def best_of_k(correct: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
     """Exact expectation over all subsets of k of the n samples; equal scores share the choice.
 
     The i-th smallest score is the best of a random subset with probability C(i-1, k-1) / C(n, k).
-    Within equal scores every sample is as likely as another, so they share their ranks' chances.
+    Samples of equal score are equally likely, so they share the probabilities of their ranks.
 
     Args:
         correct: array (n_problems, n), 0 or 1 per sample.
-        scores: array (n_problems, n) or (n_problems, n, n_scorings); -inf for a sample that may
-            only be chosen where there is no other.
+        scores: array (n_problems, n) or (n_problems, n, n_scorings); -inf for a sample that may be
+            chosen only if there is no other.
         k: subset size, at most n.
 
     Returns:
@@ -122,7 +122,7 @@ def best_of_k(correct: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
 def win_probability(counts: np.ndarray, k: int, n: int, target: int) -> float:
     """Chance that a class wins the vote of k of n samples; a tie of t classes counts 1/t.
 
-    With j votes for the target, the others may hold at most j each. Each sample is taken with
+    If the target has j votes, every other class may have at most j. Each sample is taken with
     probability p = k/n on its own; "k were taken" then gives back draws without replacement, and
     all numbers stay between 0 and 1. A class that may hold up to j votes has the generating
     function sum_{i<j} b(i) x^i + y b(j) x^j with binomial b, where y marks a tie; the integral of
@@ -130,7 +130,7 @@ def win_probability(counts: np.ndarray, k: int, n: int, target: int) -> float:
     exactly, and roots of unity pick the coefficient of x^(k - j).
 
     Args:
-        counts: samples per class, array (n_classes,); samples without a vote are in n only.
+        counts: samples per class, array (n_classes,); samples without a vote count only in n.
         k: subset size, at most n.
         n: pool size.
         target: index of the class.
@@ -141,7 +141,7 @@ def win_probability(counts: np.ndarray, k: int, n: int, target: int) -> float:
     won = 0.0
     for j in range(1, min(own, k) + 1):
         rivals = others[others >= j]
-        if len(rivals) == 0 or k - j < j:  # nobody else can reach j
+        if len(rivals) == 0 or k - j < j:  # no other class can reach j
             held = _binomial(n - own, p)[k - j] if k - j <= n - own else 0.0
         else:
             held = _held_to(j, rivals, n - own - int(rivals.sum()), k, p)
@@ -161,7 +161,7 @@ def _held_to(j: int, rivals: np.ndarray, free: int, k: int, p: float) -> float:
     """Weight of "k - j votes go elsewhere, no rival above j", ties with the target shared."""
     size = free + j * len(rivals) + 1
     if k - j >= size:
-        return 0.0  # so many votes cannot go elsewhere
+        return 0.0  # this many votes cannot go elsewhere
     ties = min(len(rivals), (k - j) // j)
     nodes, quadrature = _legendre(ceil((ties + 1) / 2))
     roots = np.exp(2j * np.pi * np.arange(size // 2 + 1) / size)

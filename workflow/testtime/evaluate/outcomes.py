@@ -19,7 +19,7 @@ from testtime.study.vocabulary import NONE, OUTCOMES, STRATEGY
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What of a study decides the outcomes of one policy on one dataset.
+    """The settings that determine the outcomes of one policy on one dataset.
 
     Attributes:
         parameters: weights of the policy, for FLOPs.
@@ -28,7 +28,7 @@ class EvaluationSettings:
         search_budgets: numbers of candidates N, multiples of beam_width.
         methods: names in the registry.
         beam_width: M, paths that a subtree of a nested search expands.
-        subsets: random subsets per problem, where a vote has no formula.
+        subsets: random subsets per problem, for votes without a formula.
         seed: of the study.
     """
 
@@ -49,7 +49,7 @@ class EvaluationSettings:
         """Compute of the policy's tokens and of those that the PRM reads.
 
         Raises:
-            UserError: the PRM's number of parameters is not known.
+            UserError: the PRM's number of parameters is unknown.
         """
         flops = inference_flops(self.parameters, costs["policy_tokens"])
         if prm == NONE:
@@ -68,7 +68,7 @@ class Outcome:
 
     Attributes:
         correct: expected correctness, 0 to 1, array (n_problems,).
-        error: Monte-Carlo standard error of `correct`, 0 where it is exact.
+        error: Monte-Carlo standard error of `correct`, 0 if it is exact.
         costs: column of the outcomes -> expectation, array (n_problems,).
     """
 
@@ -105,17 +105,17 @@ def evaluate_policy(
         UserError: a sample, score or grade is missing, or a budget is larger than its pool.
     """
     pool, samples = read_pool(generations, grades)
-    own = {"methods": settings.methods, "scorings": settings.scorings}
+    shared = {"methods": settings.methods, "scorings": settings.scorings}
     drawn = [
         *greedy_draws(generations, grades, settings.methods),
-        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **own),
+        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **shared),
         *tree_draws(
             searches,
             grades,
             problem_ids=pool.problem_ids,
             budgets=settings.search_budgets,
             beam_width=settings.beam_width,
-            **own,
+            **shared,
         ),
     ]
     seeds = [
@@ -143,7 +143,7 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
         for strategy in method.strategies(settings.scorings, settings.votes):
             if strategy.vote not in chosen:
                 chosen[strategy.vote] = _choose(draw, stacked, strategy.vote, draws)
-            # Without a scoring all weightings share the one column.
+            # Without a scoring there is one column for all weightings.
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
             correct, error = (values[:, column] for values in chosen[strategy.vote])
             yield Outcome(strategy, weighting.prm, draw.budget, correct, error, costs)

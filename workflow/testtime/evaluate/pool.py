@@ -1,4 +1,4 @@
-"""What is drawn from: a policy's samples, or a search's paths, as matrices over the problems."""
+"""What draws are made from: a policy's samples, or a search's paths, as matrices over problems."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pool:
-    """Units that are drawn from: samples, or subtrees of a nested search.
+    """The units of a nested pool: samples, or subtrees of a nested search.
 
     Attributes:
         problem_ids: array (n_problems,), sorted.
-        rows: array (n_problems, n): the row of each unit in the frame it came from.
+        rows: array (n_problems, n): the row of each unit in its frame.
         classes: array (n_problems, n) of answer classes, -1 without an answer.
         correct: array (n_problems, n), 0 or 1; undecided counts as 0.
     """
@@ -40,7 +40,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Weighting:
-    """How one method, with one PRM or none, weighs a draw, and what it costs.
+    """How one method, with one PRM or none, weights a draw, and what it costs.
 
     Attributes:
         weights: array (n_problems, n, n_scorings), by the scorings that the method has.
@@ -55,7 +55,7 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Draw:
-    """k units of a pool, at a budget, and all that chooses among them."""
+    """k units of a pool, at a budget, and all weightings that choose among them."""
 
     pool: Pool
     k: int
@@ -73,7 +73,7 @@ def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) 
         what: name for messages.
 
     Raises:
-        UserError: a unit is missing, stands twice, or has no grade; names problem and unit.
+        UserError: a unit is missing, occurs twice, or has no grade; names problem and unit.
     """
     problem_ids, rows = _rectangle(units["problem_id"], units[index], what)
     graded = grades[grades["problem_id"].isin(problem_ids) & (grades["path"] < rows.shape[1])]
@@ -113,7 +113,7 @@ def _rectangle(problems: pd.Series, indices: pd.Series, what: str) -> tuple[np.n
     counts = np.bincount(places, minlength=len(problem_ids) * n)
     if (counts != 1).any():
         first = int(np.flatnonzero(counts != 1)[0])
-        times = "stands twice" if counts[first] else "is missing"
+        times = "occurs twice" if counts[first] else "is missing"
         raise UserError(
             f"{what}: number {first % n} of problem {problem_ids[first // n]} {times}; "
             f"allowed: each problem has each of 0 to {n - 1} once"

@@ -1,4 +1,4 @@
-"""What methods draw from a policy's own samples: the greedy one, or k of the nested pool."""
+"""Draws from a policy's own samples: the greedy one, or k of the nested pool."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ from testtime.study.vocabulary import COT, NONE, POOL
 def greedy_draws(
     generations: pd.DataFrame, grades: pd.DataFrame, methods: Sequence[str]
 ) -> Iterator[Draw]:
-    """The one greedy sample of each problem, where there is one."""
+    """The one greedy sample of each problem, if there is one."""
     greedy = generations[generations["block"] == COT]
     for name in [name for name in methods if METHODS[name].kind == "greedy" and len(greedy)]:
         pool = make_pool(greedy, "sample", grades[grades["method"] == COT], name)
@@ -27,7 +27,7 @@ def greedy_draws(
 
 
 def read_pool(generations: pd.DataFrame, grades: pd.DataFrame) -> tuple[Pool, pd.DataFrame]:
-    """The nested pool, and its samples in the rows that it refers to."""
+    """The nested pool, and the frame of samples that its rows refer to."""
     samples = generations[~generations["block"].isin(SINGLE)].reset_index(drop=True)
     return make_pool(samples, "sample", grades[grades["method"] == POOL], POOL), samples
 
@@ -41,7 +41,7 @@ def pool_draws(
     scorings: Sequence[str],
     budgets: Sequence[int],
 ) -> Iterator[Draw]:
-    """Every number of samples k in `budgets`, with every method that chooses among samples.
+    """Draws of every number of samples k in `budgets`, with every method that chooses among them.
 
     Args:
         pool: of `read_pool`.

@@ -1,6 +1,6 @@
 """One score per path from the scores of its steps: PRM-Min, PRM-Last, PRM-Avg.
 
-`weigh` gives the weights of any method: those of a search's paths are their scores.
+`weigh` gives the weights of any method; the weights of a search's paths are their scores.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ ROUNDING = 1e-5  # how far half-precision arithmetic may leave 0 to 1
 
 
 def weigh(method: Method, paths: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray | None:
-    """What a vote gives each path of a method, by each scoring.
+    """The weight in a vote of each path of a method, by each scoring.
 
     Args:
         method: of a search, or one with a module among `testtime.evaluate.methods`.
-        paths: columns as that package says.
+        paths: with the columns that package describes.
         scorings: among those that the method has.
 
     Returns:
-        Array (n_paths, n_scorings), none negative; None where the paths lack what it reads.
+        Array (n_paths, n_scorings), none negative; None if the paths lack what it reads.
     """
     if method.kind == "search":
         return path_scores(paths["scores"].to_numpy(), scorings)
@@ -46,7 +46,7 @@ def path_scores(
 
     Args:
         steps: per path, one probability per step that the PRM could read: "last" is the last of
-            them where a path goes on beyond the PRM's context. A path without any scores 0.
+            them if a path extends beyond the PRM's context. A path without any scores 0.
         scorings: names among SCORINGS.
         what: whose scores they are, for messages.
 

@@ -1,19 +1,19 @@
 """Intervals and tests over problems: bootstrap, Wilson, sign flips, Holm.
 
-The problems are taken as a sample of the questions one could ask; every interval is about the
-mean over such questions. A value per problem may be any number in [0, 1] (an expectation over
-subsets of a pool), not only right or wrong: what the pool leaves uncertain about a problem is part
-of the spread between problems, so it is inside the interval.
+The problems are treated as a sample of possible questions; every interval is for the mean over such
+questions. A value per problem may be any number in [0, 1] (an expectation over subsets of a pool),
+not only right or wrong: the uncertainty that a pool leaves about a problem is part of the spread
+between problems, so the interval includes it.
 """
 
 import numpy as np
 from scipy import stats
 
-# Below so many problems, or so many successes or failures, resampling cannot see the tails.
+# Below this many problems, or successes or failures, resampling cannot see the tails.
 SMALL_N = 100
 SMALL_COUNT = 10
-# Enough that a difference beyond doubt stays so after adjusting for a hundred comparisons; drawn in
-# parts of so many, for memory.
+# Enough that a clear difference stays clear after adjusting for a hundred comparisons; drawn in
+# chunks, for memory.
 SIGN_FLIPS, AT_ONCE = 100_000, 10_000
 
 
@@ -41,7 +41,7 @@ def bootstrap_interval(
         level: coverage aimed at, e.g. 0.95.
 
     Returns:
-        Low and high ends, one per strategy; NaN where there are fewer than two problems.
+        Low and high ends, one per strategy; NaN with fewer than two problems.
     """
     values = np.asarray(values)
     n = len(values)
@@ -54,7 +54,7 @@ def bootstrap_interval(
 def percentiles(
     resamples: np.ndarray, n_problems: int, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Expanded percentile interval of any quantity that was computed anew in each resample.
+    """Expanded percentile interval of any quantity that was recomputed in each resample.
 
     The percentiles are moved outwards so that the interval is as wide as Student's t asks; plain
     percentiles are too narrow by a factor of about 1 - 1.7/n.
@@ -93,16 +93,16 @@ def wilson(
         p = successes / n
         centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    # At none or all of n the end is exact; rounding would leave it 1e-19 away.
+    # With no or only successes that end is exact; rounding would leave it 1e-19 away.
     return np.where(p <= 0, p, centre - half), np.where(p >= 1, p, centre + half)
 
 
 def effective_n(values: np.ndarray) -> np.ndarray:
-    """Number of right-or-wrong problems whose mean would vary as much as that of `values`.
+    """Number of right-or-wrong problems whose mean would vary as much as the mean of `values`.
 
-    For values of only 0 and 1 it is n; for expectations, which vary less, more than n. Half a
-    problem that is right and half a one that is wrong are added before the spread is measured: a
-    few skewed values rarely show their tail, and without them the interval covers too seldom.
+    For values of only 0 and 1 it is n; for expectations, which vary less, more than n. Half a right
+    problem and half a wrong one are added before the spread is measured: a few skewed values rarely
+    show their tail, and without them the interval covers too seldom.
 
     Args:
         values: array (n_problems,) or (n_problems, n_strategies), in [0, 1].
@@ -121,7 +121,7 @@ def effective_n(values: np.ndarray) -> np.ndarray:
 def accuracy_interval(
     values: np.ndarray, weights: np.ndarray, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of a mean of values in [0, 1]: bootstrap, or Wilson where that would mislead.
+    """Interval of a mean of values in [0, 1]: bootstrap, or Wilson where that is unreliable.
 
     Wilson (with the effective number of problems) is used below SMALL_N problems and where fewer
     than SMALL_COUNT effective problems were right, or were wrong.
@@ -150,7 +150,7 @@ def accuracy_interval(
 def sign_flip_p_value(differences: np.ndarray, n_resamples: int, seed: int) -> float:
     """Two-sided p-value of "the differences are symmetric around 0".
 
-    Random signs, the observed ones counted among them, so the value is never 0.
+    By random signs, the observed ones included, so the value is never 0.
 
     Source: Phipson and Smyth (2010), "Permutation p-values should never be zero".
     """

@@ -1,4 +1,4 @@
-"""Tables over problems: accuracy of every strategy, Pass@k, and what PRMs could not read."""
+"""Tables over problems: accuracy of every strategy, Pass@k, and steps that PRMs could not read."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -99,7 +99,7 @@ def pass_at_k_table(
 
     Args:
         grades: with columns dataset and policy; only rows of the method "pool" count.
-        budgets: values of k beside the powers of two up to the pool's size.
+        budgets: values of k, besides the powers of two up to the pool's size.
         n_resamples: bootstrap resamples of the problems.
         seed: of the study.
         level: coverage of the intervals.
@@ -139,8 +139,8 @@ def unscored_table(
 ) -> pd.DataFrame:
     """Count paths and steps without a score.
 
-    A path is scored by the steps that the PRM could read: its minimum, mean or last are over them,
-    and a path of which it could read none scores 0.
+    A path is scored by the steps that the PRM could read: its minimum, mean or last is over these,
+    and a path with none scores 0.
 
     Args:
         generations: files `generations/DATASET/POLICY/BLOCK/SHARD.parquet`, at least those scored.

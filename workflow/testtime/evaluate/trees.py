@@ -1,4 +1,4 @@
-"""What tree searches draw.
+"""Draws of tree searches.
 
 A tree run for one budget (beam search) is one draw: its paths vote once. A nested search (DVTS) is
 a pool of S independent subtrees: the result at budget N is the expectation over all subsets of
@@ -31,7 +31,7 @@ def tree_draws(
     budgets: Sequence[int],
     beam_width: int,
 ) -> Iterator[Draw]:
-    """Every search with every PRM at every budget.
+    """Draws of every search with every PRM at every budget.
 
     Args:
         searches: one row per path, with columns prm, method and budget (0 for a nested search).
@@ -49,15 +49,17 @@ def tree_draws(
     kept = searches[searches["method"].isin(wanted)]
     for (name, prm), rows in kept.groupby(["method", "prm"], sort=True):
         method, graded = METHODS[name], grades[(grades["method"] == name) & (grades["prm"] == prm)]
-        own = method.scorings_of(scorings)
+        available = method.scorings_of(scorings)
         for budget in budgets:
             what = f"{name} with {prm} at N={budget}"
             if (rows["budget"] == NESTED).all():
                 k = budget // beam_width
-                pool, weights, costs = _subtrees(rows, graded, k, own, what)
+                pool, weights, costs = _subtrees(rows, graded, k, available, what)
             else:
                 at_budget = graded[graded["budget"] == budget]
-                pool, weights, costs = _tree(rows[rows["budget"] == budget], at_budget, own, what)
+                pool, weights, costs = _tree(
+                    rows[rows["budget"] == budget], at_budget, available, what
+                )
                 k = pool.n
             if not np.array_equal(pool.problem_ids, problem_ids):
                 raise UserError(
@@ -85,7 +87,7 @@ def _subtrees(
 
 
 def _tree(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], what: str) -> Paths:
-    """Trees end in different numbers of paths; the shorter rows are filled up with no answers."""
+    """Trees end in different numbers of paths; shorter rows are padded with "no answer"."""
     keys = ["problem_id", "path"]
     rows = rows.sort_values(keys, kind="stable")
     graded = rows[keys].merge(

@@ -1,7 +1,8 @@
 """Votes over equivalence classes of answers, at any budget k up to the pool's n.
 
-A sample without an answer (class -1) does not vote; where nobody votes, the answer is wrong.
-Classes that tie share the choice: `tally` holds one vote, the rest expects it over all draws of k.
+A sample without an answer (class -1) does not vote; without any vote, the answer is wrong. Tied
+classes share the choice: `tally` holds one vote, the rest computes its expectation over all draws
+of k.
 """
 
 from collections.abc import Sequence
@@ -22,16 +23,16 @@ from testtime.evaluate.estimators import (
 )
 from testtime.study.vocabulary import MAJORITY, MAX, VOTES
 
-TIE = 1e-9  # relative difference of summed scores that rounding alone can make
+TIE = 1e-9  # largest relative difference of summed scores due to rounding
 CHUNK = 256  # subsets at a time, so that many classes' sums stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How random subsets are drawn where no formula serves.
+    """How random subsets are drawn for votes without a formula.
 
     Attributes:
-        subsets: how many at least.
+        subsets: least number of subsets.
         seeds: array (n_problems,), one per problem.
     """
 
@@ -40,7 +41,7 @@ class Draws:
 
 
 def tally(classes: Sequence[int], weights: Sequence[float], vote: str) -> list[int]:
-    """The classes that win one vote, by their first paths; several where they tie.
+    """The classes that win one vote, by their first paths; several if they tie.
 
     Args:
         classes: of each path's answer, -1 without one.
@@ -55,8 +56,8 @@ def tally(classes: Sequence[int], weights: Sequence[float], vote: str) -> list[i
     totals: dict[int, float] = {}
     for group, weight in zip(classes, weights, strict=True):
         if group >= 0:
-            held, own = totals.get(group, 0.0), 1.0 if vote == MAJORITY else float(weight)
-            totals[group] = max(held, own) if vote == MAX else held + own
+            held, added = totals.get(group, 0.0), 1.0 if vote == MAJORITY else float(weight)
+            totals[group] = max(held, added) if vote == MAX else held + added
     most = max(totals.values(), default=0.0)
     return [group for group, total in totals.items() if total >= most * (1 - TIE)]
 
@@ -81,7 +82,7 @@ def expected_vote(
         expected, error = majority_vote(classes, correct, k, draws)
         return expected[:, None], error[:, None]
     if vote == MAX:
-        # A sample without an answer is chosen only where no other was drawn, and then it is wrong.
+        # A sample without an answer is chosen only if no other was drawn, and then it is wrong.
         answered = np.where(classes[..., None] >= 0, weights, -np.inf)
         best = best_of_k(np.where(classes >= 0, correct, 0.0), answered, k)
         return best, np.zeros_like(best)
@@ -93,13 +94,14 @@ def majority_vote(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Expected correctness of the most frequent answer among k of n samples.
 
-    Exact; random subsets serve only pools so large and so split that the formula would take longer.
+    Exact, except for pools so large and so split that the formula would take longer than random
+    subsets.
 
     Args:
         classes: array (n_problems, n) of class numbers, -1 without an answer.
         correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
         k: subset size, at most n.
-        draws: where they are needed.
+        draws: for random subsets, if needed.
 
     Returns:
         Expectation and its Monte-Carlo standard error (0 where exact), each (n_problems,).
@@ -109,8 +111,8 @@ def majority_vote(
     for i, row in enumerate(classes):
         counts, right, _ = _by_class(row, correct[i])
         if k < n and majority_operations(counts, k, n) > MAX_OPERATIONS:
-            own = Draws(draws.subsets, draws.seeds[i : i + 1])
-            found = weighted_vote(row[None], correct[i : i + 1], np.ones((1, n, 1)), k, own)
+            one = Draws(draws.subsets, draws.seeds[i : i + 1])
+            found = weighted_vote(row[None], correct[i : i + 1], np.ones((1, n, 1)), k, one)
             expected[i], error[i] = found[0][0, 0], found[1][0, 0]
         elif k == n:
             top = counts == counts.max(initial=0)
@@ -130,8 +132,8 @@ def weighted_vote(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Expected correctness of the answer whose samples' weights sum to most, among k of n samples.
 
-    Exact at k = n, where all subsets are few, and where a problem has one class; else over random
-    subsets, the same for every weighting, so that weightings compare on equal draws.
+    Exact at k = n, if there are few subsets, and if a problem has one class; else over random
+    subsets, the same for every weighting, so that weightings are compared on equal draws.
 
     Args:
         classes: array (n_problems, n) of class numbers, -1 without an answer.
@@ -198,7 +200,7 @@ def _winners(
         totals = np.stack([w.T @ d for w, d in zip(weights, here, strict=True)])
         best = totals.max(axis=0)
         winners = totals >= best * (1 - TIE)
-        # Where all totals are 0, a class without a sample in the subset must not win.
+        # If all totals are 0, a class without a sample in the subset must not win.
         blank = np.flatnonzero((best <= 0).any(axis=0))
         if len(blank):
             present = np.stack([d[:, blank].any(axis=0) for d in here])

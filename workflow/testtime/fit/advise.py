@@ -1,6 +1,6 @@
 """What a lookup says about a context: its entry, its plan, its advice in words.
 
-An unknown context is an error that says what is known.
+An unknown context is an error that lists the known ones.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,7 @@ def find(
         dataset: may be left out where the lookup knows only one.
 
     Raises:
-        UserError: the context is not known; the message names the first key that is not, and the
-            values that are.
+        UserError: the context is unknown; names the first unknown key and its known values.
     """
     known = table["contexts"]
     if dataset is None:
@@ -64,7 +63,7 @@ def plan_for(
     dataset: str | None = None,
     probe: bool | None = None,
 ) -> tuple[dict, dict | None]:
-    """The plan for new problems and, where it draws samples first, the predictor it needs.
+    """The plan for new problems and, if it draws samples first, the predictor it needs.
 
     Args:
         table: of `lookup.load`.
@@ -72,10 +71,10 @@ def plan_for(
         prm: a PRM's name or "none".
         budget: N.
         dataset: may be left out where the lookup knows only one.
-        probe: whether to predict difficulty; None takes the plan that promises more.
+        probe: whether to predict difficulty; None takes the plan with the higher expected accuracy.
 
     Raises:
-        UserError: the context is not known, its PRM is left open, or it has no such plan.
+        UserError: the context is unknown, its PRM is "any", or it has no such plan.
     """
     if prm == ANY:
         raise UserError("prm 'any' leaves open which; allowed: the name of one, or none")
@@ -108,7 +107,7 @@ def level_of(table: dict, pass_at_1: float) -> str:
 
 
 def cheaper(table: dict, context: dict) -> dict | None:
-    """The smallest budget at which the same context promises at least the same, spending less."""
+    """The smallest budget at which the same context promises at least as much at lower cost."""
     if context["accuracy"] is None:
         return None
     for other in table["contexts"]:  # by budget within equal keys

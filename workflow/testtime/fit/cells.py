@@ -1,6 +1,6 @@
-"""Outcomes of one policy on one dataset as arrays: what a choice is made from.
+"""Outcomes of one policy on one dataset as arrays, from which strategies are chosen.
 
-With them go the strategies open to a context, and the bins, folds and resamples of the problems.
+Also the strategies available to a context, and the bins, folds and resamples of the problems.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ class Settings:
 
     @classmethod
     def of_study(cls, config: Mapping) -> "Settings":
-        """The settings in a study's config, of which only seed, fit and evaluate are read."""
+        """The settings from a study's config; only seed, fit and evaluate are read."""
         return cls(
             seed=config["seed"],
             folds=config["fit"]["folds"],
@@ -78,7 +78,7 @@ def read_cells(outcomes: pd.DataFrame) -> Iterator[Cell]:
     """Split outcomes (see `testtime.evaluate`) into cells, sorted by dataset and policy.
 
     Raises:
-        UserError: a strategy has no outcome on some problem of its cell, or two.
+        UserError: a strategy has no outcome, or two, on some problem of its cell.
     """
     for (dataset, policy), rows in outcomes.groupby(CELL, sort=True):
         yield _cell(str(dataset), str(policy), rows)
@@ -116,7 +116,7 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
 
 
 def contexts(cell: Cell) -> list[tuple[str, int]]:
-    """Every (prm, budget) a choice is made for: each PRM, "none" (no PRM at hand) and "any"."""
+    """Every (prm, budget) that gets a choice: each PRM, "none" (no PRM available) and "any"."""
     found = []
     for prm in (*cell.prms, NONE, ANY):
         spends = usable(cell.strategies, prm) & (cell.strategies["method"] != COT)
@@ -125,11 +125,11 @@ def contexts(cell: Cell) -> list[tuple[str, int]]:
 
 
 def candidates(cell: Cell, prm: str, budget: int) -> Cell:
-    """The strategies among which a context chooses.
+    """The strategies available to a context.
 
     Those that spend exactly this budget, with this PRM or with none, and greedy CoT, which fits
-    every budget: where more samples do not help, saying so is the right advice. With PRM "any", the
-    PRM is part of the choice.
+    every budget: if more samples do not help, the advice should say so. With PRM "any", the PRM is
+    part of the choice.
     """
     strategies = cell.strategies
     spends = (strategies["budget"] == budget) | (strategies["method"] == COT)
@@ -185,7 +185,7 @@ def bins_of(
     """Names of the bins, the bin index of each problem of the cell, and the difficulty's source.
 
     Where difficulty has a column `prm` (predictions that read a PRM's scores), the rows of this PRM
-    are taken, those of "none" for "any". It is not read where the binning is "all".
+    are taken, those of "none" for "any". It is not read if the binning is "all".
 
     Raises:
         UserError: a problem of the cell has no difficulty.

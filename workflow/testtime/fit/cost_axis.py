@@ -1,7 +1,7 @@
 """The compute-optimal curve over generated tokens, FLOPs or seconds instead of N.
 
-N counts samples, whatever they cost: a tree and a pool of equal N differ in tokens, and a PRM may
-cost more than the policy. Here a strategy may be chosen at any N whose mean cost fits the budget.
+N counts samples, not their cost: a tree and a pool of equal N differ in tokens, and a PRM may cost
+more than the policy. Here any strategy may be chosen, at any N, if its mean cost fits the budget.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def cost_table(
     settings: Settings,
     rates: Mapping[str, float | None],
 ) -> pd.DataFrame:
-    """What each amount of tokens, FLOPs or seconds buys: `tables/by_cost.csv`.
+    """Accuracy for each amount of tokens, FLOPs or seconds: `tables/by_cost.csv`.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -61,9 +61,9 @@ def fit_by_cost(
 ) -> list[Fit]:
     """Fit every context of a study with the budget in tokens, FLOPs or seconds.
 
-    In each bin only strategies are open whose mean cost on the bin's problems is within the budget,
-    so that the whole spends no more than it. Budgets are evenly spaced on a log scale from what the
-    cheapest strategy needs to what the dearest does.
+    A bin allows only strategies whose mean cost on the bin's problems is within the budget, so that
+    the total is too. Budgets are evenly spaced on a log scale from the cost of the cheapest
+    strategy to that of the most expensive.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -110,7 +110,7 @@ def fit_by_cost(
 
 
 def _with_seconds(cell: Cell, rates: Mapping[str, float | None]) -> Cell:
-    """The cell with the time that its tokens take at these rates; NaN where one is unknown."""
+    """The cell with the time that its tokens take at these rates; NaN if one is unknown."""
     per_token = {name: 1 / rate for name, rate in rates.items() if rate} | {NONE: 0.0}
     reading = cell.strategies["prm"].map(per_token).to_numpy(dtype=float)
     seconds = cell.costs["policy_tokens"] * per_token.get(cell.policy, np.nan)
@@ -126,7 +126,7 @@ def _bin_costs(cell: Cell, axis: str, bins: np.ndarray, n_bins: int) -> np.ndarr
 
 
 def _budgets(means: np.ndarray, n: int) -> Sequence[float]:
-    """From the least that leaves every bin a strategy to what opens all, rounded up."""
+    """From the least budget that leaves every bin a strategy to one that allows all, rounded."""
     low, high = means.min(axis=1).max(), means.max()
     if low <= 0 or high <= low:
         return [float(high)]

@@ -1,19 +1,19 @@
 """Choosing a strategy per bin on some problems and judging the choice on others.
 
 In-sample, the best of many strategies is judged on the problems that made it look best, and is
-overstated even where all are equal. Cross-fitting splits the problems into folds, chooses on all
-but one and evaluates on that one, so that no problem has a say in its own answer; drawing the folds
-repeatedly averages the luck of the split away.
+overstated even if all are equal. Cross-fitting splits the problems into folds, chooses on all but
+one and evaluates on that one, so that no problem influences its own answer; drawing the folds
+repeatedly averages out the luck of the split.
 
 The bootstrap reruns the selection in every resample. A resample holds some problems several times:
-copies of a problem share its fold, else the selection would see its own test problem.
+copies of a problem share its fold, or the selection would see its own test problem.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# A bin with fewer problems to choose on takes the choice made over all bins.
+# A bin with fewer problems to choose on uses the choice made over all bins.
 MIN_SUPPORT = 10
 # Resampling weights are multiples of 1/n in single precision.
 ROUNDING = 1e-6
@@ -27,18 +27,18 @@ def best_strategy(
     n_problems: np.ndarray,
     allowed: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The rule of choice: the most accurate strategy, and of equally accurate ones the cheapest.
+    """The rule of choice: the most accurate strategy, ties to the cheapest.
 
     The published reward-aware rule (Liu et al. 2025, eq. 3). Every choice of the fit is made here,
     in-sample, cross-fitted, in resamples and for transfer: another rule (say, the cheapest within
-    one standard error of the best) is another body of this function.
+    one standard error of the best) only changes this function.
 
     Args:
         sums: weighted sums of correctness, (..., n_strategies), cheapest strategy first.
         size: summed weight of the problems, (...): `sums / size[..., None]` is accuracy. This rule
-            needs neither it nor the next; one that weighs how sure an accuracy is does.
-        n_problems: how many problems they are, (...).
-        allowed: which strategies may be chosen, in a shape like that of sums; all by default.
+            uses neither it nor the next argument; a rule that considers uncertainty would.
+        n_problems: number of problems behind the sums, (...).
+        allowed: strategies that may be chosen, in a shape like that of sums; all by default.
 
     Returns:
         Index of the strategy chosen, (...).
@@ -51,7 +51,7 @@ def best_strategy(
 
 @dataclass(frozen=True)
 class CrossFit:
-    """What cross-fitting found; arrays over resamples start with the study's own problems.
+    """Result of cross-fitting; arrays over resamples start with the study's own problems.
 
     Attributes:
         accuracy: cross-fitted, (1 + n_resamples,).
@@ -82,7 +82,7 @@ def draw_folds(bins: np.ndarray, n_folds: int, n_repeats: int, seed: int) -> np.
     Args:
         bins: index of each problem's bin, (n_problems,).
         n_folds: number of folds.
-        n_repeats: how often they are drawn anew.
+        n_repeats: how many times they are drawn.
         seed: of the draws.
 
     Returns:
@@ -140,8 +140,9 @@ def crossfit(
             inside = np.flatnonzero(fold_of == fold)
             here = grouped_sums(correct[inside], bins[inside], n_bins, weights[:, inside])
             seen = size - weights[:, inside] @ by_bin[inside]
-            # Whether a bin has enough to choose on is decided once, for the choice and its folds:
-            # a bin just above the least would else be judged by another strategy than its own.
+            # Whether a bin has enough problems is decided once, for the choice and its folds:
+            # otherwise a bin just above the minimum would be judged by a strategy other than its
+            # own.
             pooled = few | (seen <= ROUNDING)
             picks = _choose(total - here, seen, pooled, allowed, n_problems)
             gained += np.take_along_axis(here, picks[..., None], axis=2)[..., 0]

@@ -1,6 +1,6 @@
-"""`lookup.json`: for every context the strategy to use, what it promises, and on what grounds.
+"""`lookup.json`: for every context the strategy, its expected accuracy and its evidence.
 
-Nothing in it is code or pickled: numbers, names and the coefficients of small models.
+It holds no code or pickles: only numbers, names and the coefficients of small models.
 """
 
 import json
@@ -39,7 +39,7 @@ def lookup(
 
     Args:
         fits: of `fit_study` for the binnings "all", "level" and "quantile".
-        settings: that they were fitted with.
+        settings: those of the fit.
         study: its title.
         difficulty: the study's difficulty settings (samples, easy, hard, quantiles).
         policies: specs, for their sizes.

@@ -1,8 +1,8 @@
-"""What `testtime solve` may promise: plans for new problems, judged as they will be carried out.
+"""Plans of `testtime solve` for new problems, evaluated as they will be carried out.
 
-A new problem's difficulty is not known. One plan does without and takes one strategy for all. The
-other draws a few samples first, predicts the difficulty and chooses by it; those samples count:
-strategies of the pool go on from them up to N, a tree search or CoT has only what is left of N.
+A new problem's difficulty is unknown. One plan ignores it and uses one strategy for all. The other
+draws a few samples first, predicts the difficulty and chooses by it; those samples count:
+strategies of the pool continue from them up to N, a tree search or CoT has only the rest of N.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def make_plans(
 
 
 def best_plan(plans: Sequence[dict]) -> dict:
-    """The plan that promises most; of equals the one that spends less."""
+    """The plan with the highest expected accuracy; ties go to the cheaper one."""
     return min(plans, key=lambda plan: (-plan["accuracy"], plan["cost"]["flops"] or 0.0))
 
 
@@ -64,7 +64,7 @@ def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
     if n_probe:
         pooled = strategies["method"].isin(POOL_METHODS)
         fits = ~pooled & (strategies["budget"] <= budget - n_probe)
-        # Of each method the largest budget that is left.
+        # Of each method the largest budget that still fits.
         largest = strategies[fits].groupby("method")["budget"].transform("max")
         rest = strategies.index.isin(largest.index[strategies["budget"][largest.index] == largest])
         keep = (spends & pooled) | rest

@@ -1,7 +1,7 @@
 """Predicted difficulty: Pass@1 of a problem without an answer key, from its first few samples.
 
-A logistic regression on how much the samples agree, how sure the policy is and what a PRM thinks of
-them. Its coefficients are plain numbers, so the lookup can carry it.
+A logistic regression on how much the samples agree, how confident the policy is and how a PRM
+scores them. Its coefficients are plain numbers, so the lookup can hold it.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def probe_samples(
     scores: pd.DataFrame | None = None,
     n_probe: int = N_PROBE,
 ) -> pd.DataFrame:
-    """The first samples of the pool with what may be known of them without an answer key.
+    """The first samples of the pool with what can be known about them without an answer key.
 
     Args:
         generations: rows of the pool: problem_id, sample, tokens, logprob, step_logprobs.
@@ -39,7 +39,7 @@ def probe_samples(
         n_probe: samples per problem.
 
     Returns:
-        The columns of generations, and answer_class, and scores where there is a PRM.
+        The columns of generations, answer_class, and scores if there is a PRM.
     """
     first = generations[generations["sample"] < n_probe]
     classes = grades.loc[grades["method"] == POOL, ["problem_id", "path", "answer_class"]]
@@ -52,17 +52,17 @@ def probe_samples(
 
 
 def probe_features(samples: pd.DataFrame) -> pd.DataFrame:
-    """What the first samples of each problem say, one row per problem_id.
+    """Features of each problem from its first samples, one row per problem_id.
 
     Args:
-        samples: of `probe_samples`: problem_id, answer_class, tokens, and where known logprob,
+        samples: of `probe_samples`: problem_id, answer_class, tokens, and, if known, logprob,
             step_logprobs (natural logarithms, means per token), scores (per step).
 
     Returns:
-        Columns entropy (of the vote, 0 all agree .. 1 all differ; no answer counts as one of its
-        own), agreement (share of the leading answer), silent (share without an answer), log_tokens,
-        and, where known for every sample, confidence, worst_step, prm_last, prm_min, prm_best,
-        prm_leading (share of the PRM's scores that the leading answer holds).
+        Columns entropy (of the vote, 0 all agree .. 1 all differ; a missing answer counts as a
+        distinct one), agreement (share of the leading answer), silent (share without an answer),
+        log_tokens, and, if known for every sample, confidence, worst_step, prm_last, prm_min,
+        prm_best, prm_leading (share of the PRM's scores that the leading answer holds).
     """
     rows = {str(name): _features(group) for name, group in samples.groupby("problem_id", sort=True)}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("problem_id")
@@ -72,7 +72,7 @@ def probe_features(samples: pd.DataFrame) -> pd.DataFrame:
 def _features(group: pd.DataFrame) -> dict[str, float]:
     classes = group["answer_class"].to_numpy().astype(np.int64)
     n = len(classes)
-    # Samples without an answer agree with nobody.
+    # Samples without an answer agree with no other.
     votes = np.where(classes < 0, -1 - np.arange(n), classes)
     names, counts = np.unique(votes, return_counts=True)
     share = counts / n
@@ -100,7 +100,7 @@ def _features(group: pd.DataFrame) -> dict[str, float]:
 
 
 def _worst_step(steps: pd.Series, otherwise: float) -> float:
-    """Mean over samples of their worst step; samples without steps say nothing of it."""
+    """Mean over samples of their worst step; samples without steps are left out."""
     worst = [min(row) for row in steps if row is not None and len(row)]
     return float(np.mean(worst)) if worst else otherwise
 
@@ -148,7 +148,7 @@ def predict(predictor: dict, features: pd.DataFrame) -> np.ndarray:
     """Predicted Pass@1 of each problem.
 
     Raises:
-        UserError: a feature that the predictor reads is not known of these samples.
+        UserError: a feature that the predictor reads is unknown for these samples.
     """
     missing = [name for name in predictor["features"] if name not in features]
     if missing:
@@ -233,9 +233,9 @@ def predict_cell(
 
     Args:
         generations: rows of the pool that hold its first `n_probe` samples.
-        grades: rows of the policy; no verdict is read, only classes.
+        grades: rows of the policy; only classes are read, no verdicts.
         scores: PRM -> its scores of those samples.
-        difficulty: of `difficulty.estimate`; Pass@1 is what is learned.
+        difficulty: of `difficulty.estimate`; Pass@1 is the target.
         settings: folds, repeats and seed.
         dataset: its name.
         policy: its name.

@@ -1,7 +1,7 @@
-"""The compute-optimal choice of every context of a study, cross-fitted beside in-sample.
+"""The compute-optimal choice of every context of a study, cross-fitted and in-sample.
 
-A context is (dataset, policy, PRM or "any" or "none", budget, difficulty); how one strategy is
-preferred to another says `crossfit.best_strategy`.
+A context is (dataset, policy, PRM or "any" or "none", budget, difficulty); `crossfit.best_strategy`
+is the rule of choice.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Fit:
         low, high: interval of the cross-fitted accuracy.
         values: cross-fitted correctness per problem, (n_problems,).
         costs: mean per problem of policy_tokens, prm_tokens, flops, cross-fitted.
-        strategies: those it chose from, cheapest first: prm, method, scoring, vote, budget.
+        strategies: the available ones, cheapest first: prm, method, scoring, vote, budget.
         means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
         choices: one row per bin: difficulty, n_problems, the chosen strategy (prm, method, scoring,
             vote, budget), accuracy, ci_low, ci_high, in_sample_accuracy, agreement, pooled, and the
@@ -91,7 +91,7 @@ def fit_study(
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
         difficulty: columns dataset, policy, problem_id, source and the one that `binning` names;
-            not read where that is "all".
+            not read if that is "all".
         settings: folds, repeats, resamples, seed.
         binning: "level", "quantile", "predicted_level" or "all".
 
@@ -117,7 +117,7 @@ def fit_context(
     binning: str,
     allowed: np.ndarray | None = None,
 ) -> Fit:
-    """Choose per bin of difficulty among the strategies open to a context, and judge the choice.
+    """Choose a strategy per bin of difficulty for one context, and judge the choice.
 
     Args:
         open_to: a cell with those strategies, cheapest first.
@@ -175,8 +175,8 @@ def interval(
 ) -> tuple[float, float]:
     """Interval of a cross-fitted accuracy, with the selection rerun in each resample.
 
-    Never narrower than that of the same answers with the choice taken as given, which also covers
-    few problems and accuracies near 0 and 1 (Wilson).
+    Never narrower than that of the same answers with the choice held fixed, which also covers few
+    problems and accuracies near 0 and 1 (Wilson).
 
     Args:
         resamples: cross-fitted accuracy of each resample, (n_resamples,).
@@ -198,7 +198,7 @@ def interval(
 def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
     """Accuracy and cost of the compute-optimal choice per context: `tables/compute_optimal.csv`.
 
-    Columns: dataset, policy, prm (a PRM, "none" where none is at hand, or "any"), budget,
+    Columns: dataset, policy, prm (a PRM, "none" if none is available, or "any"), budget,
     in_sample_accuracy, accuracy (cross-fitted), ci_low, ci_high, optimism (their difference),
     policy_tokens, prm_tokens, flops (mean per problem of the cross-fitted choice), n_problems,
     binning, difficulty_source.
@@ -240,7 +240,7 @@ def choice_table(fits: Sequence[Fit]) -> pd.DataFrame:
 
 
 def binning_table(fits: Sequence[Fit], level: float = 0.95) -> pd.DataFrame:
-    """What knowing a problem's difficulty is worth: cross-fitted accuracy by binning, paired.
+    """The gain from knowing a problem's difficulty: cross-fitted accuracy by binning, paired.
 
     Columns: dataset, policy, prm, budget, binning, n_problems, in_sample_accuracy, accuracy,
     ci_low, ci_high, optimism, gain (over one choice for all problems), gain_low, gain_high.

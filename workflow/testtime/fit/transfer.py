@@ -1,7 +1,7 @@
-"""Does the rule carry over to a policy never seen? Leave one policy out.
+"""Does the choice transfer to an unseen policy? Leave one policy out.
 
-For each policy, the strategy per difficulty is chosen on the other policies' outcomes alone, and on
-other problems than those it is judged on: neither the policy nor the problem has been seen.
+For each policy, the strategy per difficulty is chosen only on the other policies' outcomes, and on
+problems other than those it is judged on: neither the policy nor the problem has been seen.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def transfer_table(
 
 
 def _shared(target: Cell, others: list[Cell]) -> tuple[Cell, list[Cell]]:
-    """Keep the strategies that all of them have, in the target's order, and equal problems."""
+    """Keep the strategies that all policies have, in the target's order, and the same problems."""
     others = [cell for cell in others if np.array_equal(cell.problem_ids, target.problem_ids)]
     names = [
         list(cell.strategies[STRATEGY].itertuples(index=False, name=None))
@@ -129,7 +129,7 @@ def _transfer(
 def _bin_means(
     correct: np.ndarray, bins: np.ndarray, weights: np.ndarray, n_bins: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean per resample, bin and strategy, and the weight of the problems behind it.
+    """Mean per resample, bin and strategy, and the weight of its problems.
 
     A bin with few problems takes the mean over all.
     """

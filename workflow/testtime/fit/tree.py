@@ -1,7 +1,7 @@
 """A decision tree that a person can read: which method for which policy, PRM, budget, difficulty.
 
-It is fitted to the choices of all contexts with a named PRM, and says what following it would cost
-against each context's own choice; also on a policy that it has not seen.
+It is fitted to the choices of all contexts with a named PRM, and reports the accuracy lost by
+following it instead of each context's own choice; also for a policy that it has not seen.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ def tree_contexts(
     Args:
         fits: of `fit_study` with the binning "level".
         parameters: weights of each policy.
-        prm_quality: a number per PRM; unless it has every PRM, they are not told apart.
+        prm_quality: a number per PRM; unless every PRM has one, PRMs are not distinguished.
 
     Returns:
         The features, and policy, method, scoring, vote, n_problems, and `means`: accuracy of every
@@ -91,7 +91,7 @@ def choose(nodes: dict, features: Mapping[str, float]) -> dict:
 
 
 def render(nodes: dict, indent: str = "") -> str:
-    """The tree as text, thresholds in the words of the field."""
+    """The tree as text, with thresholds in the field's terms."""
     if "feature" not in nodes:
         parts = [nodes["method"], *(nodes[k] for k in ("scoring", "vote") if nodes[k] != NONE)]
         share = f"{nodes['agreement']:.0%} of {nodes['contexts']} contexts"
@@ -122,7 +122,7 @@ def _grow(contexts: pd.DataFrame) -> dict:
         if tree.children_left[i] < 0:
             return _leaf(contexts[inside[:, i]])
         low, high = node(tree.children_left[i]), node(tree.children_right[i])
-        # A split that does not change the advice is no question worth asking.
+        # A split that does not change the advice is not worth showing.
         leaves = "feature" not in low and "feature" not in high
         if leaves and all(low[key] == high[key] for key in CHOICE):
             return _leaf(contexts[inside[:, i]])
@@ -156,8 +156,8 @@ def _leaf(contexts: pd.DataFrame) -> dict:
 def _regrets(nodes: dict, contexts: pd.DataFrame) -> np.ndarray:
     """Accuracy lost in each context, and its problems, (n_contexts, 2).
 
-    A strategy that the context does not have (a tree beyond its largest budget) counts as CoT or,
-    without CoT, as the worst there is.
+    A strategy that the context lacks (a search beyond its largest budget) counts as CoT or, without
+    CoT, as the worst strategy.
     """
     rows = []
     for context, own in zip(contexts.to_dict("records"), _names(contexts), strict=True):

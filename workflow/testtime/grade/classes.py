@@ -15,16 +15,15 @@ def equivalence_classes(
 ) -> list[int]:
     """Number the classes of equal answers to one problem, in the order first seen.
 
-    Each answer has a canonical form of its own and a class is those that share it, so the
-    relation is transitive whatever the answers are, and no gold answer takes part. A label that
-    some leave out (the x of x = 5, a percent sign) does not part them unless the class would hold
-    two different left sides. 0.333333 does not vote with 1/3: which exact number a rounded
-    one stands for is known of a gold only.
+    Each answer has a canonical form and a class is the answers that share it, so the relation is
+    always transitive and no gold answer is involved. A label that some leave out (the x of x = 5, a
+    percent sign) does not separate them unless the class would hold two different left sides.
+    0.333333 does not vote with 1/3: only a gold tells which exact number a rounded one means.
 
     Args:
         answers: as extracted; None or "" get -1.
         convention: see `convention_named`.
-        workers: read formulas; without them two formulas are equal where their spelling is.
+        workers: read formulas; without them two formulas are equal if their spelling is.
 
     Returns:
         One class per answer, 0, 1, ...
@@ -43,7 +42,7 @@ def equivalence_classes(
 def canonical_forms(
     answers: Sequence[str], convention: Convention, workers: Workers | None = None
 ) -> list[tuple[Hashable, Labels]]:
-    """(canonical form, labels) of each answer; what cannot be read goes by its spelling."""
+    """(canonical form, labels) of each answer; an unreadable one goes by its spelling."""
     if convention.name == "exact":
         return [(("spelled", "".join(answer.split())), NO_LABELS) for answer in answers]
     short = [answer for answer in answers if len(answer) <= LONGEST]
@@ -56,7 +55,7 @@ def canonical_forms(
 
 
 def without_idle_labels(forms: Sequence[tuple[Hashable, Labels]]) -> list[Hashable]:
-    """Drop percent signs, and the left sides that no other one contradicts."""
+    """Drop percent signs, and left sides that no other left side contradicts."""
     seen: dict[Hashable, list[set[str]]] = defaultdict(lambda: [set() for _ in NO_LABELS])
     for form, labels in forms:
         for names, label in zip(seen[form], labels, strict=True):

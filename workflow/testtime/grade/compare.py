@@ -1,4 +1,4 @@
-"""Compare two answers by what they are; None where that has to be left to math-verify."""
+"""Compare two answers by their values; None where math-verify has to compare them."""
 
 import re
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from testtime.grade.exact import Value, constant
 from testtime.study.conventions import Convention
 
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{2,}")
-_LEAST_DIGITS = 4  # significant digits that a decimal must show to stand for an exact value
+_LEAST_DIGITS = 4  # significant digits that a decimal must show to equal an exact value
 _FLOAT_NOISE = Fraction(1, 10**12)
-_LONGEST_PRODUCT = 4  # letters of a word that may be a product of symbols
+_LONGEST_PRODUCT = 4  # most letters of a word that may be a product of symbols
 _RANGES = frozenset({"tuple", "interval", "union"})
 _UNORDERED = frozenset({"list", "set", "union"})
 _LISTS = frozenset({"list", "ordered", "tuple"})
@@ -22,7 +22,7 @@ def same(a: Value, b: Value, convention: Convention) -> bool | None:  # noqa: PL
     """Whether two values are the same answer: symmetric and reflexive.
 
     Returns:
-        None where unequal keys leave it open, e.g. for equations that are no multiples.
+        None where unequal keys do not settle it, e.g. for equations that are not multiples.
     """
     if a.relation is not None and a.relation == b.relation:
         return True
@@ -40,7 +40,7 @@ def same(a: Value, b: Value, convention: Convention) -> bool | None:  # noqa: PL
 
 
 def compatible(a: Sequence[str], b: Sequence[str], convention: Convention) -> bool:
-    """Whether left sides agree where both are there, and bases agree."""
+    """Whether left sides agree if both have one, and bases agree."""
     (left, base, _), (other_left, other_base, _) = a, b
     # 40 is not 40 in base nine, though 5 is x = 5.
     if base != other_base and (convention.bases == "required" or (base and other_base)):
@@ -69,16 +69,16 @@ def _scalars(a: Value, b: Value, convention: Convention) -> bool | None:
         return True
     if a.number is not None and b.number is not None:
         return close(a, b, convention.decimals)
-    # Where values differ at the points where roots and logarithms leave no choice, they differ.
+    # If values differ where roots and logarithms are unambiguous, the answers differ.
     if (a.certain and b.certain) or a.kind != b.kind or a.key[1:3] != b.key[1:3]:
         return False
     return None
 
 
 def close(a: Value, b: Value, decimals: int) -> bool:
-    """Whether one constant is a decimal that stands for the other."""
+    """Whether one constant is a decimal that rounds the other."""
     if a.places is not None and b.places is not None:
-        # Two decimals: only the noise of a floating-point result is forgiven.
+        # Two decimals: only floating-point noise is tolerated.
         noisy = max(a.places, b.places) >= 10
         most = _FLOAT_NOISE * max(abs(a.number), abs(b.number))
         return noisy and abs(a.number - b.number) <= most
@@ -95,7 +95,7 @@ def _stands_for(decimal: Value, exact: Fraction, decimals: int) -> bool:
 
 
 def _percent(a: Value, b: Value, convention: Convention) -> bool | None:
-    """Compare where a percent sign is on one side, or where it counts."""
+    """Compare if one side has a percent sign, or if the sign matters."""
     options = [(_of_percent(a, form), _of_percent(b, form)) for form in ("number", "value")]
     if convention.percent != "either":
         options = options[:1] if convention.percent == "number" else options[1:]
@@ -118,12 +118,12 @@ def _of_percent(value: Value, form: str) -> Value:
 
 
 def _sequences(a: Value, b: Value, convention: Convention) -> bool | None:
-    """Element by element where order counts, else each with a partner of its own."""
+    """Element by element if order matters, else by pairing each with a different partner."""
     kinds = {a.kind, b.kind}
     loose = kinds <= _UNORDERED | {"ordered"} and kinds != {"ordered"}
     comparable = a.kind == b.kind or loose or kinds <= _LISTS
     shape = {v.key[:3] for v in (a, b) if v.kind in ("interval", "matrix")}
-    # Where the ends of ranges are not all known, they may overlap.
+    # Ranges whose ends are not all known may overlap.
     certain = a.certain and b.certain
     unequal = None if "union" in kinds and kinds <= _RANGES and not certain else False
     if not comparable or len(a.items) != len(b.items) or len(shape) > 1:

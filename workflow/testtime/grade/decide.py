@@ -1,4 +1,4 @@
-"""Verdicts on pairs of answer and gold, each answer read once, the hard ones in workers."""
+"""Verdicts on pairs of answer and gold; each answer is read once, hard ones in workers."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -37,7 +37,7 @@ _OPENING, _CLOSING = re.compile(r"(?<!\\)\{"), re.compile(r"(?<!\\)\}")
 
 
 def gold_answer(gold: str, convention: Convention) -> str:
-    """The answer in a key's entry, which may itself be a boxed solution."""
+    """The answer in an answer key's entry, which may itself be a boxed solution."""
     if convention.name == "exact" or not gold.strip():
         return gold
     short = len(gold) <= BARE and "boxed" not in gold and "\n" not in gold.strip()
@@ -50,7 +50,7 @@ def gold_answer(gold: str, convention: Convention) -> str:
 
 
 class Reading(NamedTuple):
-    """What an answer is; without a value, why a formula in it has none ("" if it is no formula)."""
+    """The value of an answer, or else why a formula in it has none ("" if it has no formula)."""
 
     value: Value | None
     reason: str = ""
@@ -63,12 +63,12 @@ class _UndecidedError(Exception):
 def read_answers(
     answers: Collection[str], convention: Convention, workers: Workers | None = None
 ) -> dict[str, Reading]:
-    """Read each answer, and each formula in them once.
+    """Read each answer, and each formula in them, once.
 
     Args:
         answers: not blank, at most LONGEST characters.
         convention: whether lists have an order.
-        workers: read formulas; without them a formula is known by its spelling.
+        workers: read formulas; without them a formula is identified by its spelling.
     """
     ordered = convention.lists == "ordered"
     texts = {answer: normalise(answer) for answer in answers}
@@ -124,12 +124,12 @@ def _formula(text: str, found: dict) -> Value:
 def grade_pairs(
     pairs: Iterable[tuple[str | None, str]], convention: Convention, workers: Workers
 ) -> list[Verdict]:
-    """Verdicts on (answer, gold) pairs, each distinct pair looked at once.
+    """Verdicts on (answer, gold) pairs; each distinct pair is decided once.
 
     Args:
         pairs: answers as extracted (None or "" for none), golds as `gold_answer` gives them.
-        convention: what equals what.
-        workers: read and compare what is no plain number, word or list of them.
+        convention: which answers are equal.
+        workers: read and compare everything but plain numbers, words and lists of them.
     """
     pairs = list(pairs)
     verdicts = {pair: _by_text(*pair, convention) for pair in dict.fromkeys(pairs)}
@@ -157,7 +157,7 @@ def _run(workers: Workers, tasks: list[Task], what: str) -> list:
 def _by_text(  # noqa: PLR0911
     answer: str | None, gold: str, convention: Convention
 ) -> Verdict | None:
-    """The verdict where nothing has to be read."""
+    """The verdict if nothing has to be read, else None."""
     if not answer or not answer.strip():
         return NO_ANSWER
     if not gold.strip():
@@ -180,7 +180,7 @@ def _by_text(  # noqa: PLR0911
 def _by_value(
     answer: str, gold: str, readings: dict[str, Reading], convention: Convention
 ) -> Verdict | None:
-    """The verdict where values that were read tell; None where math-verify has to compare."""
+    """The verdict if the values settle it; None where math-verify has to compare."""
     (left, reason), (right, other_reason) = readings[answer], readings[gold]
     if left is None or right is None:
         reason = reason if left is None else other_reason.replace("the answer", "the gold")

@@ -13,7 +13,7 @@ INFINITIES = {"\\infty": 1, "+\\infty": 1, "-\\infty": -1, "infinity": 1, "-infi
               "inf": 1, "-inf": -1}  # fmt: skip
 _LONGEST_NUMBER = 400
 _DIGITS = Context(prec=20)
-_EXACT_BITS = 60  # longer fractions are written out: 20 digits would not tell them apart
+_EXACT_BITS = 60  # longer fractions are written out: 20 digits would not distinguish them
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,14 @@ class Value:
 
     Attributes:
         kind: number, text, expression, equation, tuple, list, set, union, interval, matrix, or
-            other (known by its spelling or by what math-verify calls it).
-        key: canonical, hashable; labels are no part of it.
+            other (identified by its spelling or by math-verify's text).
+        key: canonical, hashable; without labels.
         items: elements of a tuple, list, set or union, ends of an interval, entries of a matrix.
         number: a real constant's value, else None.
-        places: decimals shown, where the answer is a plain decimal, else None.
-        labels: what may be left out: the left side ("x" of x = 5), the base, the percent sign.
-        relation: canonical form of "left = right" where the answer was written so.
+        places: decimals shown, if the answer is a plain decimal, else None.
+        labels: parts that may be left out: the left side ("x" of x = 5), the base, the percent
+            sign.
+        relation: canonical form of "left = right" if the answer was written like that.
         letters: of a word, or of a product of symbols, in alphabetical order: $odd$ is both.
         certain: whether unequal keys mean unequal answers.
     """
@@ -50,11 +51,11 @@ class Value:
 
 
 class UnreadableError(Exception):
-    """Brackets that do not match, nothing between signs, or nested too deeply."""
+    """Unmatched brackets, nothing between signs, or too deep nesting."""
 
 
 def written(value: Fraction, exact: bool = True) -> str:
-    """The number to 20 digits: equal numbers are written alike, however they were reached."""
+    """The number to 20 digits: equal numbers get equal text, however they were computed."""
     if value.denominator == 1 and abs(value.numerator) < 10**18:
         return str(value.numerator)
     large = max(value.numerator.bit_length(), value.denominator.bit_length()) > _EXACT_BITS
@@ -67,7 +68,7 @@ def written(value: Fraction, exact: bool = True) -> str:
 
 
 def constant(value: Fraction, places: int | None = None, exact: bool = True) -> Value:
-    """A rational number, or one that is known to 45 digits where it is not `exact`."""
+    """A rational number, or one known to 45 digits if not `exact`."""
     return Value("number", ("n", written(value, exact)), number=value, places=places)
 
 
@@ -77,7 +78,7 @@ def infinity(sign: int) -> Value:
 
 
 def spelled(text: str) -> Value:
-    """What nobody can read is known by its spelling."""
+    """An unreadable answer, identified by its spelling."""
     return Value("other", ("spelled", text), certain=False)
 
 
@@ -91,7 +92,7 @@ def text_value(words: str) -> Value:
 
 
 def sequence(kind: str, items: list[Value]) -> Value:
-    """A tuple, list, set or union; one element stands for itself, only tuples have an order."""
+    """A tuple, list, set or union; one element is just itself, only tuples have an order."""
     if kind in ("list", "set", "union"):
         items = list({(item.key, item.labels): item for item in items}.values())
     if len(items) == 1:
@@ -104,7 +105,7 @@ def sequence(kind: str, items: list[Value]) -> Value:
 
 
 def union(items: list[Value]) -> Value:
-    """Ranges and points together: disjoint, in order; uncertain where an end is no number."""
+    """Ranges and points merged: disjoint, in order; uncertain if an end is not a number."""
     ranges = []
     for item in items:
         ends = item.items if item.kind in ("interval", "tuple") else (item, item)
@@ -133,12 +134,12 @@ def union(items: list[Value]) -> Value:
 
 
 def _place(end: Value) -> Fraction | float | None:
-    """Where an end lies on the line, infinities included."""
+    """The position of an end on the number line, infinities included."""
     return {"oo": float("inf"), "-oo": float("-inf")}.get(end.key[-1], end.number)
 
 
 def interval(left: Value, right: Value, left_open: bool, right_open: bool) -> Value:
-    """An interval; the open one is written like a pair, so it is one."""
+    """An interval; an open one is written like a pair, so it is read as one."""
     if left_open and right_open:
         return sequence("tuple", [left, right])
     key = ("interval", left_open, right_open, left.key, right.key)
@@ -158,7 +159,7 @@ _SCALARS = [
     )
 ]
 _BASED = re.compile(r"(\d+)_(?:\{\s*(?:\\text\s*\{)?\s*(\w+)[\s}]*\}|(\d+))")
-_CLOCK = re.compile(r"\d{1,2}:0\d")  # 1:00 is a time of day, no ratio
+_CLOCK = re.compile(r"\d{1,2}:0\d")  # 1:00 is a time of day, not a ratio
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)(?:\s+[a-zA-Z ]+)?")
 FUNCTIONS = (
@@ -195,7 +196,7 @@ def scalar(text: str) -> Value | None:
 
 @lru_cache(maxsize=65536)
 def number_or_words(text: str) -> Value | None:  # noqa: PLR0911
-    """What needs nobody else: a number with its unit, percent sign or base, or words."""
+    """An answer without formulas: a number with its unit, percent sign or base, or words."""
     text = text.strip()
     if _CLOCK.fullmatch(text):
         return text_value(text.replace(":", "h"))

@@ -16,7 +16,7 @@ def extract_answer(text: str, convention: str = "math") -> str | None:
     r"""The final answer that a solution gives, as it is written there; None if there is none.
 
     Takes whichever comes last: a \boxed{...} (boxes joined by "and" or commas are one answer) or
-    "the (final) answer is ...". Without either, a short text is an answer itself, and of a longer
+    "the (final) answer is ...". Without either, a short text is itself the answer, and in a longer
     one the last formula or number counts, as graders of these benchmarks commonly do. Under the
     "exact" convention only a box counts, or a text without white space.
 
@@ -42,7 +42,7 @@ def extract_answer(text: str, convention: str = "math") -> str | None:
 
 _CONTENT = re.compile(r"\w|[∞∅]|\\\{")  # "..." is no answer; \{\} is the empty set
 
-# Choices that the solution itself made up; the letter alone would mean nothing.
+# Choices that the solution itself made up; the letter alone is meaningless.
 _CHOICES = re.compile(
     r"(?:^|\n)(?:A:)? ?([^\n]+)((?:\n[B-E]: ?[^\n]+)+)\n+"
     r"[^\n]{0,40}answer is \(?([A-E])\)?\.?\s*$"
@@ -81,7 +81,7 @@ def _last_boxes(text: str) -> tuple[str | None, int]:
     boxes = [(match.start(), *_group(text, match.end())) for match in found]
     whole = [box[:3] for box in boxes if box[1].strip() and box[3]]
     whole = [box for i, box in enumerate(whole) if i == 0 or box[0] >= whole[i - 1][2]]
-    boxes = whole or [boxes[-1][:3]]  # a box that was cut off says less than one before it
+    boxes = whole or [boxes[-1][:3]]  # a box that was cut off is less reliable than one before it
     chosen = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         if not _joined(text[box[2] : chosen[0][0]]):
@@ -96,7 +96,7 @@ def _last_boxes(text: str) -> tuple[str | None, int]:
 
 
 def _joined(between: str) -> bool:
-    """Whether what stands between two boxes makes them one answer."""
+    """Whether the text between two boxes joins them into one answer."""
     if len(between) > 60 or "\n\n" in between.strip(" "):
         return False
     between = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", between)
@@ -106,11 +106,11 @@ def _joined(between: str) -> bool:
     return bool(_JOINS.search(between.rstrip()))
 
 
-# --- prose: behind "the answer is", or at the end of an unmarked solution ----------------------
+# --- prose: after "the answer is", or at the end of an unmarked solution -----------------------
 
 _SPOKEN = 4  # words of an answer such as "no real solutions exist"
-TAIL = 4000  # characters at the end of a solution in which phrases are looked for
-BARE = 200  # a text of at most so many characters on one line may be an answer by itself
+TAIL = 4000  # characters at the end of a solution that are searched for phrases
+BARE = 200  # a one-line text of at most this many characters may itself be an answer
 _PHRASE = re.compile(
     r"(?:final answer|\banswer|réponse|respuesta|antwort|答案)"
     r"(?:\s*(?:is|are|est|:|：|=|\*\*))+\s*"
@@ -142,7 +142,7 @@ _LABEL = re.compile(r"[^\d\\$:]{2,40}:\s+")
 
 
 def _after_phrase(text: str, start: int) -> str | None:
-    """What the last "answer is" behind `start` gives, up to the end of its sentence."""
+    """What follows the last "answer is" after `start`, up to the end of its sentence."""
     boxed = start > 0
     start = max(start, len(text) - TAIL)
     tail = text[start:]
@@ -152,7 +152,7 @@ def _after_phrase(text: str, start: int) -> str | None:
         rest = _OPENING.sub("", text[match.end() : match.end() + 600])
         stop = None if _MATH.match(rest) else _SENTENCE_END.search(rest)
         found = _from_sentence(rest[: stop.start()] if stop else rest)
-        # Behind a box, "the answer is correct" is a remark.
+        # After a box, "the answer is correct" is a remark.
         if not found or found in _REMARKS or "boxed" in found:
             continue
         if not boxed or re.search(r"\d|\\", found):
@@ -203,7 +203,7 @@ def prose_words(text: str) -> list[str]:
 
 
 def _without_marker(text: str) -> str | None:
-    """An unmarked answer: the whole of a short text, else the last formula or number."""
+    """An unmarked answer: all of a short text, else the last formula or number."""
     bare = text.strip()
     if not bare:
         return None
@@ -247,7 +247,7 @@ def _conclusion(tail: str) -> str:
 
 
 def _last_formulas(text: str, formulas: list[re.Match]) -> str:
-    """The last formula, with those that it is listed with."""
+    """The last formula, with the others in its list."""
     chosen = [formulas[-1]]
     for formula in reversed(formulas[:-1]):
         if not _LISTED.fullmatch(text[formula.end() : chosen[0].start()]):

@@ -12,7 +12,7 @@ from testtime.grade.workers import MEMORY_LIMIT_MB, TIME_LIMIT_S, Task, Workers
 from testtime.study.conventions import Convention, convention_named
 
 DISAGREEMENTS = ["problem_id", "gold", "answer", "samples", "correct", "reason", "math_verify"]
-_LONGEST_CHECKED = 10_000  # characters of an answer that math-verify is called plainly on
+_LONGEST_CHECKED = 10_000  # longest answer, in characters, for plain math-verify
 
 
 def grade_answers(
@@ -27,7 +27,7 @@ def grade_answers(
     """Grade the distinct answers to each problem and put them into equivalence classes.
 
     Args:
-        rows: problem_id, answer ("" or null where there is none); repeats are looked at once.
+        rows: problem_id, answer ("" or null where there is none); repeats are graded once.
         golds: problem_id -> gold answer.
         convention: see `convention_named`.
         workers: most child processes; none start while everything can be decided cheaply.
@@ -37,8 +37,8 @@ def grade_answers(
     Returns:
         One row per distinct (problem_id, answer), in the order first seen: problem_id, answer,
         answer_class (-1 without an answer), correct (nullable boolean, null where it could not be
-        decided), reason. All answers of one class have one verdict: where equal forms got
-        different ones (a rounded decimal, a label left out), they are parted.
+        decided), reason. All answers of one class have one verdict: if equal forms got different
+        ones (a rounded decimal, a label left out), the class is split.
 
     Raises:
         UserError: a problem has no gold answer.
@@ -138,7 +138,7 @@ def disagreements(
     memory_limit_mb: int = MEMORY_LIMIT_MB,
     most: int = 2000,
 ) -> pd.DataFrame:
-    """Answers on which the two graders differ, and those that could not be decided.
+    """Answers on which this grader and math-verify differ, and those that could not be decided.
 
     Args:
         graded: of `grade_policy` or `grade_answers`.
@@ -147,7 +147,7 @@ def disagreements(
         workers: most child processes.
         time_limit_s: processor seconds of one comparison.
         memory_limit_mb: of one worker.
-        most: so many distinct answers, the most frequent ones, are checked.
+        most: number of distinct answers, the most frequent ones, that are checked.
 
     Returns:
         problem_id, gold, answer, samples (how many gave it), correct, reason, math_verify (its
@@ -175,6 +175,6 @@ def disagreements(
         theirs = [reply.result for reply in children.run(tasks)]
     checked = checked.assign(math_verify=pd.array(theirs, dtype="boolean"))
     ours = pd.array(checked["correct"], dtype="boolean")
-    # Two nulls agree that nothing is known, but a person should see that too.
+    # Two nulls agree, but a person should see these too.
     differs = pd.Series(ours != checked["math_verify"].array).fillna(True).to_numpy(dtype=bool)
     return checked.loc[differs, DISAGREEMENTS].reset_index(drop=True)

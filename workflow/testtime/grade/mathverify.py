@@ -1,4 +1,4 @@
-"""What math-verify makes of answers. Runs in a child process only: see `worker`."""
+"""Reading and comparing answers with math-verify. Runs only in a child process: see `worker`."""
 
 import logging
 import re
@@ -18,11 +18,11 @@ _as_floats = [False]  # how decimals are read: rounded in `plain`, as math-verif
 
 
 def load() -> None:
-    """Import math-verify (a second), and mend two things that matter with hostile text.
+    """Import math-verify (takes a second), and fix two things that matter for hostile text.
 
-    Its comparisons end in `except Exception: pass`, which takes running out of memory or of stack
-    for a difference; leaving those two out of what its grader calls Exception lets them through.
-    Its LaTeX reader makes numbers with sympy.Number(text), which ends in Python's `eval`.
+    Its comparisons end in `except Exception: pass`, which turns running out of memory or stack into
+    a difference; excluding both from what its grader calls Exception lets them through. Its LaTeX
+    reader makes numbers with sympy.Number(text), which ends in Python's `eval`.
     """
     from latex2sympy2_extended import latex2sympy2
     from math_verify import grader
@@ -35,10 +35,10 @@ def load() -> None:
 
 
 def number(text: str):
-    """The sympy number that a run of digits is, without evaluating anything.
+    """The sympy number of a run of digits, without evaluating anything.
 
     Raises:
-        ValueError: it is no such run.
+        ValueError: it is not a run of digits.
     """
     import sympy
 
@@ -62,8 +62,8 @@ _SPELLINGS = [
         (r"\{\s+", "{"),
         (r"\\(asin|acos|atan)(?![a-zA-Z])", lambda match: "\\arc" + match[1][1:]),
         (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
-        (r"\)\s*\(", r") \\cdot ("),  # math-verify takes (2)(3) for a mixed number
-        # 1/2x is half of x where a person types it.
+        (r"\)\s*\(", r") \\cdot ("),  # math-verify reads (2)(3) as a mixed number
+        # 1/2x as people type it is half of x.
         (r"(?<![\w.}^])(\d+)\s*/\s*(\d+)(?=\s*[a-zA-Z\\(])", r"\\frac{\1}{\2}"),
     ]
 ]
@@ -74,7 +74,7 @@ _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\\deg(?![a-zA-Z])")
 def parse(answer: str):
     """The sympy object that math-verify's LaTeX reader finds in a normalised answer, or None.
 
-    Its reader for plain expressions is not used: that one ends in Python's `eval`.
+    Its reader for plain expressions is not used: it ends in Python's `eval`.
     """
     from latex2sympy2_extended.math_normalization import normalize_latex
     from math_verify import LatexExtractionConfig
@@ -83,7 +83,7 @@ def parse(answer: str):
     text = _NAMED.sub(r"\\\1", answer)
     for pattern, replacement in _SPELLINGS:
         text = pattern.sub(replacement, text)
-    # math-verify takes the degrees of a sine for radians; elsewhere they are a unit.
+    # math-verify reads the degrees of a sine as radians; elsewhere they are a unit.
     trigonometric = any(f"\\{name}" in text for name in ("sin", "cos", "tan", "cot", "sec", "csc"))
     text = _DEGREES.sub(r"(\1\\cdot\\pi/180)" if trigonometric else r"\1", text)
     text = normalize_latex(text.replace("\\deg", ""), LatexExtractionConfig().normalization_config)
@@ -99,7 +99,7 @@ def parse(answer: str):
 
 
 def _latex(text: str, quickly: bool):
-    """Read LaTeX; `quickly`: by the grammar's SLL prediction, whose success is a success of LL."""
+    """Read LaTeX; `quickly`: by the grammar's SLL prediction; if that succeeds, LL agrees."""
     from antlr4.atn.ParserATNSimulator import PredictionMode
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy
     from math_verify.parser import should_treat_as_complex
@@ -116,14 +116,14 @@ def _latex(text: str, quickly: bool):
 
 
 def value(answer: str) -> tuple[dict | None, str]:
-    """What a formula is: a number, an expression known by its values, an equation, or other.
+    """The value of a formula: a number, an expression by its values, an equation, or other.
 
     Returns:
         ({"kind", "parts", "certain"}, reason). Parts are, for a "number", the real and imaginary
         part, exact or with 45 digits; for an "expression" its values at three points, one of them
-        negative, to 20 digits; for an "equation" left - right there, over the first; for anything
-        else math-verify's text. Not `certain`: unequal parts may still be the same answer.
-        None where it cannot be read.
+        negative, to 20 digits; for an "equation" left - right at these points, divided by the
+        first; for anything else math-verify's text. Not `certain`: unequal parts may still be the
+        same answer. None where it cannot be read.
     """
     found = parse(answer)
     if found is None:
@@ -134,7 +134,7 @@ def value(answer: str) -> tuple[dict | None, str]:
         raise
     except OverflowError as error:
         return None, str(error)
-    except Exception:  # sympy raises whatever it likes where something has no value
+    except Exception:  # sympy raises anything if something has no value
         read = None
     if read is None:
         plain = str(found.doit() if hasattr(found, "doit") else found)
@@ -179,14 +179,14 @@ def _known_by_values(found) -> dict | None:  # noqa: PLR0911
     shown = [_shown(v) for v in values]
     if len(set(shown)) == 1:
         return {"kind": "number", "parts": shown[0].split("|"), "certain": True}
-    # Where only the negative point is complex, a root or logarithm chose a branch there.
+    # If only the negative point is complex, a root or logarithm chose a branch there.
     complex_ = [_chopped(sympy.im(v), (v,)) != 0 for v in values]
     certain = not complex_[-1] or complex_[0]
     return {"kind": "expression", "parts": shown, "certain": certain}
 
 
 def _real_roots(constant):
-    """The real root of a negative number where the degree is odd: that of -8 is -2."""
+    """The real root of a negative number if the degree is odd: the cube root of -8 is -2."""
     return constant.replace(
         lambda e: (
             e.is_Pow and e.exp.is_Rational and e.exp.q % 2 and e.exp.q > 1 and e.base.is_negative
@@ -196,9 +196,9 @@ def _real_roots(constant):
 
 
 def _at_points(expression) -> list | None:
-    """Its values at the points of its variables; None where they are no finite numbers.
+    """Its values at the points of its variables; None if they are not finite numbers.
 
-    Case matters only where both cases of a letter occur.
+    Case matters only if both cases of a letter occur.
     """
     import sympy
 
@@ -221,7 +221,7 @@ def _at_points(expression) -> list | None:
 
 
 def _point(name: str, k: int):
-    """Where a variable is evaluated: the same points in every answer, the last one negative."""
+    """The value of a variable at point k: the same in every answer, the last one negative."""
     import sympy
 
     top = derive("answer", name, k) % 9000 + 1000
@@ -229,7 +229,7 @@ def _point(name: str, k: int):
 
 
 def _chopped(part, parts):
-    """The part, or 0 where it is but the noise of the other."""
+    """The part, or 0 if it is only rounding noise of the other."""
     return 0 if abs(part) <= _TINY * (1 + sum(abs(p) for p in parts)) else part
 
 
@@ -244,17 +244,17 @@ def _shown(found) -> str:
 
 
 def equal(answer: str, gold: str) -> tuple[bool | None, str]:
-    """Whether math-verify takes the two for equal, whichever of them is called the gold.
+    """Whether math-verify finds the two equal, whichever of them is called the gold.
 
     Returns:
-        (True | False | None, reason); None where one of them cannot be read.
+        (True | False | None, reason); None if one of them cannot be read.
     """
     from math_verify import verify
 
     left, right = parse(answer), parse(gold)
     if left is None or right is None:
         return None, f"math-verify cannot read the {'answer' if left is None else 'gold'}"
-    # Both orders always: where one of them fails, the pair is undecided from either side.
+    # Always both orders: if one of them fails, the pair is undecided from either side.
     verdicts = [
         verify(a, b, allow_set_relation_comp=True, timeout_seconds=None, raise_on_error=True)
         for a, b in ((right, left), (left, right))
@@ -263,7 +263,7 @@ def equal(answer: str, gold: str) -> tuple[bool | None, str]:
 
 
 def plain(answer: str, gold: str) -> tuple[bool | None, str]:
-    """The verdict of math-verify called plainly on both, as a cross-check."""
+    """The verdict of plain math-verify on both, as a cross-check."""
     from math_verify import LatexExtractionConfig, verify
     from math_verify import parse as parse_text
 

@@ -1,8 +1,7 @@
 r"""Read the shape of an answer: tuples, lists, sets, intervals, matrices, labels, relations.
 
-What is no plain number or word inside that shape ("leaf": 3 + \sqrt{2}, x^2 - 1) is read by
-whoever is passed as `leaf`: math-verify in a worker, or nobody, and then it is known by its
-spelling.
+Anything inside that shape that is not a plain number or word (a "leaf": 3 + \sqrt{2}, x^2 - 1) is
+read by the function passed as `leaf`: by math-verify in a worker, or only by its spelling.
 """
 
 import re
@@ -48,10 +47,10 @@ _RELATIONS = frozenset({"=", "\\ne", "\\in"}) | _ABOUT | set(_ORDERS) | _OTHERS
 
 
 def cut(text: str, marks: frozenset[str]) -> list[tuple[str, str]]:
-    """(mark before it, part) of the parts between marks outside brackets; the first with "".
+    """(preceding mark, part) for the parts between marks outside brackets; the first with "".
 
     Raises:
-        UnreadableError: a bracket closes that was not open, or stays open.
+        UnreadableError: brackets do not match.
     """
     parts, depth, start, before = [], 0, 0, ""
     for match in _MARK.finditer(text):
@@ -71,7 +70,7 @@ def cut(text: str, marks: frozenset[str]) -> list[tuple[str, str]]:
 
 
 def split(text: str, marks: frozenset[str]) -> list[str]:
-    """The parts between marks outside brackets; nothing between two marks is no part."""
+    """The parts between marks outside brackets; empty ones are dropped."""
     return [part for _, part in cut(text, marks) if part]
 
 
@@ -89,13 +88,13 @@ def _enclosed(text: str) -> tuple[str, str, str] | None:
 
 
 def _is_unmatched(text: str) -> bool:
-    """Whether one pair of brackets that are not of one kind encloses everything, as in [13)."""
+    """Whether a pair of different brackets encloses everything, as in [13)."""
     whole = _enclosed(text)
     return whole is not None and whole[0] in _PAIRS and _PAIRS[whole[0]] != whole[2]
 
 
 class ShapeReader:
-    """Reads lists of items; `leaf` reads what is no plain number, word or bracket.
+    """Reads lists of items; `leaf` reads everything but plain numbers, words and brackets.
 
     Args:
         ordered: whether a list without brackets keeps its order.
@@ -106,7 +105,7 @@ class ShapeReader:
         self.ordered, self.leaf, self.depth = ordered, leaf, 0
 
     def listed(self, text: str) -> Value:
-        """Items between commas, semicolons, "and" or "or"; one item stands for itself."""
+        """Items between commas, semicolons, "and" or "or"; a single item is just that item."""
         kind = "ordered" if self.ordered else "list"
         groups = [split(group, frozenset(",")) for group in split(text, _GROUPS)]
         if (
@@ -115,7 +114,7 @@ class ShapeReader:
             and all(len(group) == len(groups[0]) for group in groups)
             and all("=" in part for group in groups for part in group)
         ):
-            # "p=5, q=2 or p=7, q=2": each alternative is a tuple of its own.
+            # "p=5, q=2 or p=7, q=2": each alternative is a separate tuple.
             items = [sequence("tuple", self.items(group)) for group in groups]
         else:
             items = self.items(part for group in groups for part in group)
@@ -129,7 +128,7 @@ class ShapeReader:
         return values
 
     def item(self, text: str) -> list[Value]:
-        """One item; two where a ± stands for both."""
+        """One item; two if it has a ±."""
         found = number_or_words(text)
         if found is not None:
             return [found]
@@ -141,7 +140,7 @@ class ShapeReader:
         return values
 
     def _formula_or_shape(self, text: str) -> list[Value]:
-        """Take off units and signs, from the outside in."""
+        """Strip units and signs, from the outside in."""
         sides = cut(text, _RELATIONS)
         if len(sides) > 1:
             return self.relation(sides, text)
@@ -159,7 +158,7 @@ class ShapeReader:
         return self.bracketed(text) or self.alternatives(text)
 
     def alternatives(self, text: str) -> list[Value]:
-        """A formula, or the two that a ± stands for."""
+        """A formula, or two if it has a ±."""
         if "&" in text or _is_unmatched(text):
             raise UnreadableError("what is left of a matrix or an interval")
         if "\\pm" not in text and "\\mp" not in text:
@@ -172,7 +171,7 @@ class ShapeReader:
         return list({value.key: value for value in both}.values())
 
     def bracketed(self, text: str) -> list[Value] | None:  # noqa: PLR0911
-        """A tuple, set, interval or matrix; None where the text is none of them."""
+        """A tuple, set, interval or matrix; None if the text is none of them."""
         if text in ("\\emptyset", "\\varnothing"):
             return [Value("set", ("list",))]
         if text == "\\mathbb{R}":
@@ -302,7 +301,7 @@ _FUNCTION = re.compile(r"([a-zA-Z])\s*\(\s*[-\w, ]{1,6}\)")
 
 
 def is_name(text: str) -> bool:
-    """Letters only, as in AB, f(x), S_1, (p,q) or a/b: something that is given a value."""
+    """Letters only, as in AB, f(x), S_1, (p,q) or a/b: a name that can be given a value."""
     if _FUNCTION.fullmatch(text):
         return True
     plain = _INDEX.sub("", _COMMAND.sub("a", text))
@@ -310,18 +309,18 @@ def is_name(text: str) -> bool:
 
 
 def _is_bounded(text: str) -> bool:
-    """Whether bounds of this name are those of an interval; those of |x| are not."""
+    """Whether bounds of this name make an interval; those of |x| do not."""
     return is_name(text) and not text.startswith("|")
 
 
 def name_of(text: str) -> str:
-    """The label of a left side; of f(x) only f, for the letter in brackets is free."""
+    """The label of a left side; of f(x) only f, as the letter in brackets is free."""
     function = _FUNCTION.fullmatch(text)
     return (function[1] if function else re.sub(r"[{}\s]|\\text", "", text)).lower()
 
 
 def read_shape(text: str, ordered: bool, leaf: Leaf) -> Value | None:
-    """The value of a normalised answer, or None where its shape cannot be made out.
+    """The value of a normalised answer, or None if its shape cannot be determined.
 
     Args:
         text: as `normalise` gives it.

@@ -33,7 +33,7 @@ _RULES = [
         (r"\{,\}", ","),
         (r"\\!", ""),
         (r"\)\s*\\q?quad\s*\(", "), ("),
-        (r"(?<!\\)\\(?=[\d-])", " "),  # what is left of "\ " where spaces were stripped
+        (r"(?<!\\)\\(?=[\d-])", " "),  # the rest of "\ " after spaces were stripped
         (r"\\q?quad|(?<!\\)\\[,;:> ]|~", " "),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\(?:[lr]brace)(?![a-zA-Z])", lambda m: r"\{" if m[0] == r"\lbrace" else r"\}"),
@@ -66,7 +66,7 @@ _SPACED_NUMBER = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 
 
 def plain_characters(text: str) -> str:
-    """Spell Unicode mathematics in ASCII LaTeX and drop what cannot be seen (marks, NULs)."""
+    """Spell Unicode mathematics in ASCII LaTeX and drop invisible characters (marks, NULs)."""
     if text.isascii():
         return text if text.isprintable() else _without_controls(text)
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: f"^{{{m[0].translate(_SUPERSCRIPTS)}}}", text)
@@ -93,9 +93,9 @@ def _without_controls(text: str) -> str:
 def normalise(answer: str) -> str:
     """The canonical spelling of an answer; equal spellings are equal answers.
 
-    Takes away math delimiters, sizes, spacing commands, invisible characters, currency signs and
-    thousands separators, and gives synonyms (dfrac, leq, mathrm, ...) one name. Longer than LONGEST
-    characters it is no answer that anyone compares; only its white space is tidied.
+    Removes math delimiters, sizes, spacing commands, invisible characters, currency signs and
+    thousands separators, and gives synonyms (dfrac, leq, mathrm, ...) one name. An answer longer
+    than LONGEST characters is never compared; only its white space is tidied.
     """
     if len(answer) > LONGEST:
         return " ".join(answer.split())
@@ -120,7 +120,7 @@ def normalise(answer: str) -> str:
 
 
 def _balanced(text: str) -> str:
-    """Drop what a cut-off solution leaves behind: a brace too many, a line break."""
+    """Drop what a cut-off solution leaves: an extra brace, a line break."""
     text = text.lstrip("} ")
     while text.endswith("}") and text.count("{") < text.count("}"):
         text = text[:-1].rstrip(" .,;:")

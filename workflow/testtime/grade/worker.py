@@ -1,7 +1,7 @@
 """A child process that compares answers with math-verify: one JSON line in, one out.
 
 Started as `python -m testtime.grade.worker`, so that nothing of the parent is imported or pickled.
-Time and memory are bounded, and what text could do by accident or by design is shut off.
+Time and memory are bounded, and anything that text could do by accident or by design is blocked.
 """
 
 import json
@@ -24,17 +24,17 @@ _FORBIDDEN = (
 
 
 class Refused(BaseException):
-    """Something forbidden was asked for; no `except Exception` below may pass it over."""
+    """A forbidden operation was requested; no `except Exception` below may swallow it."""
 
 
 def lock_down() -> None:
-    """Refuse, from here on, other processes, the network, writing and `eval` of text.
+    """Refuse from now on other processes, the network, writing and `eval` of text.
 
-    Nothing below asks for any of it; this is a second wall, and tests lean on it.
+    No code below needs any of it; this is a second line of defence, and tests rely on it.
     """
     import sympy
     import sympy.parsing.sympy_parser as parser
-    import sympy.physics.units  # `simplify` imports it late, and it evaluates literals of its own
+    import sympy.physics.units  # `simplify` imports it late, and it evaluates its own literals
 
     def fraction(text: str, *_args, **_kwargs):
         # sympy's tables hold literals such as "3/2"; anything else is refused.
@@ -65,7 +65,7 @@ def lock_down() -> None:
 
 
 def answer(task: dict) -> dict:
-    """The reply to one task; `stop` says that this process should not go on."""
+    """The reply to one task; `stop` says that this process should not continue."""
     try:
         result, reason = OPERATIONS[task["op"]](*task["args"])
     except MemoryError:
@@ -74,7 +74,7 @@ def answer(task: dict) -> dict:
         return {"result": None, "reason": "undecided: nested too deeply"}
     except Refused as error:
         return {"result": None, "reason": f"undecided: refused ({error})"}
-    except Exception as error:  # whatever sympy raises on hostile text
+    except Exception as error:  # sympy may raise anything on hostile text
         return {"result": None, "reason": f"undecided: math-verify failed ({type(error).__name__})"}
     if result is None:
         reason = f"undecided: {reason}"
@@ -86,10 +86,10 @@ def main(memory_limit_mb: int, time_limit_s: float) -> None:
 
     Args:
         memory_limit_mb: megabytes of address space.
-        time_limit_s: processor seconds of one task; past them the process is gone.
+        time_limit_s: processor seconds of one task; beyond them the process is killed.
     """
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # a print of some library must not mix with the replies
+    os.dup2(2, 1)  # a library's prints must not mix with the replies
     mathverify.load()
     # Parse and compare once: the grammar and lazy imports load before memory is bounded.
     mathverify.equal("\\frac{1}{2}x", "0.5x")
@@ -100,8 +100,8 @@ def main(memory_limit_mb: int, time_limit_s: float) -> None:
     out.write('{"ready": true}\n')
     out.flush()
     for line in sys.stdin:
-        # Processor time, so that a verdict does not depend on what else the machine does. Nothing
-        # catches the signal: it ends the process wherever it is, also when the parent is gone.
+        # Processor time, so that a verdict does not depend on the machine's load. Nothing catches
+        # the signal: it ends the process wherever it is, even when the parent is gone.
         signal.setitimer(signal.ITIMER_PROF, time_limit_s)
         started = time.process_time()
         reply = answer(json.loads(line))

@@ -1,7 +1,7 @@
-"""Killable child processes for what may never end: each task costs at most its own limits.
+"""Killable child processes for tasks that may never end: each task costs at most its limits.
 
-Workers are started as `python -m testtime.grade.worker` and spoken to in JSON lines: no pickle, no
-fork of a process with threads, no import of the caller's script.
+Workers are started as `python -m testtime.grade.worker` and exchange JSON lines: no pickle, no fork
+of a process with threads, no import of the caller's script.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ MEMORY_LIMIT_MB = 1024
 WALL_FACTOR = 20
 START_LIMIT_S = 120.0
 _PACKAGE = Path(__file__).resolve().parents[2]
-_GUESS_S = 0.05  # of a comparison, before any is done
-_WORTH_S = 1.5  # work per worker that another one is worth its start for
+_GUESS_S = 0.05  # estimate for a comparison, before any is done
+_WORTH_S = 1.5  # work per worker that makes starting another one worthwhile
 _STUCK_AFTER_S = 2.0
 _MOST_FAILED_STARTS = 3
-_MOST_KNOWN = 100_000  # replies that are remembered
+_MOST_KNOWN = 100_000  # replies that are cached
 _LOST = "undecided: the worker was lost"
 
 
@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a worker found; result is None where it could not decide."""
+    """A worker's reply; result is None if it could not decide."""
 
     result: object
     reason: str
@@ -55,11 +55,11 @@ class _Child:
     """A worker process and what it is doing.
 
     Attributes:
-        ready: it has said that it can take tasks.
-        index: of the task that it has, or None.
+        ready: whether it has reported that it can take tasks.
+        index: of its current task, or None.
         since: when it got that task, on the monotonic clock.
-        deadline: when it is ended if it starts or has a task.
-        pending: the beginning of a line that has not ended yet.
+        deadline: when it is killed while starting or working on a task.
+        pending: the beginning of an incomplete line.
     """
 
     process: subprocess.Popen
@@ -95,7 +95,7 @@ def _start(time_limit_s: float, memory_limit_mb: int) -> _Child:
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
     }
-    # A pipe that nobody reads would fill and block.
+    # An unread pipe would fill and block.
     errors = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         # -P: a file sympy.py in the working directory must not be imported.
@@ -117,7 +117,7 @@ def _start(time_limit_s: float, memory_limit_mb: int) -> _Child:
 
 
 def _send(child: _Child, message: object) -> bool:
-    """Write one line; whether the child was there to take it."""
+    """Write one line; returns whether the child was alive to take it."""
     try:
         child.process.stdin.write((json.dumps(message) + "\n").encode())
         child.process.stdin.flush()
@@ -127,7 +127,7 @@ def _send(child: _Child, message: object) -> bool:
 
 
 def _receive(child: _Child) -> list[dict] | None:
-    """The lines that have arrived, or None where the child is gone."""
+    """The lines that have arrived, or None if the child is gone."""
     chunk = os.read(child.process.stdout.fileno(), 1 << 16)
     if not chunk:
         return None
@@ -140,7 +140,7 @@ def _end(child: _Child) -> tuple[bool, str]:
     """Kill the child and wait for it.
 
     Returns:
-        Whether it had ended itself for want of time, and the end of its standard error.
+        Whether it had run out of processor time, and the end of its standard error.
     """
     child.process.kill()
     out_of_time = child.process.wait() == -signal.SIGPROF
@@ -154,15 +154,15 @@ def _end(child: _Child) -> tuple[bool, str]:
 
 
 class Workers:
-    """Up to `workers` child processes, started when first needed, replaced when they are lost.
+    """Up to `workers` child processes, started when first needed, replaced when lost.
 
     Use as a context manager. Results do not depend on the number of workers. A task is done once:
-    its reply is remembered, also that it could not be decided, so nothing uses up a limit twice.
+    its reply is cached, even if it could not be decided, so nothing uses up a limit twice.
 
     Args:
         workers: most processes.
-        time_limit_s: processor seconds of one task. One that takes WALL_FACTOR times as long by
-            the clock is ended too, whatever it waits for.
+        time_limit_s: processor seconds of one task. One that takes WALL_FACTOR times as long by the
+            clock is killed too.
         memory_limit_mb: of one process.
     """
 
@@ -228,17 +228,17 @@ class Workers:
         return [known[task] for task in asked]
 
     def _grow(self, waiting: int) -> None:
-        """Start workers for what waits: one at once, more where that saves time.
+        """Start workers for the waiting tasks: one at once, more if that saves time.
 
-        A worker takes a second of processor time to start, a usual comparison a fiftieth.
+        A worker takes a second of processor time to start, a typical comparison a fiftieth.
         """
-        there = len(self._children)
+        running = len(self._children)
         if not waiting or any(child.idle or not child.ready for child in self._children):
             return
-        work = waiting * self._seconds / self._done / max(1, there)
+        work = waiting * self._seconds / self._done / max(1, running)
         stuck = all(child.busy_s > _STUCK_AFTER_S for child in self._children)
         if work > _WORTH_S or stuck:
-            for _ in range(min(max(1, there), self.size - there, waiting)):
+            for _ in range(min(max(1, running), self.size - running, waiting)):
                 self._start()
 
     def _start(self) -> None:
@@ -247,7 +247,7 @@ class Workers:
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
 
     def _collect(self) -> None:
-        """Wait for replies or the next deadline; end workers that are past theirs."""
+        """Wait for replies or the next deadline; kill workers that are past theirs."""
         now = time.monotonic()
         waits = [child.deadline - now for child in self._children if not child.idle]
         if len(self._children) < self.size:
@@ -273,7 +273,7 @@ class Workers:
                 self._remove(child)
 
     def _lose(self, child: _Child, reason: str) -> None:
-        """Give up a worker, and the task that it has."""
+        """Give up a worker and its task."""
         out_of_time, message = self._remove(child)
         if out_of_time:
             reason = f"undecided: over {self.time_limit_s:g} s"

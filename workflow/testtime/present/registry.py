@@ -1,7 +1,7 @@
-"""What the study presents: every figure and every table, as its own module declares it.
+"""The figures and tables of a study, each as its module declares it.
 
-Snakemake reads this at every start. So that no module is imported for it, and matplotlib and pandas
-with them, what a module declares is read from its source and consists of literal values.
+Snakemake reads this at every start. To avoid importing the modules, and matplotlib and pandas with
+them, declarations are read from their source and consist of literal values.
 """
 
 import ast
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIGURES = Path(__file__).parent / "figures"
 TABLES = Path(__file__).parent / "tables"
-# The report's order of figures, and of modules of tables; what is not named here follows by name.
+# The report's order of figures, and of modules of tables; others follow by name.
 FIGURE_ORDER = (
     "small_vs_large",
     "methods_diagram",
@@ -39,17 +39,17 @@ TABLE_ORDER = ("accuracy", "pass_at_k", "lookup", "voting", "grade_disagreements
 class Figure:
     """A figure, declared as FIGURE in `figures/NAME.py`.
 
-    Its module also has `data(*, ...)`, which takes the inputs and settings by their names and
-    returns the rows that are drawn, and `draw(data)`, which draws from these rows alone.
+    Its module also has `data(*, ...)`, which takes the inputs and settings by name and returns the
+    rows to draw, and `draw(data)`, which draws from these rows alone.
 
     Attributes:
-        title: what heads it.
-        see: what to see in it (reStructuredText).
+        title: its heading.
+        see: what to look for in it (reStructuredText).
         computed: how it was computed (reStructuredText).
-        inputs: what it is made of, see `Study.paths_of`.
-        optional: inputs that it takes where the study has them, else None.
-        settings: what it needs to know of the study, see `Study.setting`.
-        needs: what a study must have for it, see `Study.has`.
+        inputs: kinds of files it is made from, see `Study.paths_of`.
+        optional: inputs that it takes if the study has them, else None.
+        settings: facts about the study that it needs, see `Study.setting`.
+        needs: conditions that a study must meet, see `Study.has`.
     """
 
     title: str
@@ -62,7 +62,7 @@ class Figure:
 
     @property
     def caption(self) -> str:
-        """What stands below it, in the study's report and in Snakemake's (reStructuredText)."""
+        """The caption in the study's report and in Snakemake's (reStructuredText)."""
         return f"**What to see.** {self.see}\n\n**How computed.** {self.computed}\n"
 
 
@@ -71,18 +71,18 @@ class Tables:
     """Tables that are made together, declared as TABLES in `tables/NAME.py`.
 
     Its module also has `make(inputs, settings)`, which takes the paths of each input and the
-    settings by name, and returns the content of each output by its name: rows, or plain values for
+    settings by name, and returns the content of each output by name: rows, or plain values for
     JSON.
 
     Attributes:
         stage: folder of its log, see `study.layout.STAGES`.
-        tables: CSV tables by name, and what each holds in one sentence.
+        tables: CSV tables by name, each with a one-sentence description.
         files: further outputs, kinds of file in `study.layout`, such as "lookup".
-        inputs: what they are made of, see `Study.paths_of`.
-        optional: inputs that are taken where the study has them, else without paths.
-        settings: what they need to know of the study, see `Study.setting`.
-        needs: what a study must have for them, see `Study.has`.
-        heavy: whether they take a job of their own on a cluster.
+        inputs: kinds of files they are made from, see `Study.paths_of`.
+        optional: inputs that are taken if the study has them, else an empty list of paths.
+        settings: facts about the study that they need, see `Study.setting`.
+        needs: conditions that a study must meet, see `Study.has`.
+        heavy: whether they run as a cluster job and not locally.
     """
 
     stage: str
@@ -111,17 +111,17 @@ def tables() -> dict[str, Tables]:
 
 
 def descriptions() -> dict[str, str]:
-    """What each CSV table holds, in the order of the report."""
+    """Description of each CSV table, in the order of the report."""
     return {name: text for facts in tables().values() for name, text in facts.tables.items()}
 
 
 def of_study(facts: dict[str, Facts], study: "Study") -> dict[str, Facts]:
-    """What a study can fill, in the same order."""
+    """The declarations that a study can fill, in the same order."""
     return {name: fact for name, fact in facts.items() if all(map(study.has, fact.needs))}
 
 
 def inputs_of(facts: Facts, study: "Study") -> dict[str, list[str]]:
-    """The files that a figure or a module of tables is made of, by the names of its inputs."""
+    """The files that a figure or a module of tables is made from, by the names of its inputs."""
     made = {name for known in of_study(tables(), study).values() for name in known.tables}
     optional = {name: study.paths_of(name) if name in made else [] for name in facts.optional}
     return {name: study.paths_of(name) for name in facts.inputs} | optional
@@ -133,14 +133,14 @@ def files_of(facts: Tables, study: "Study") -> dict[str, str]:
 
 
 def read_facts(folder: Path, kind: type[Facts]) -> dict[str, Facts]:
-    """What the modules of a folder declare, by module name, without importing them.
+    """The declarations of a folder's modules by module name, without importing them.
 
     Args:
-        folder: of the modules; those that declare nothing of the kind are passed over.
+        folder: of the modules; those without a declaration of the kind are skipped.
         kind: `Figure`, declared as FIGURE = Figure(...), or `Tables` likewise.
 
     Raises:
-        UserError: a declaration has other than literal values, or not those of its kind.
+        UserError: a declaration has values that are not literals, or wrong fields.
     """
     found = {}
     for path in sorted(folder.glob("*.py")):

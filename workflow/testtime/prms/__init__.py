@@ -1,8 +1,8 @@
-"""PRM formats by name: the text a PRM reads and how its step scores come out.
+"""PRM formats by name: the text a PRM reads and how its step scores are computed.
 
-The catalog and the command line name the format; a model's name never decides it. Only a local
-folder's architecture or the head among its weights may, where they leave no doubt. Their names
-are in `study.catalog.PRM_FORMATS`, where a study is checked before anything of it is loaded.
+The catalog and the command line name the format; a model's name never determines it. Only a local
+folder's architecture or the head among its weights may, if they are unambiguous. Their names are in
+`study.catalog.PRM_FORMATS`, where a study is checked before anything is loaded.
 """
 
 import importlib
@@ -20,25 +20,25 @@ def get(name: str) -> Format:
     """The format of this name; its module is imported now, for it needs torch.
 
     Raises:
-        UserError: there is no such format.
+        UserError: unknown format.
     """
     check_format("PRM format", name)
     return importlib.import_module(f"testtime.prms.{PRM_FORMATS[name].module}").FORMAT
 
 
 def detect(model: str | Path, name: str | None) -> str:
-    """The format to read a model in: the one asked for, else what its head says.
+    """The format of a model: the requested one, else the one that its head implies.
 
     Args:
-        model: a local folder, or a hub id, of which nothing is looked up.
-        name: the format asked for, or None.
+        model: a local folder, or a hub id, which is not looked up.
+        name: the requested format, or None.
 
     Raises:
-        UserError: nothing says the format, or the head contradicts the one asked for.
+        UserError: the format is unknown, or the head contradicts the requested one.
     """
     folder = Path(model)
-    found = _told_by("architecture", _architectures(folder))
-    found = found or _told_by("weight", _weight_names(folder))
+    found = _implied_by("architecture", _architectures(folder))
+    found = found or _implied_by("weight", _weight_names(folder))
     if name is None:
         if len(found) == 1:
             return found.pop()
@@ -52,8 +52,8 @@ def detect(model: str | Path, name: str | None) -> str:
     return name
 
 
-def _told_by(mark: str, names: list[str]) -> set[str]:
-    """The formats whose architecture, or whose weight, is among those of a model."""
+def _implied_by(mark: str, names: list[str]) -> set[str]:
+    """The formats whose architecture, or whose weight, a model has."""
     return {name for name, format in PRM_FORMATS.items() if getattr(format, mark) in names}
 
 

@@ -1,4 +1,4 @@
-"""What every PRM format says: its text as tokens, where scores are read, and by which head."""
+"""What every PRM format defines: its text as tokens, where scores are read, and by which head."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Encoded:
     """A problem and its steps as a PRM reads them.
 
     Attributes:
-        token_ids: everything up to the last read position; what would follow it cannot change a
-            causal model's scores and is left out.
+        token_ids: everything up to the last read position; later tokens cannot change a causal
+            model's scores and are left out.
         positions: index into token_ids at which each step's score is read, one per step.
     """
 
@@ -35,7 +35,7 @@ class Reader:
         encode_batch: (problem, steps) pairs -> their encodings, in order. The encoding of k steps
             is a prefix of that of the same k steps and more.
         classes: token ids of "right" and "wrong", for a language model's head; None for others.
-        tag: token at which each score is read, where the format has one; None where it has not.
+        tag: token at which each score is read, None if the format has none.
     """
 
     encode_batch: Callable[[Texts], list[Encoded]]
@@ -51,7 +51,7 @@ class Reader:
         return self.read([(problem, steps)])[0]
 
     def read(self, texts: Texts) -> list[Encoded]:
-        """Encode many; a blank step is refused, for its score would mean nothing.
+        """Encode many; a blank step is refused, as its score would be meaningless.
 
         Raises:
             UserError: a step is blank; names the problem and the step.
@@ -72,7 +72,7 @@ class Format:
             two-class head) or "value" (sigmoid of a scalar head).
         reader: binds the format to a tokenizer.
         model_class: the native class whose `from_pretrained` takes the published weights.
-        renamed: pattern -> replacement for names of weights that are also found otherwise.
+        renamed: pattern -> replacement for weights that also occur under other names.
         head: (model, reader) -> function from hidden states (n, hidden) to probabilities (n,).
     """
 
@@ -84,7 +84,7 @@ class Format:
 
 
 def language_model() -> type["PreTrainedModel"]:
-    """The class of formats that are plain language models."""
+    """The model class of formats that are plain language models."""
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM
@@ -118,10 +118,10 @@ def language_model_head(
 
 
 def fit(encoded: Encoded, context: int) -> Encoded:
-    """The steps that end within a PRM's context, up to the last of them; nothing if none does.
+    """The encoding up to the last step that ends within a PRM's context; empty if none does.
 
-    A causal model's scores of these steps are the same whatever follows, so they are the scores of
-    the whole text; the steps behind them have none. Nothing is ever cut within a step.
+    A causal model's scores of these steps do not depend on what follows, so they equal those of the
+    whole text; later steps have none. A step is never cut.
     """
     positions = [position for position in encoded.positions if position < context]
     return Encoded(encoded.token_ids[: positions[-1] + 1] if positions else [], positions)

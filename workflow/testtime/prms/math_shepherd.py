@@ -1,7 +1,7 @@
-"""Math-Shepherd (Wang et al. 2024, arXiv 2312.08935): a tag behind every step.
+"""Math-Shepherd (Wang et al. 2024, arXiv 2312.08935): a tag after every step.
 
 The model card of peiyi9979/math-shepherd-mistral-7b-prm: the text is `{problem} {step 1} ки` and
-then `{step k} ки` on a line of its own for each further step; a step's score is the probability of
+then `{step k} ки` on a separate line for each further step; a step's score is the probability of
 "+" against "-" as the next token at its tag.
 """
 
@@ -31,7 +31,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     """Bind the format to a tokenizer.
 
     Raises:
-        UserError: the tokenizer does not keep the tag, "+" and "-" as tokens of their own.
+        UserError: the tokenizer does not keep the tag, "+" and "-" as separate tokens.
     """
     text = Text(tokenizer, tags=[rf"(?<!\w){TAG}(?!\w)"])
     tag = _tag(text)
@@ -69,7 +69,7 @@ def _lay_out(text: Text, problem: str, steps: Sequence[str]) -> tuple[str, list[
 
 
 def _tag(text: Text) -> int:
-    """The tag's token: one, and the same at a text's end and before a further step."""
+    """The tag's token: the same one at a text's end and before another step."""
     one, two = text.ids([f"1 {TAG}", f"1 {TAG}\n1 {TAG}"])
     tag = one[-1]
     if text.decode([tag]).strip() != TAG or two[: len(one)] != one or two.count(tag) != 2:

@@ -1,4 +1,4 @@
-"""Qwen2.5-Math-PRM (Zhang et al. 2025, arXiv 2501.07301): two classes at a tag behind every step.
+"""Qwen2.5-Math-PRM (Zhang et al. 2025, arXiv 2501.07301): two classes at a tag after every step.
 
 The model card of Qwen/Qwen2.5-Math-PRM-7B: a chat of the system prompt below, the problem, and the
 assistant's steps, each followed by `<extra_0>`; a step's score is the second class's probability at
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "qwen2.5-math-prm"
 TAG = "<extra_0>"
-# As the PRM was trained; how a policy is asked is another matter.
+# As the PRM was trained; independent of a policy's prompt.
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
@@ -50,7 +50,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     """Bind the format to a tokenizer and its chat template.
 
     Raises:
-        UserError: the tag is not a token of its own, or there is no chat template.
+        UserError: the tag is not a separate token, or there is no chat template.
     """
     text, chat = Text(tokenizer, tags=[TAG]), Chat(tokenizer)
     before, between, _ = chat.pieces(("system", SYSTEM), ("user", None), ("assistant", None))

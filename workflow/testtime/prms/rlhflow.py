@@ -1,4 +1,4 @@
-"""RLHFlow's PRMs (Xiong et al. 2024, RLHFlow/RLHF-Reward-Modeling): a conversation, a turn a step.
+"""RLHFlow's PRMs (Xiong et al. 2024, RLHFlow/RLHF-Reward-Modeling): a chat, one turn per step.
 
 The first user turn is the problem, a space and the first step; each later one is a step. The
 assistant answers every turn with "+". A step's score is the probability of "+" against "-" as
@@ -30,7 +30,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     """Bind the format to a tokenizer and its chat template.
 
     Raises:
-        UserError: there is no chat template for such turns, or "+" and "-" are not tokens in it.
+        UserError: no chat template takes such turns, or "+" and "-" are not tokens in it.
     """
     text, chat = Text(tokenizer), Chat(tokenizer)
 
@@ -59,12 +59,12 @@ def _lay_out(text: Text, chat: Chat, problem: str, steps: Sequence[str]) -> tupl
         whole += pieces[2 * k] + chat.content(content) + pieces[2 * k + 1]
         answers.append(len(whole))
         whole += GOOD
-    # The text is tokenised with what follows the last answer, as a longer one would be.
+    # The text is tokenised together with what follows the last answer, as in a longer one.
     return whole + pieces[-1], answers
 
 
 def _classes(text: Text, chat: Chat) -> tuple[int, int]:
-    """The tokens of "+" and "-" as answers, which may differ from those elsewhere in a text."""
+    """The tokens of "+" and "-" as answers, which may differ from those elsewhere in the text."""
     before, between, behind = chat.pieces(("user", None), ("assistant", None))
     start = f"{before}1{between}"
     encodings = text.encode([f"{start}{answer}{behind}" for answer in (GOOD, BAD)])

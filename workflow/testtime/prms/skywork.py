@@ -33,7 +33,7 @@ class ValueHead(nn.Module):
 class Qwen2ForPrmModel(Qwen2PreTrainedModel):
     """Qwen2 with a value head; keys `model.*` and `v_head.summary.*` as published."""
 
-    # The published files may keep the language model's head, which scores do not use.
+    # The published files may include the language model's head, which scores do not use.
     _keys_to_ignore_on_load_unexpected = ("lm_head.weight",)
 
     def __init__(self, config: Qwen2Config):
@@ -59,7 +59,7 @@ def reader(tokenizer: "PreTrainedTokenizerBase") -> Reader:
     first = tokenizer.bos_token or ""
 
     def encode_batch(texts: Texts) -> list[Encoded]:
-        # Problems and steps are tokenised apart, as published, so each different one once.
+        # Problems and steps are tokenised separately, as published, so each distinct one only once.
         parts: dict[str, int] = {}
         laid_out = [
             [
@@ -92,6 +92,6 @@ def head(model: PreTrainedModel, _: Reader) -> Callable[[torch.Tensor], torch.Te
     return lambda hidden: summary(hidden.float()).squeeze(-1).sigmoid()
 
 
-# A wrapper around a language model saves that model's names behind its own.
+# A wrapper around a language model prefixes that model's names with its own.
 RENAMED = {r"^pretrained_model\.": ""}
 FORMAT = Format("value", reader, lambda: Qwen2ForPrmModel, head, RENAMED)

@@ -1,4 +1,4 @@
-"""Tokens of text that is not trusted, and chat templates as fixed pieces around it."""
+"""Tokens of untrusted text, and chat templates as fixed pieces around it."""
 
 import re
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Text:
-    """A tokenizer that never takes a special token from a problem or a step.
+    """A tokenizer that never reads a special token in a problem or a step.
 
     Args:
         tokenizer: any fast tokenizer; it is copied, so its padding and truncation do not matter.
         tags: regular expressions of a format's own tags, which text must not contain either.
 
     Raises:
-        UserError: the tokenizer is not of the tokenizers library.
+        UserError: the tokenizer is not one of the tokenizers library.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", tags: Sequence[str] = ()):
@@ -42,7 +42,7 @@ class Text:
 
     def clean(self, text: str) -> str:
         """The text with a space inside everything that would be read as a special token or tag."""
-        # Breaking one may leave an overlapping one whole, so look again.
+        # Breaking one may leave an overlapping one intact, so look again.
         while self._reserved is not None and self._reserved.search(text):
             text = self._reserved.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
         return text
@@ -82,7 +82,7 @@ class Text:
 class Chat:
     """A tokenizer's chat template as fixed pieces of text around the contents of the turns.
 
-    The template is rendered once per number of turns and not once per text.
+    The template is rendered once per number of turns, not once per text.
 
     Raises:
         UserError: the tokenizer has no chat template, or it does not take these turns.
@@ -95,7 +95,7 @@ class Chat:
         self._trims = f" {_mark(0)} " not in probe
 
     def pieces(self, *turns: tuple[str, str | None]) -> list[str]:
-        """The text before, between and behind the contents that are given as None.
+        """The text before, between and after the contents given as None.
 
         Args:
             turns: (role, content) with None for a content to be filled in.
@@ -119,7 +119,7 @@ class Chat:
         return self._pieces[turns]
 
     def content(self, text: str) -> str:
-        """A turn's text as the template puts it: trimmed, if that is what the template does."""
+        """A turn's text as the template renders it: trimmed, if the template does that."""
         return text.strip() if self._trims else text
 
     def _render(self, turns: Sequence[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""Which GPUs a job takes on a machine where no scheduler hands them out."""
+"""Which GPUs a job takes on a machine without a scheduler that assigns them."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ _held: list[int] = []  # descriptors whose locks end with the process
 
 
 def visible() -> list[str]:
-    """GPUs that this process may use: those it was given, else all of the machine."""
+    """GPUs that this process may use: those assigned to it, else all of the machine."""
     given = os.environ.get(VISIBLE)
     if given is not None:
         return [name for name in given.split(",") if name]
@@ -24,8 +24,8 @@ def visible() -> list[str]:
 def take(n: int, names: Sequence[str] | None = None) -> None:
     """Keep n GPUs for this process and its children, until it ends.
 
-    Snakemake counts the GPUs that local jobs use (`--resources gpu=N`) but says to none of them
-    which. Slurm does; then there is nothing to choose. Waits while other jobs hold too many.
+    Snakemake counts the GPUs that local jobs use (`--resources gpu=N`) but does not say which.
+    Slurm does; then there is nothing to choose. Waits while other jobs hold too many.
 
     Args:
         n: GPUs that the job needs.

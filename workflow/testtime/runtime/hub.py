@@ -1,7 +1,6 @@
-"""The hub of models and datasets: what is in this machine's cache, and whether the rest can be had.
+"""The hub of models and datasets: what is in this machine's cache, and what can be fetched.
 
-Nothing here is asked of things that lie in local folders, and nothing waits on a network that is
-not there.
+Local folders need none of this, and nothing waits for a network that is down.
 """
 
 import hashlib
@@ -21,16 +20,16 @@ from testtime.study.catalog import ModelSpec
 
 Kind = Literal["model", "dataset"]
 WAIT_S = 10  # for the hub's answer about one repository
-LARGEST_HASHED = 256 * 2**20  # bytes of weights; reading more would take longer than it tells
+LARGEST_HASHED = 256 * 2**20  # bytes of weights; hashing more would take too long
 
 
 @dataclass(frozen=True)
 class Found:
-    """A repository of the hub that can be had.
+    """A repository of the hub that is available.
 
     Attributes:
         commit: full hash of the revision.
-        folder: where it lies in the cache, None where it is still to be fetched.
+        folder: its place in the cache, None if it must still be fetched.
         size: bytes to fetch.
     """
 
@@ -41,7 +40,7 @@ class Found:
 
 @cache
 def is_reachable() -> bool:
-    """Whether the hub answers, asked once per process; behind a proxy it is taken for granted."""
+    """Whether the hub answers, checked once per process; behind a proxy it is assumed to."""
     if constants.HF_HUB_OFFLINE or any(getproxies().get(kind) for kind in ("https", "all")):
         return not constants.HF_HUB_OFFLINE
     hub = urlsplit(constants.ENDPOINT)
@@ -57,7 +56,7 @@ def cached(repo: str, revision: str | None, kind: Kind = "model") -> Found | Non
     try:
         folder = snapshot_download(repo, revision=revision, repo_type=kind, local_files_only=True)
     except errors.LocalEntryNotFoundError as error:
-        # What was fetched in part has a folder too: the loaders will say which file they miss.
+        # A partial download has a folder too: the loaders will say which file is missing.
         folder = getattr(error, "snapshot_path", None)
     return None if folder is None else Found(Path(folder).name, Path(folder))
 
@@ -66,7 +65,7 @@ def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
     """A repository in the cache, or else on the hub.
 
     Raises:
-        UserError: it cannot be had; says why, and what to do.
+        UserError: it is not available; says why, and what to do.
     """
     try:
         validate_repo_id(repo)
@@ -108,7 +107,7 @@ def find(repo: str, revision: str | None, kind: Kind = "model") -> Found:
 def revision(spec: ModelSpec) -> str:
     """Which weights a model has: the commit on the hub, or a digest of local ones.
 
-    A model that is not pinned is given the commit that lies in this machine's cache.
+    For a model that is not pinned, the commit in this machine's cache is given.
     """
     if spec.train is not None:
         return "trained by this study"

@@ -1,4 +1,4 @@
-"""What every script of the workflow does around its one function, and what its process finds."""
+"""What every script does around its one function, and the environment of its process."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def job(log: str | Path, gpus: int = 0) -> Iterator[None]:
 
     Args:
         log: the rule's log.
-        gpus: GPUs that the job asked for, to itself while it runs.
+        gpus: GPUs that the job requested, exclusively while it runs.
     """
     console = os.dup(sys.stderr.fileno())
     try:
@@ -32,7 +32,7 @@ def job(log: str | Path, gpus: int = 0) -> Iterator[None]:
             take(gpus)
             yield
     except RunOverError as error:
-        # Not as a failure: Snakemake would delete the output, which is the other run's by now.
+        # Not as a failure: Snakemake would delete the output, which now belongs to the other run.
         _end(str(error), console, 0)
     except UserError as error:
         _end(str(error), console, 1)
@@ -43,7 +43,7 @@ def job(log: str | Path, gpus: int = 0) -> Iterator[None]:
 
 
 def _end(message: str, console: int, status: int) -> NoReturn:
-    """End the job with one line, which goes to the console where the log's disk is full."""
+    """End the job with one line, on the console if the log's disk is full."""
     line = f"error: {message}"
     try:
         print(line, file=sys.stderr, flush=True)
@@ -55,9 +55,9 @@ def _end(message: str, console: int, status: int) -> NoReturn:
 def export_package() -> None:
     """Set what Snakemake's jobs inherit.
 
-    The package's folder goes on PYTHONPATH and this Python's programs on PATH, so that a run that
-    was started without activating its environment finds the notebooks' runner; its settings lie
-    beside the notebooks.
+    The package's folder goes on PYTHONPATH and this Python's programs on PATH, so that a run
+    started without activating its environment finds the notebooks' runner, whose settings are in
+    the notebooks' folder.
     """
     _prepend("PYTHONPATH", WORKFLOW)
     _prepend("PATH", Path(sys.executable).parent)

@@ -1,7 +1,7 @@
-"""One run per results folder, and its jobs alone write there.
+"""One run per results folder, and only its jobs write there.
 
-The lock of a killed run is gone with it; jobs of it that live on, on a cluster, find that another
-run has begun and write nothing more.
+The lock of a killed run disappears with it; jobs that outlive it on a cluster see that another run
+has begun and write nothing more.
 """
 
 import errno
@@ -24,7 +24,7 @@ class RunOverError(UserError):
 
 
 def hold(results: str | Path) -> int:
-    """Take the folder for this process, until it ends in whatever way.
+    """Lock the folder for this process, until it ends in any way.
 
     The kernel releases the lock when the process dies, so a run that was killed needs no unlocking.
 
@@ -45,7 +45,7 @@ def hold(results: str | Path) -> int:
     os.environ[RUN], os.environ[LOCK] = uuid.uuid4().hex, str(path)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, os.environ[RUN].encode())
-    os.fsync(descriptor)  # a node that reads it over a network must not find the last run's
+    os.fsync(descriptor)  # a node that reads it over a network must not see the previous run's
     return descriptor
 
 
@@ -65,11 +65,11 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 def check_run() -> None:
-    """Refuse a job whose run is over and was followed by another one.
+    """Refuse a job whose run has ended and was followed by another one.
 
-    Jobs on a cluster outlive the run that submitted them, when that is killed. One that starts only
-    after the next run has begun would first delete what that run has made since; one that ends then
-    would put results of other settings in the place of that run's.
+    Jobs on a cluster outlive the run that submitted them, when that is killed. One that starts
+    after the next run has begun would first delete what that run has made; one that ends then would
+    replace that run's results with those of other settings.
 
     Raises:
         RunOverError: the folder belongs to another run now, or is gone.
@@ -78,6 +78,4 @@ def check_run() -> None:
         return
     lock = Path(os.environ[LOCK])
     if not lock.exists() or lock.read_text() != run:
-        raise RunOverError(
-            f"this job's run is over, and another one is writing to {lock.parent} since"
-        )
+        raise RunOverError(f"this job's run has ended, and another one is writing to {lock.parent}")

@@ -11,14 +11,14 @@ LINE = "{desc}: {n}/{total} {unit} ({percentage:.0f}%), {rate_noinv:.3g} {unit}/
 
 
 class Progress(Protocol):
-    """Something that is told of finished work."""
+    """A receiver of progress reports."""
 
     def update(self, n: int = 1) -> object:
-        """Add n finished units."""
+        """Report n more finished units."""
 
 
 class _Log(tqdm):
-    """Writes lines below each other, at most one in LOG_EVERY_S seconds and one at the end."""
+    """Writes one line below another, at most one per LOG_EVERY_S seconds and one at the end."""
 
     monitor_interval = 0  # no thread beside the job
 
@@ -29,12 +29,12 @@ class _Log(tqdm):
 
     @property
     def format_dict(self) -> dict:
-        """What a line may say; there is a rate even where a coarse clock has not moved."""
+        """The values of a line; with a rate even if a coarse clock has not advanced."""
         known = super().format_dict
         return known | {"elapsed": max(known["elapsed"], 1e-9)}
 
     def close(self) -> None:
-        """Say how far the work came, if the last line does not."""
+        """Write the final count, if the last line does not show it."""
         if not self.disable and self.n > self.last_print_n:  # TQDM_DISABLE may have been set
             self.refresh()
         self.delay = float("inf")  # tqdm has nothing to clear

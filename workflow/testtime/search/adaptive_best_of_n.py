@@ -1,7 +1,7 @@
 """Adaptive best-of-N: stop sampling once the vote is decided.
 
 Aggarwal et al. (2023), "Let's Sample Step by Step: Adaptive-Consistency for Efficient Reasoning
-and Coding with LLMs", arXiv 2305.11860: their Beta criterion, here over votes that a PRM weighs.
+and Coding with LLMs", arXiv 2305.11860: their Beta criterion, here over votes weighted by a PRM.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +15,7 @@ CONFIDENCE = 0.95  # as in the paper
 def adaptive_best_of_n(tree: Tree) -> Program:
     """Draw whole solutions M at a time, at most N, until the leading answer is safe.
 
-    Sample i is the same for every N, so a larger budget only goes on where a smaller one stopped
-    for want of it.
+    Sample i is the same for every N, so a larger budget only continues where a smaller one ran out.
     """
     drawn: list[Path] = []
     while len(drawn) < tree.budget and not is_decided(drawn):
@@ -32,16 +31,16 @@ def is_decided(
     """Whether the leading answer keeps its lead over the second with probability 0.95.
 
     The probability is that a Beta(a + 1, b + 1) variable exceeds 1/2, where a and b are the summed
-    scores of the two leading answers; a doubtful vote counts less than one, so doubt means more
-    samples.
+    scores of the two leading answers; an uncertain vote counts less than one, so uncertainty means
+    more samples.
 
     Args:
         paths: whole solutions with their scores.
-        classify: solution texts -> class of each one's answer, -1 where there is none.
+        classify: solution texts -> class of each one's answer, -1 for none.
     """
     if not paths:
         return False
-    from scipy.special import betainc  # slow to import, and only this method needs it
+    from scipy.special import betainc  # slow to import, and needed only by this method
 
     classes = (classify or _classify)([path.text for path in paths])
     votes: dict[int, float] = {}
@@ -53,7 +52,7 @@ def is_decided(
 
 
 def _classify(texts: Sequence[str]) -> list[int]:
-    # Without workers formulas differ by their spelling, which at worst costs more samples.
+    # Without workers formulas are compared by spelling, which at worst costs more samples.
     from testtime.grade.classes import equivalence_classes
     from testtime.grade.extract import extract_answer
 

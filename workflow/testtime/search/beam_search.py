@@ -8,11 +8,11 @@ from testtime.search.tree import Program, Tree, ended, grow, select_best
 
 
 def beam_search(tree: Tree) -> Program:
-    """Keep the best N/M of N candidates a step, by the score of the newest step.
+    """Keep the best N/M of N candidates per step, by the score of the newest step.
 
-    The root is expanded N ways, every kept beam M ways. A beam that has ended leaves with its
-    place, so the width shrinks and N/M paths go to the vote; nothing is copied, but samples that
-    happen to be equal count each.
+    The root is expanded N ways, every kept beam M ways. A finished beam is removed and its slot is
+    not refilled, so the width shrinks and N/M paths vote; nothing is copied, but samples that
+    happen to be equal each count.
     """
     done, beams, counts = [], [tree.root], [tree.budget]
     for _ in range(tree.max_steps):

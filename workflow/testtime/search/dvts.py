@@ -8,7 +8,7 @@ from testtime.search.tree import Program, Tree, ended, grow, select_best
 
 
 def dvts(tree: Tree) -> Program:
-    """One of N/M independent subtrees: expand M ways, keep the best one, until it ends.
+    """One of N/M independent subtrees: expand M ways, keep the best path, until it ends.
 
     Nothing here depends on N, so the first k subtrees of a large run are the run of budget k·M.
     """

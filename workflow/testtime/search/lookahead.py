@@ -16,11 +16,11 @@ STEPS = METHODS["lookahead"].effort - 1
 
 
 def lookahead(tree: Tree) -> Program:
-    """Beam search where a candidate is worth the score at the end of a greedy rollout from it.
+    """Beam search that ranks a candidate by the score at the end of a greedy rollout from it.
 
     N counts the candidates of a step as in beam search; the rollouts come on top, up to k times as
-    many steps again, and are counted in the tree's tokens. A rollout is thrown away afterwards: a
-    kept candidate is continued by fresh samples.
+    many further steps, and are counted in the tree's tokens. A rollout is discarded afterwards: a
+    kept candidate is continued by new samples.
     """
     done, beams, counts = [], [tree.root], [tree.budget]
     for _ in range(tree.max_steps):

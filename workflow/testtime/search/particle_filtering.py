@@ -15,11 +15,11 @@ from testtime.study.vocabulary import SCORE_DIGITS
 
 
 def particle_filtering(tree: Tree) -> Program:
-    """N particles: grow each by a step, then draw N of them anew, until all have ended.
+    """N particles: grow each by a step, then resample N of them, until all have ended.
 
     A particle is drawn with probability softmax(w), w = logit of its newest step's score; ended
-    ones stay in the draw. The copies of a particle are one sample of the posterior each and keep
-    their multiplicity in the vote; those still open go separate ways by seeds of their own.
+    ones stay in the draw. Each copy of a particle is one sample of the posterior and keeps its
+    multiplicity in the vote; open copies diverge, as each has its own seed.
     """
     particles = yield from grow([tree.root], [tree.budget])
     for step in range(1, tree.max_steps):

@@ -11,15 +11,14 @@ from testtime.search.tree import Program, Tree, ended, grow, value
 from testtime.study.vocabulary import SCORE_DIGITS
 
 BALANCE = 0.1  # T_b, the temperature at which scores become shares of the budget
-SLACK = 1e-9  # a share that is whole but for rounding is not rounded up
+SLACK = 1e-9  # a share that is an integer up to rounding is not rounded up
 
 
 def rebase(tree: Tree) -> Program:
     """Share the budget among all open paths by the softmax of their scores.
 
     The root gets N children. At every later step the budget still open (N less the paths that
-    have ended) is shared out; a path whose share is nothing is given up. Up to N paths go to the
-    vote.
+    have ended) is shared out; a path without a share is dropped. Up to N paths vote.
     """
     done, beams, counts = [], [tree.root], [tree.budget]
     for _ in range(tree.max_steps):
@@ -36,7 +35,7 @@ def share_out(budget: int, values: Sequence[float], temperature: float = BALANCE
     """Split a budget in proportion to exp(value / temperature), in whole parts that sum to it.
 
     From the best to the worst (ties: the first one first), each gets its share of what is left,
-    rounded up, as in the authors' program; the paper's plain rounding need not sum to the budget.
+    rounded up, as in the authors' code; the paper's plain rounding need not sum to the budget.
     """
     values = [round(v, SCORE_DIGITS) for v in values]
     top = max(values)

@@ -44,14 +44,14 @@ def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> 
 
     Args:
         results: of `search_problems`.
-        partial: keeps finished trees; those that it had from the start are among the rows.
+        partial: keeps finished trees; those that it already had are included in the rows.
     """
-    rows = [] if partial is None else [row for own in partial.units.values() for row in own]
+    rows = [] if partial is None else [row for paths in partial.units.values() for row in paths]
     for result in results:
-        own = _describe(result)
+        paths = _describe(result)
         if partial is not None:
-            partial.add(unit_name(result.problem_id, result.subtree), own)
-        rows += own
+            partial.add(unit_name(result.problem_id, result.subtree), paths)
+        rows += paths
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype(
         dict.fromkeys(INTEGERS, "int64") | {"logprob": "float64", "finished": "bool"}
@@ -60,7 +60,7 @@ def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> 
 
 
 def unit_name(problem_id: str, subtree: int) -> str:
-    """What a tree is called among finished ones."""
+    """Key of a tree among the finished ones."""
     return f"{problem_id} {subtree}"
 
 

@@ -20,7 +20,7 @@ from testtime.study.types import Problem, Sampling, SearchResult
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What decides the paths of a search, beside the models and the problem.
+    """What determines the paths of a search, besides the models and the problem.
 
     Attributes:
         method: name in the registry.
@@ -45,8 +45,8 @@ class SearchSettings:
     separator: str = "\n\n"
 
     @classmethod
-    def of(cls, spec: PolicySpec, method: str, budget: int, **own: object) -> "SearchSettings":
-        """What a policy's entry says, and the rest as given."""
+    def of(cls, spec: PolicySpec, method: str, budget: int, **others: object) -> "SearchSettings":
+        """Settings from a policy's entry, the rest as given."""
         return cls(
             method=method,
             budget=budget,
@@ -55,7 +55,7 @@ class SearchSettings:
             max_steps=spec.max_steps,
             max_tokens=spec.max_tokens,
             separator=spec.separator,
-            **own,
+            **others,
         )
 
     def seed(self, problem_id: str, subtree: int) -> int:
@@ -69,10 +69,10 @@ class SearchSettings:
 
 
 def program_of(method: Method) -> Callable[[Tree], Program]:
-    """A search's own program; the others draw whole solutions.
+    """The program of a search; the other methods draw whole solutions.
 
     A study reads those from its pools (`testtime.sample`), `testtime search` and `testtime solve`
-    draw them on the spot.
+    draw them directly.
     """
     if method.kind == "search":
         return getattr(import_module(method.module), method.name)
@@ -80,7 +80,7 @@ def program_of(method: Method) -> Callable[[Tree], Program]:
 
 
 def draw_whole(tree: Tree, *, greedy: bool = False, scored: bool = False) -> Program:
-    """N independent solutions or the greedy one, perhaps with the PRM's scores."""
+    """N independent solutions or the greedy one, with the PRM's scores if the method needs them."""
     count = 1 if greedy else tree.budget
     samples = yield Expand([tree.root], [count], stop="end", greedy=greedy)
     return (yield Score(samples)) if scored else samples
@@ -106,8 +106,8 @@ def search_problems(
         problems: of one shard.
         settings: the method and its limits.
         subtrees: of a nested method, the independent subtrees to run; None runs all N/M.
-        done: names of trees (see `unit_name`) that are left out.
-        progress: told of every problem that is done.
+        done: names of trees (see `unit_name`) to skip.
+        progress: receives every finished problem.
         seconds: gets the time spent in policy, PRM and search.
         max_rows: most paths in flight; changes speed and memory, not results.
 

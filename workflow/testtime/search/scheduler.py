@@ -1,9 +1,9 @@
 """One scheduler that advances every tree of a shard together over one policy and one PRM.
 
-Each tree is a generator (see `tree.py`) that waits for children or for scores. All that trees want
-from the policy is queued with it at once; scores are asked for in batches over many trees, as soon
-as at least as many paths wait for the PRM as for the policy. A tree never waits for another one: a
-long step holds up its own tree only, and a tree that is done makes room for the next problem.
+Each tree is a generator (see `tree.py`) that waits for children or for scores. All requests of
+trees to the policy are queued at once; scores are requested in batches over many trees, as soon as
+at least as many paths wait for the PRM as for the policy. A tree never waits for another one: a
+long step delays only its own tree, and a finished tree makes room for the next problem.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ MAX_ROWS = 4096  # paths in flight: enough to keep both engines busy, few enough
 
 @dataclass
 class Seconds:
-    """Where the time of a search went."""
+    """How the time of a search was spent."""
 
     policy: float = 0.0
     prm: float = 0.0
@@ -56,9 +56,9 @@ class SearchState:
     """A tree under way: its program, what it has asked for, and what it has cost so far.
 
     Attributes:
-        asked: what the program waits for.
-        paths: the answer, as far as it is known.
-        missing: children, or scores of different paths, that are still to come.
+        asked: the request that the program waits for.
+        paths: the part of the answer that is known.
+        missing: number of children, or of distinct paths' scores, still to come.
         widths: number of candidates at each step.
     """
 
@@ -120,7 +120,7 @@ class Scheduler:
         return True
 
     def _advance(self) -> None:
-        """Let the engine run that has more to do, and the trees go on that were served."""
+        """Run the engine that has more to do, then advance the trees that it served."""
         if self.prm.rows and self.prm.rows >= self.policy.rows:
             served = self.prm.poll()
         elif self.policy.rows:
@@ -163,7 +163,7 @@ class Scheduler:
         )
 
     def _close(self, path: Path) -> Path:
-        """A path as it is handed out, with its text; one that could have gone on is unfinished."""
+        """A path as it is returned, with its text; one that could have continued is unfinished."""
         finish = path.finish if ended(path) else "length"
         return replace(path, finish=finish, text=path.text or self.reader.text(path.token_ids))
 
@@ -220,7 +220,7 @@ class PolicyQueue:
                 first += count
 
     def submit(self) -> None:
-        """Queue with the policy all that was noted."""
+        """Submit all noted children to the policy."""
         with self.seconds.measure("policy"):
             for (prompt, generated, sampling, stop, limit), parts in self._new.items():
                 request = Request(
@@ -235,7 +235,7 @@ class PolicyQueue:
         self._new = {}
 
     def poll(self) -> list[SearchState]:
-        """Let the policy run until a request is complete; returns the trees that miss no child."""
+        """Run the policy until a request is complete; returns the trees with all their children."""
         with self.seconds.measure("policy"):
             completed = self.policy.poll()
         if not completed:
@@ -279,21 +279,21 @@ class PolicyQueue:
 
 
 class PrmQueue:
-    """The paths whose newest steps wait for a score; what several trees ask for is read once."""
+    """The paths whose newest steps wait for a score; equal requests of trees are read once."""
 
     def __init__(self, prm: Prm | None, seconds: Seconds):
         self.prm, self.seconds = prm, seconds
         self._tickets: dict[ScoreRequest, int] = {}
-        # In the order in which they asked: trees, with the paths that wait for each ticket.
+        # In request order: trees, with the paths that wait for each ticket.
         self._waiting: dict[SearchState, dict[int, list[int]]] = {}
 
     @property
     def rows(self) -> int:
-        """Different paths that wait for a score."""
+        """Number of distinct paths that wait for a score."""
         return len(self._tickets)
 
     def add(self, state: SearchState) -> None:
-        """Queue with the PRM the paths of a tree that have a new step."""
+        """Submit the paths of a tree that have a new step to the PRM."""
         state.paths = list(state.asked.paths)
         waiting: dict[int, list[int]] = {}
         for index, path in enumerate(state.paths):
@@ -312,7 +312,7 @@ class PrmQueue:
         return self._tickets[request]
 
     def poll(self) -> list[SearchState]:
-        """Let the PRM read until a request is complete; returns the trees that miss no score."""
+        """Run the PRM until a request is complete; returns the trees with all their scores."""
         with self.seconds.measure("prm"):
             found = dict(self.prm.poll())
         if not found:
@@ -329,14 +329,14 @@ class PrmQueue:
     def _deliver(self, state: SearchState, indices: list[int], new: StepScores) -> None:
         """Give paths of a tree their scores.
 
-        A request of several trees is charged to each of them, so that a tree costs the same
-        whatever runs beside it.
+        A request of several trees is charged to each of them, so that a tree's cost does not depend
+        on the others.
         """
         state.missing -= 1
         state.prm_tokens += new.tokens
         for index in indices:
             path = state.paths[index]
             scores = path.scores + tuple(new.scores)
-            # Too long for the PRM: it keeps the scores that it has and goes no further.
+            # Too long for the PRM: the path keeps the scores that it has and is not continued.
             finish = path.finish if len(scores) == len(path.steps) or ended(path) else "length"
             state.paths[index] = replace(path, scores=scores, finish=finish)

@@ -1,8 +1,8 @@
-"""What a search method sees: a tree to grow, two things to ask for, and how paths are ranked.
+"""What a search method sees: a tree to grow, two requests to make, and how paths are ranked.
 
 A method is a generator over one tree. It yields `Expand` and gets the children, it yields `Score`
-and gets the same paths with the scores of their new steps, and in the end it returns its paths.
-Many trees run at once; a method knows nothing of the others, nor of batches and engines.
+and gets the same paths with the scores of their new steps, and finally it returns its paths. Many
+trees run at once; a method knows nothing of the others, nor of batches and engines.
 """
 
 from collections.abc import Generator, Sequence
@@ -21,7 +21,7 @@ class Tree:
         budget: N of the whole search.
         beam_width: M, children of each expanded path.
         max_steps: most steps of a path; what is unfinished then stays unfinished.
-        max_tokens: most tokens of a sample that is drawn whole.
+        max_tokens: most tokens of a sample drawn in one pass.
         seed: the tree's own; every child's seed derives from its parent's.
         subtree: index among the independent subtrees of a problem.
     """
@@ -42,15 +42,15 @@ class Tree:
 
 @dataclass(frozen=True)
 class Expand:
-    """Continue each parent by as many children as its count; answered by all of them in order.
+    """Continue each parent with as many children as its count; the reply is all of them in order.
 
     Attributes:
         counts: children of each parent.
         first: index of a parent's first child, where it is expanded in several rounds.
         stop: "step" for one step, "end" for a whole solution.
         greedy: at temperature 0.
-        candidates: False for rollouts that are looked at and thrown away; they cost tokens but
-            are not part of the tree's width.
+        candidates: False for rollouts that are scored and discarded; they cost tokens but are not
+            part of the tree's width.
     """
 
     parents: Sequence[Path]
@@ -63,7 +63,7 @@ class Expand:
 
 @dataclass(frozen=True)
 class Score:
-    """Score the steps that are new since the last time; answered by the paths with their scores."""
+    """Score the steps that are new since last time; the reply is the paths with scores."""
 
     paths: Sequence[Path]
 
@@ -84,7 +84,7 @@ def ended(path: Path) -> bool:
 
 
 def value(path: Path) -> float:
-    """How a path ranks: by the score of its newest step.
+    """The rank of a path: the score of its newest step.
 
     A path that gained no step (the policy wrote a bare separator, or ended at once) keeps the
     score it had, and so does one whose newest step ends beyond the PRM's context; one without any
@@ -96,7 +96,7 @@ def value(path: Path) -> float:
 def select_best(
     paths: Sequence[Path], count: int, values: Sequence[float] | None = None
 ) -> list[Path]:
-    """The `count` best paths, in their given order; of equal ones those that come first."""
+    """The `count` best paths, in their given order; ties go to the first."""
     values = [value(path) for path in paths] if values is None else values
     ranked = sorted(range(len(paths)), key=lambda i: -round(values[i], SCORE_DIGITS))
     return [paths[i] for i in sorted(ranked[:count])]

@@ -43,17 +43,17 @@ def answer_problems(
     for result in results:
         trees[result.problem_id].append(result)
     for problem in problems:
-        own = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
-        paths = [path for result in own for path in result.paths]
+        searched = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
+        paths = [path for result in searched for path in result.paths]
         yield {
             "problem_id": problem.problem_id,
             "answer": choose_answer(
                 as_frame(paths), method, scoring, vote, convention=convention, workers=workers
             ),
             "paths": [_describe(path) for path in paths],
-            "policy_tokens": sum(result.policy_tokens for result in own),
-            "prm_tokens": sum(result.prm_tokens for result in own),
-            "prompt_tokens": max((result.prompt_tokens for result in own), default=0),
+            "policy_tokens": sum(result.policy_tokens for result in searched),
+            "prm_tokens": sum(result.prm_tokens for result in searched),
+            "prompt_tokens": max((result.prompt_tokens for result in searched), default=0),
         }
 
 
@@ -66,13 +66,13 @@ def choose_answer(
     convention: str = "math",
     workers: Workers | None = None,
 ) -> str | None:
-    """The answer that wins the vote, as its first path writes it; a tie goes to the first path.
+    """The answer that wins the vote, as written by its first path; ties go to the first path.
 
     Equivalent answers vote together; a path without an answer does not vote. Methods that do not
-    tell paths apart always take the majority.
+    rank paths always take the majority.
 
     Args:
-        paths: of one problem, with the columns that the method weighs by.
+        paths: of one problem, with the columns from which the method computes weights.
         method: that drew them.
         scoring: of the weights; a method without it takes its own.
         vote: "majority", "max" or "weighted".
@@ -93,7 +93,7 @@ def choose_answer(
 
 
 def as_frame(paths: Sequence[Path]) -> pd.DataFrame:
-    """Paths with the columns that methods weigh by, see `testtime.evaluate.methods`."""
+    """Paths with the columns that methods read, see `testtime.evaluate.methods`."""
     columns = ("text", "tokens", "logprob", "step_logprobs", "scores")
     return pd.DataFrame({name: [getattr(path, name) for path in paths] for name in columns})
 

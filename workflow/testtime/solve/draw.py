@@ -1,4 +1,4 @@
-"""Drawing samples of new problems, having them scored, and counting both."""
+"""Sampling new problems, scoring the samples, and counting the cost of both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from testtime.study.types import Problem
 
 @dataclass(frozen=True)
 class Models:
-    """What solves: a policy, perhaps a PRM, and what is known of them.
+    """The models that solve: a policy, possibly a PRM, and their specs.
 
     Attributes:
         seed_parts: seed, dataset and policy; every sample's seed derives from them.
@@ -38,7 +38,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Whole samples of some problems, scored where a PRM has read them."""
+    """Whole samples of some problems, with scores if a PRM has read them."""
 
     rows: pd.DataFrame
     policy_tokens: pd.Series
@@ -54,7 +54,7 @@ def draw(
     scored: bool,
     greedy: bool = False,
 ) -> Drawn:
-    """Samples `start` to `stop` of every problem, read by the PRM where `scored`."""
+    """Samples `start` to `stop` of every problem, read by the PRM if `scored`."""
     settings = SampleSettings.of(models.spec, models.seed_parts, "cot" if greedy else "pool")
     label = f"samples of {models.spec.name}"
     with progress(len(problems) * (stop - start), label, "samples") as bar:
@@ -69,7 +69,7 @@ def draw(
 def with_classes(
     rows: pd.DataFrame, convention: str, workers: Workers | None = None
 ) -> pd.DataFrame:
-    """Add answer_class: equal answers of a problem alike, -1 without an answer."""
+    """Add answer_class: the same for equal answers of a problem, -1 without an answer."""
     classes = pd.Series(-1, index=rows.index)
     for _, group in rows.groupby("problem_id", sort=False):
         answers = [extract_answer(text, convention) for text in group["text"]]

@@ -1,6 +1,6 @@
 """Apply a fitted lookup to new problems: draw a few samples, predict difficulty, choose, run.
 
-Nothing here knows an answer; what is spent is counted, and never more than the budget.
+Nothing here knows an answer; what is spent is counted, and never exceeds the budget.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,14 +36,14 @@ def solve(
         models: loaded engines and their specs.
         problems: without answers.
         plan: one of the lookup's, see `fit.plans`.
-        predictor: of the same context; needed where the plan draws samples first.
+        predictor: of the same context; needed if the plan draws samples first.
         easy: threshold of the levels.
         hard: threshold of the levels.
 
     Returns:
-        Per problem, in order: problem_id, answer (None where no path has one), predicted_pass_at_1
-        and difficulty (None where it was not asked), strategy (in words), samples (drawn or
-        searched for, in the unit of the budget), policy_tokens, prm_tokens, flops.
+        Per problem, in order: problem_id, answer (None if no path has one), predicted_pass_at_1 and
+        difficulty (None if not predicted), strategy (in words), samples (drawn or searched for, in
+        the unit of the budget), policy_tokens, prm_tokens, flops.
     """
     names = [problem.problem_id for problem in problems]
     first, predicted = None, dict.fromkeys(names)
@@ -84,7 +84,7 @@ def _distinct(strategies: Iterable[dict]) -> list[dict]:
 
 
 def summary(rows: Sequence[dict], plan: dict) -> str:
-    """What was spent on average and what the study promised, in a few lines."""
+    """What was spent on average and the accuracy that the study expects, in a few lines."""
     means = {key: float(np.mean([row[key] for row in rows])) for key in ("samples", *COSTS)}
     chosen = pd.Series([row["strategy"] for row in rows]).value_counts()
     lines = [
@@ -111,8 +111,8 @@ def run_strategy(
         models: loaded engines.
         problems: those it was chosen for.
         strategy: method, scoring, vote, prm, budget.
-        first: samples drawn before, which count and which strategies of the pool go on from.
-        n_first: how many those are.
+        first: samples drawn before, which count and from which strategies of the pool continue.
+        n_first: their number per problem.
 
     Returns:
         problem_id -> answer, samples, policy_tokens, prm_tokens, flops.

@@ -1,4 +1,4 @@
-"""How a study's work is cut: blocks of the nested pools, shards of the problems."""
+"""How a study's work is divided: blocks of the nested pools, shards of the problems."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def nested_blocks(budgets: Sequence[int]) -> list[str]:
-    """The nested blocks behind ascending budgets: 4, 16, 64 are 0-4, 4-16, 16-64.
+    """The nested blocks of ascending budgets: 4, 16, 64 give 0-4, 4-16, 16-64.
 
     Raising the largest budget leaves every earlier block as it is.
     """
@@ -36,7 +36,7 @@ def pool_budgets(policy: "PolicySpec", budgets: Sequence[int], held_out: int) ->
 
 
 def headline_budget(budgets: dict[str, list[int]]) -> int:
-    """The budget of figures that show one: the largest that search and pool share.
+    """The budget of figures that show only one: the largest that search and pool share.
 
     Args:
         budgets: the study's `budgets`, with keys "pool" and "search".
@@ -58,7 +58,7 @@ def shard_names(n_problems: int, seconds: float, job_seconds: float) -> list[str
 
 
 def shard_size(n_problems: int, shard: str) -> int:
-    """How many of the problems are in a shard."""
+    """Number of problems in a shard."""
     return len(select_shard(range(n_problems), shard))
 
 

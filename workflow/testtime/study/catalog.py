@@ -1,4 +1,4 @@
-"""What is known about each policy, PRM and dataset; entries decide behaviour, names never do."""
+"""What is known about each policy, PRM and dataset; entries determine behaviour, names never do."""
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -87,7 +87,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class PolicySpec(ModelSpec):
-    """A policy and how it is asked and sampled.
+    """A policy and how it is prompted and sampled.
 
     Attributes:
         pretraining_tokens: tokens seen in training, the D of 6·P·D; None where unpublished.
@@ -98,8 +98,8 @@ class PolicySpec(ModelSpec):
         max_steps: most steps of a search.
         typical_tokens: usual length of a sample, for planning.
         samples: file with completions made elsewhere; then no engine runs.
-        n_samples: how many of each problem that file holds; larger budgets are left out. None
-            where it holds enough for all.
+        n_samples: how many of each problem that file holds; larger budgets are left out. None if it
+            holds enough for all.
     """
 
     pretraining_tokens: float | None = None
@@ -123,9 +123,9 @@ class PolicySpec(ModelSpec):
 
 @dataclass(frozen=True)
 class PrmFormat:
-    """Where a PRM format is written, and what in a model's files tells that it has this format.
+    """Where a PRM format is implemented, and what in a model's files identifies it.
 
-    Only a head of its own tells: a plain language model may be read in several formats.
+    Only a custom head identifies a format: a plain language model may be read in several.
 
     Attributes:
         module: in `testtime.prms`.
@@ -154,7 +154,7 @@ class PrmSpec(ModelSpec):
 
     Attributes:
         format: one of `PRM_FORMATS`: its text and where its scores are read.
-        in_samples: its step scores stand in the policies' files of samples; then no engine runs.
+        in_samples: its step scores come with the policies' files of samples; then no engine runs.
     """
 
     format: str = ""
@@ -263,7 +263,7 @@ def as_params(spec: ModelSpec, *names: str) -> dict:
 
 
 def check_engine(what: str, engine: str) -> None:
-    """Refuse an engine that there is not.
+    """Refuse an unknown engine.
 
     Raises:
         UserError: says what named it, the name and what is allowed.
@@ -273,7 +273,7 @@ def check_engine(what: str, engine: str) -> None:
 
 
 def check_format(what: str, format: str) -> None:
-    """Refuse a PRM format that there is not.
+    """Refuse an unknown PRM format.
 
     Raises:
         UserError: says what named it, the name and what is allowed.

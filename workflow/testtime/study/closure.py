@@ -1,7 +1,7 @@
-"""What a program depends on: itself and every module of the project that it imports, however deep.
+"""What a program depends on: itself and every module of the project that it imports, transitively.
 
 Snakemake does not see edits of imported modules. Rules that follow their code have these files as
-inputs, so that what reruns after an edit is found by a program and never typed.
+inputs, so that what reruns after an edit is computed and never listed by hand.
 """
 
 import ast
@@ -18,8 +18,8 @@ PACKAGES = ("testtime", "microcosm")
 def import_closure(*programs: Path) -> list[Path]:
     """Source files that programs consist of, sorted.
 
-    Imports inside functions count, those for type checkers alone do not; a module brings the
-    `__init__.py` of the packages that it lies in, which Python runs first.
+    Imports inside functions count, those only for type checkers do not; a module brings the
+    `__init__.py` of its parent packages, which Python runs first.
 
     Args:
         programs: scripts, modules or notebooks.
@@ -35,7 +35,7 @@ def import_closure(*programs: Path) -> list[Path]:
 
 
 def module_file(name: str) -> Path | None:
-    """The file of a dotted module name, None if it is none of the project's modules."""
+    """The file of a dotted module name, None if it is not a module of the project."""
     path = WORKFLOW.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if name.split(".", maxsplit=1)[0] in PACKAGES and candidate.is_file():
@@ -51,7 +51,7 @@ def _imports(path: Path) -> tuple[Path, ...]:
 
 
 def _source(path: Path) -> str:
-    """Python source; of a notebook that of its code cells."""
+    """Python source; for a notebook, that of its code cells."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".ipynb":
         return text
@@ -60,7 +60,7 @@ def _source(path: Path) -> str:
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
-    """Dotted names that may be modules: of `from a import b` both a and a.b."""
+    """Dotted names that may be modules: for `from a import b` both a and a.b."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)

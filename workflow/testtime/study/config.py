@@ -1,4 +1,4 @@
-"""A study's config: read as Snakemake reads it, and checked where a schema cannot.
+"""A study's config: read as Snakemake reads it, with the checks that a schema cannot make.
 
 Nothing here runs a model.
 """
@@ -28,10 +28,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read(*files: str | Path) -> dict:
-    """`config.yaml`, of this folder or else of the checkout, with the files' keys on top.
+    """`config.yaml` of this folder, else of the checkout, with the files' keys on top.
 
     Raises:
-        UserError: a file is missing or is no mapping.
+        UserError: a file is missing or is not a mapping.
     """
     base = Path("config.yaml")
     config: dict = {}
@@ -47,7 +47,7 @@ def read(*files: str | Path) -> dict:
 
 
 def _merge(config: Mapping, changes: Mapping) -> dict:
-    """Mappings are merged, all else is replaced, as by Snakemake's --configfile."""
+    """Merge mappings and replace all else, as Snakemake's --configfile does."""
     merged = dict(config)
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -201,7 +201,7 @@ def _check_model(key: str, spec: ModelSpec) -> None:
 
 
 def _check_pinned(config: dict, catalog: Catalog) -> None:
-    """Whatever comes from the hub must be the same next year."""
+    """Everything from the hub must be pinned, so that it is the same next year."""
     specs = [(f"policies.{name}", catalog.policies[name]) for name in config["policies"]]
     specs += [(f"prms.{name}", catalog.prms[name]) for name in config["prms"]]
     specs += [(f"datasets.{name}", catalog.datasets[name]) for name in config["datasets"]]

@@ -1,4 +1,4 @@
-"""Where benchmarks disagree about what equals what, the dataset's convention says."""
+"""Benchmarks disagree about which answers are equal; a dataset's convention settles it."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,12 +20,12 @@ class Convention:
 
     Attributes:
         name: "math" reads LaTeX; "integer" is the same where every gold is an integer (AIME, AMC);
-            "exact" compares the text itself, white space aside.
-        percent: what 10 % is: "number" 10, "value" 0.1, "either" whichever the other side needs.
+            "exact" compares the text itself, ignoring white space.
+        percent: what 10 % is: "number" 10, "value" 0.1, "either" whichever matches the other side.
         lists: whether "1,2" and "2,1" without brackets are the same ("unordered") or not.
-        bases: whether 4210 stands for 4210_5.
-        decimals: a decimal stands for an exact value when it shows at least so many decimals and
-            is that value rounded to them (0.333333 for 1/3; math-verify rounds to 6 too).
+        bases: whether 4210 may mean 4210_5.
+        decimals: a decimal equals an exact value when it shows at least this many decimals and is
+            that value rounded to them (0.333333 for 1/3; math-verify rounds to 6 too).
     """
 
     name: str = "math"
@@ -37,7 +37,7 @@ class Convention:
 
 @lru_cache
 def convention_named(text: str) -> Convention:
-    """Read a convention as a config gives it: a name, and options after commas.
+    """Parse a convention as written in a config: a name, and options after commas.
 
     Examples: "math", "integer", "math,percent=number,decimals=4".
 

@@ -1,7 +1,7 @@
-"""Where everything of a study lies: every path pattern below `results:`, for rules and for readers.
+"""Where a study's files are: every path pattern below `results:`, for rules and for readers.
 
-Parquet files say themselves what they hold: the names in their place (dataset, policy, ...) are
-written into them, see `data.store`, and read back from there.
+Parquet files record what they hold: the names in their path (dataset, policy, ...) are written into
+their metadata, see `data.store`, and read back from there.
 """
 
 import re
@@ -45,7 +45,7 @@ CELL_KINDS = ("grades", "difficulty", "predictions", "cell_outcomes")
 # The folders of logs and benchmarks, in the order in which data flow.
 STAGES = ("train", "problems", "generate", "score", "search", "grade", "difficulty", "evaluate")
 STAGES += ("fit", "compare", "figures", "notebooks", "report")
-# Which stage makes which kind of file; modules of tables name theirs themselves.
+# Which stage makes which kind of file; modules of tables name their own.
 STAGE_OF = {
     "problems": "problems",
     "answers": "problems",
@@ -69,7 +69,7 @@ STAGE_OF = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The places below one results folder."""
+    """The paths below one results folder."""
 
     results: str
 
@@ -82,7 +82,7 @@ class Layout:
 
         Args:
             kind: of PATTERNS.
-            names: what the pattern asks for.
+            names: values of the names in the pattern.
         """
         return f"{self.results}/{place(kind, **names)}"
 
@@ -120,7 +120,7 @@ def names_in(kind: str) -> tuple[str, ...]:
 
 
 def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
-    """Which kind of file a path is and the names in it; None for a place that is none of these."""
+    """The kind of a file and the names in its path; None for a path of no kind."""
     for kind, expression in _expressions():
         found = expression.search(Path(path).as_posix())
         if found:
@@ -144,9 +144,9 @@ def _compiled() -> Iterator[tuple[str, re.Pattern]]:
 
 
 def from_here(path: Path) -> str:
-    """A file of the checkout, named from the working directory where that is in the checkout.
+    """A file of the checkout, relative to the working directory if it is below that.
 
-    A checkout that is moved as a whole then reruns nothing.
+    Moving a whole checkout then reruns nothing.
     """
     here = Path.cwd().resolve()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

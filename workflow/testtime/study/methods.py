@@ -1,8 +1,8 @@
-"""The registry of methods: whatever a study may name under `methods:`, one line each.
+"""The registry of methods: everything a study may name under `methods:`, one line each.
 
-A method's program is found by its name. Of a search it is the function NAME in the module
-`testtime.search.NAME`, which grows paths; of the others that in `testtime.evaluate.methods.NAME`,
-which weighs samples. So a new method is one module and one line here: config, completion,
+A method's program is found by its name. For a search it is the function NAME in the module
+`testtime.search.NAME`, which grows paths; otherwise the one in `testtime.evaluate.methods.NAME`,
+which weights samples. So a new method is one module and one line here: config, completion,
 reference, figures, planning and solving read this file. It imports nothing heavy.
 """
 
@@ -16,7 +16,7 @@ from testtime.study.types import Strategy
 from testtime.study.vocabulary import MAJORITY, NONE
 
 # Where a method's paths come from: the one greedy sample; the policy's pool of samples, which it
-# weighs; or a search of its own. The latter two are also the names of their lists of budgets.
+# weights; or a search. The last two are also the names of their lists of budgets.
 Kind = Literal["greedy", "pool", "search"]
 
 
@@ -35,15 +35,15 @@ class Method:
     """A way of spending a budget on one problem.
 
     Attributes:
-        look: None gives it a spare colour and marker, by its name.
+        look: None gives it an unused colour and marker, by its name.
         needs_prm: whether a PRM must read its paths.
-        scorings: how it can weigh a path, the first one where a study names none of them; "none"
-            where every path counts the same, None for all of a study's.
+        scorings: how it can weight a path, the first by default if a study names none of them;
+            "none" where every path counts the same, None for all of a study's.
         nested: the search consists of N/M independent subtrees that do not depend on N.
         beams: N must be a multiple of the beam width M.
-        grows: a larger budget goes on from what a smaller one drew, as in the pool; otherwise
-            every budget of a search draws anew.
-        effort: tokens of a step, rollouts included, in multiples of its candidates'.
+        grows: a larger budget continues from what a smaller one drew, as in the pool; otherwise
+            every budget of a search draws separately.
+        effort: tokens of a step, rollouts included, as a multiple of its candidates' tokens.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Method:
 
     @property
     def module(self) -> str:
-        """The module of its program, imported only where the program is to run."""
+        """The module of its program, imported only where the program runs."""
         home = "search" if self.kind == "search" else "evaluate.methods"
         return f"testtime.{home}.{self.name}"
 
     @property
     def weighs(self) -> bool:
-        """Whether it tells better paths from worse ones."""
+        """Whether it ranks paths."""
         return self.scorings != (NONE,)
 
     def scorings_of(self, study: Sequence[str]) -> list[str]:
@@ -74,11 +74,11 @@ class Method:
         return [name for name in self.scorings if name in study] or list(self.scorings[:1])
 
     def strategies(self, scorings: Sequence[str], votes: Sequence[str]) -> list[Strategy]:
-        """Every way of a study to choose an answer among the paths of this method.
+        """Every way a study can choose an answer among the paths of this method.
 
         Args:
             scorings: of the study.
-            votes: of the study. Samples of the pool vote unweighted as a method of its own,
+            votes: of the study. Samples of the pool vote unweighted as a separate method,
                 majority voting, whatever the votes.
         """
         if self.kind == "greedy":

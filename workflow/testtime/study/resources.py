@@ -1,4 +1,4 @@
-"""What a job of each rule does, and what it asks of a scheduler for it.
+"""What a job of each rule does, and the resources it requests from a scheduler.
 
 Estimates come from the catalog's rates and the amount of work, and grow with each attempt, up to
 what `jobs:` allows. `testtime plan` adds up the same estimates over the jobs of Snakemake's DAG.
@@ -92,7 +92,7 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
 
 
 def texts(study: Study, dataset: str, policy: str) -> int:
-    """Solutions of a policy that are graded, at most."""
+    """Upper bound on the solutions of a policy that are graded."""
     samples = sum(map(study.block_samples, study.all_blocks(policy)))
     searched = (study.searching(**search).paths for search in study.searches(dataset, policy))
     return study.n_problems(dataset) * samples + sum(searched)
@@ -104,7 +104,7 @@ def tokens(study: Study, dataset: str, policy: str) -> int:
 
 
 def outcome_rows(study: Study) -> int:
-    """Rows of the table of outcomes, about: problems by strategies, PRMs and budgets."""
+    """Approximate rows of the table of outcomes: problems by strategies, PRMs and budgets."""
     config = study.config
     strategies = 0
     for method in (METHODS[name] for name in config["methods"]):

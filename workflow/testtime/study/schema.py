@@ -1,4 +1,4 @@
-"""Schema checks that answer in one line: key, value, what is allowed."""
+"""Schema checks whose errors are one line: key, value, what is allowed."""
 
 from difflib import get_close_matches
 from functools import cache
@@ -46,7 +46,7 @@ def _explain(error: ValidationError) -> str:
         return f"{key}: {error.instance!r} is not known; allowed: {allowed}"
     if error.validator == "uniqueItems":
         twice = [v for i, v in enumerate(error.instance) if v in error.instance[:i]]
-        return f"{key}: {twice[0]!r} is given twice; each may stand once"
+        return f"{key}: {twice[0]!r} is given twice; allowed: once each"
     description = error.schema.get("description", "")
     allowed = f"; allowed: {description}" if description else ""
     return f"{key}: {error.instance!r} is not valid ({error.message}){allowed}"

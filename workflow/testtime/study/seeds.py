@@ -1,4 +1,4 @@
-"""Nested randomness: every sample has a seed of its own, derived from what it is.
+"""Nested randomness: every sample has its own seed, derived from its identity.
 
 Sample i of a problem is therefore the same sample in every budget, block, shard and batch.
 """
@@ -23,8 +23,8 @@ def derive(*parts: str | int) -> int:
 def uniforms(seeds: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """One uniform number in [0, 1) per (seed, position), by the SplitMix64 finaliser.
 
-    A token drawn with the number of its own (seed, position) does not depend on which other rows
-    share its batch.
+    A token drawn with the number of its (seed, position) does not depend on the other rows of its
+    batch.
 
     Args:
         seeds: integer array, any shape.

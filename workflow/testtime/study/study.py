@@ -20,8 +20,7 @@ from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
 
 PUBLISHED = WORKFLOW / "resources" / "published"
-# Suffixes of a local model's files: weights, and what a tokenizer, a chat template and defaults of
-# sampling are in.
+# Suffixes of a local model's files: weights, tokenizer, chat template and sampling defaults.
 MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
 
 SAMPLED_AS = ("model", "revision", "prompt", "separator", "context", "dtype", "max_tokens")
@@ -30,24 +29,24 @@ DRAWN_AS = ("temperature", "top_p", "top_k")
 
 @dataclass(frozen=True)
 class Study:
-    """A valid config with its catalog; runs no model."""
+    """A valid config with its catalog; it runs no model."""
 
     config: dict
     catalog: Catalog
 
     @cached_property
     def layout(self) -> Layout:
-        """Where its files lie."""
+        """Where its files are."""
         return Layout(self.config["results"])
 
-    # What it consists of.
+    # Its parts.
 
     def cells(self) -> list[tuple[str, str]]:
         """Every (dataset, policy)."""
         return [(d, p) for d in self.config["datasets"] for p in self.config["policies"]]
 
     def n_problems(self, dataset: str, shard: str = "1-of-1") -> int:
-        """Problems of a dataset that are used, known before any of them is read; of one shard."""
+        """Number of problems used of a dataset, or of one shard; known before reading them."""
         size = self.catalog.dataset(dataset).size
         return shard_size(min(size, self.config["problems"]["limit"] or size), shard)
 
@@ -61,7 +60,7 @@ class Study:
         return nested_blocks(self.pool_budgets(policy))
 
     def all_blocks(self, policy: str) -> list[str]:
-        """Greedy CoT, pool and held-out samples: what is drawn of a policy."""
+        """Greedy CoT, pool and held-out samples: the blocks drawn from a policy."""
         cot = [COT] if self.has("cot") else []
         held_out = [DIFFICULTY] if self.config["difficulty"]["samples"] else []
         return [*cot, *self.pool_blocks(policy), *held_out]
@@ -99,7 +98,7 @@ class Study:
         ]
 
     def is_imported(self, policy: str) -> bool:
-        """Whether its samples were made elsewhere."""
+        """Whether its samples are imported."""
         return self.catalog.policy(policy).samples is not None
 
     def has(self, condition: str) -> bool:
@@ -108,8 +107,8 @@ class Study:
         Args:
             condition: "prms"; "cot", greedy CoT among the methods; "scores", the pool's samples
                 have step scores; "quality", PRMs can be measured, as some dataset's steps are
-                labelled; "scored", a PRM reads anything at all; "two_policies"; "cross_check",
-                answers are compared in a way that another grader may see otherwise.
+                labelled; "scored", some PRM reads anything; "two_policies"; "cross_check",
+                answers are compared in a way on which another grader may disagree.
         """
         config = self.config
         prms, searches = bool(config["prms"]), bool(self.search_methods())
@@ -126,7 +125,7 @@ class Study:
             "cross_check": any(convention != "exact" for convention in conventions),
         }[condition]
 
-    # How its work is cut.
+    # How its work is divided.
 
     def engine(self, spec: ModelSpec) -> str:
         """The engine of a model: its entry's, else the study's."""
@@ -137,7 +136,7 @@ class Study:
         return [self.engine(self.catalog.policy(policy)), self.engine(self.catalog.prm(prm))]
 
     def search_environment(self, policy: str, prm: str) -> str:
-        """Which engine's environment a search runs in: each can run transformers too."""
+        """The engine whose environment a search runs in: each can also run transformers."""
         others = [e for e in self.search_engines(policy, prm) if e != "transformers"]
         return others[0] if others else "transformers"
 
@@ -164,7 +163,7 @@ class Study:
     def searching(
         self, dataset: str, policy: str, prm: str, method: str, block: str, shard: str = "1-of-1"
     ) -> work.Work:
-        """What a search of a block does; by default of the whole block."""
+        """The work of a search of one shard; by default of the whole block."""
         writer, reader = self.catalog.policy(policy), self.catalog.prm(prm)
         n = len(block_range(block)) if METHODS[method].nested else int(block)
         return work.searching(
@@ -240,14 +239,14 @@ class Study:
         ]
 
     def graded(self, dataset: str, policy: str) -> dict[str, list[str]]:
-        """Files of all texts of a cell that have an answer in them."""
+        """Files of all texts of a cell that contain answers."""
         return {
             "generations": self.samples(dataset, policy, self.all_blocks(policy)),
             "searches": self.search_files(dataset, policy),
         }
 
     def evaluated(self, dataset: str, policy: str) -> dict[str, list[str]]:
-        """Files of a cell that its strategies are made of."""
+        """Files from which a cell's strategies are evaluated."""
         blocks = self.pool_blocks(policy)
         cot = [COT] if self.has("cot") else []
         return {
@@ -257,7 +256,7 @@ class Study:
         }
 
     def probed(self, dataset: str, policy: str) -> dict[str, list[str]]:
-        """Files of a cell's first samples, and of what each PRM thinks of them."""
+        """Files of a cell's first samples, and of each PRM's scores of them."""
         block = self.pool_blocks(policy)[:1]
         return {
             "generations": self.samples(dataset, policy, block),
@@ -284,7 +283,7 @@ class Study:
         return self.layout.path("model", name=policy) if spec.train else str(spec.folder)
 
     def problem_file(self, dataset: str) -> list[str]:
-        """The file that a dataset's problems come from; none where generated or the hub's."""
+        """The file that a dataset's problems come from; none if generated or from the hub."""
         spec = self.catalog.dataset(dataset)
         return [spec.path] if spec.source == "file" else []
 
@@ -295,7 +294,7 @@ class Study:
     # Its settings, as rules hand them on.
 
     def setting(self, name: str) -> object:
-        """One thing that an analysis is told of the study, as plain values.
+        """One fact about the study that an analysis needs, as plain values.
 
         Args:
             name: "policies" and "prm_parameters", the number of weights of each; "pretraining",
@@ -325,22 +324,22 @@ class Study:
         return {name: self.setting(name) for name in names}
 
     def prm_settings(self, prm: str) -> dict:
-        """The part of the catalog that decides a PRM's scores."""
+        """The part of the catalog that determines a PRM's scores."""
         return as_params(self.catalog.prm(prm), "model", "revision", "format", "context", "dtype")
 
     def sampling_settings(self, policy: str, block: str) -> dict:
-        """The part of the catalog that decides a sample; greedy CoT ignores the temperature."""
+        """The part of the catalog that determines a sample; greedy CoT ignores the temperature."""
         names = SAMPLED_AS if block == COT else SAMPLED_AS + DRAWN_AS
         return as_params(self.catalog.policy(policy), *names)
 
     def search_settings(self, policy: str, prm: str) -> dict:
-        """The part of the catalog that decides a search."""
+        """The part of the catalog that determines a search."""
         names = (*SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps")
-        own = as_params(self.catalog.policy(policy), *names)
-        return {"policy": own, "prm": self.prm_settings(prm)}
+        settings = as_params(self.catalog.policy(policy), *names)
+        return {"policy": settings, "prm": self.prm_settings(prm)}
 
     def import_settings(self, policy: str) -> dict:
-        """What of a file of samples is the pool and what is held out.
+        """Which part of a file of samples is the pool and which is held out.
 
         `part` says whether only a part of the dataset's problems is used.
         """

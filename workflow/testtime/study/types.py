@@ -1,4 +1,4 @@
-"""The things that flow through the study, shared by every stage."""
+"""The data types that all stages of the study share."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ Finish = Literal["step", "stop", "length"]
 
 @dataclass(frozen=True)
 class Problem:
-    """A question as a policy sees it: never with its answer."""
+    """A problem as a policy sees it: never with its answer."""
 
     problem_id: str
     problem: str
@@ -35,8 +35,8 @@ class Request:
     Attributes:
         token_ids: the prompt and the path so far; never re-tokenised text.
         seeds: one per child.
-        first_position: index that the first new token has in its sample, for per-token randomness.
-        stop: "step" ends a child behind the next step separator, "end" only at end of text.
+        first_position: index of the first new token in its sample, for per-token randomness.
+        stop: "step" ends a child after the next step separator, "end" only at end of text.
         max_tokens: most tokens to generate per child.
     """
 
@@ -85,7 +85,7 @@ class StepScores:
 
 @dataclass(frozen=True)
 class Path:
-    """A solution, finished or not, with what is known of it.
+    """A solution, finished or not, with what is known about it.
 
     Attributes:
         steps: text of each step, without separators; never an empty step.

@@ -1,6 +1,6 @@
-"""The words that every table of the study uses: names of columns, and of what stands in them.
+"""The words that all tables of the study use: names of columns, and of levels in them.
 
-A word that two rooms need has its one home here.
+A word that two parts of the package need is defined only here.
 """
 
 NONE, ANY = "none", "any"  # a PRM, scoring or vote that is not used; whichever PRM is best
@@ -11,15 +11,15 @@ SCORINGS = ("min", "last", "avg")
 # How an answer is chosen: Majority Vote, PRM-Max, PRM-Vote.
 MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
 
-# Scores that agree to so many digits are equal: a PRM's rounding differs with the batch, and
+# Scores that agree to this many digits are equal: a PRM's rounding differs with the batch, and
 # saturated scores would otherwise be ranked by that noise alone.
 SCORE_DIGITS = 6
 
-# Absolute levels of difficulty, from the easiest on, and where Pass@1 was read for them.
+# Absolute levels of difficulty, easiest first, and the samples that Pass@1 was estimated from.
 EASY, MEDIUM, HARD = LEVELS = ("easy", "medium", "hard")
 HELD_OUT, FROM_POOL = "held-out", "pool"
 
-# What tables set against each other: one greedy chain of thought, and the compute-optimal choice.
+# The settings that tables compare: one greedy chain of thought, and the compute-optimal choice.
 CHAIN, TTS = "CoT", "compute-optimal TTS"
 
 # What a sample was drawn for: its method in the grades, and its block where that has no range.

@@ -1,6 +1,6 @@
-"""How much a job of a model has to do, and how long that takes at the catalog's rates.
+"""How much work a model's job has, and how long it takes at the catalog's rates.
 
-What rules ask of a scheduler and what `testtime plan` prints both come from here. Estimates cut
+What rules ask of a scheduler and what `testtime plan` prints both come from here. Estimates divide
 work into jobs and bound their time; they change no result.
 """
 
@@ -10,22 +10,23 @@ from math import ceil
 from testtime.study.catalog import ENGINES, ModelSpec, PolicySpec, PrmSpec
 from testtime.study.methods import METHODS
 
-# Beside a sample's own tokens a PRM reads the problem and its format's tags.
+# Besides a sample's own tokens, a PRM reads the problem and its format's tags.
 READ_PER_TOKEN = 1.5
-# A rate is that of large batches; a search's shrink as its paths end, and its engines take turns.
+# Rates are for large batches; a search's batches shrink as its paths end, and its engines take
+# turns.
 SEARCH_SHARE = 0.7
 IMPORT_SECONDS = 8.0
-LOADED_BYTES_PER_SECOND = 5e8  # weights from a file system that others use too
+LOADED_BYTES_PER_SECOND = 5e8  # weights from a shared file system
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINING_STEP_SECONDS = 0.2
-SAFETY = 2.0  # a job may take so many times its estimate before it is ended
+SAFETY = 2.0  # a job may take this many times its estimate before it is killed
 LEAST_MINUTES = 10
 # Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
 FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 1.5, 0.4
-# RAM of a job whose model is on GPUs, beside the weights on their way there.
+# RAM of a job whose model is on GPUs, besides loading the weights.
 HOST_GB, HOST_GB_PER_GPU = 8, 4
 
 
@@ -39,7 +40,7 @@ class Work:
         seconds: of generating and reading.
         start_seconds: until the models are loaded.
         gpus: GPUs that the job holds meanwhile.
-        paths: solutions that it writes down, at most.
+        paths: upper bound on the solutions that it writes.
         size: bytes of its output.
     """
 
@@ -91,7 +92,7 @@ def searching(
     engines: tuple[str, str],
     gpus: int,
 ) -> Work:
-    """Search with so many candidates per step in all; policy and PRM take turns."""
+    """Search with this many candidates per step in total; policy and PRM take turns."""
     grown = candidates * METHODS[method].effort
     paths = candidates // beam_width if METHODS[method].beams else candidates
     written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy)
@@ -108,7 +109,7 @@ def searching(
 
 
 def grading(tokens: float) -> Work:
-    """Read and compare the answers in texts of so many tokens."""
+    """Extract and compare the answers in texts of this many tokens."""
     return Work(seconds=tokens / TOKENS_GRADED, start_seconds=SCRIPT_SECONDS)
 
 
@@ -131,7 +132,7 @@ def training(recipe: dict) -> Work:
 
 
 def tokens_read(prm: PrmSpec, policy: PolicySpec) -> float:
-    """Tokens that a PRM reads of a usual sample, problem included; no more than its context."""
+    """Tokens that a PRM reads for a typical sample, problem included; at most its context."""
     return min(READ_PER_TOKEN * policy.typical_tokens, prm.context)
 
 
@@ -145,13 +146,13 @@ def rate(spec: ModelSpec) -> float:
 
 
 def load_seconds(spec: ModelSpec, engine: str) -> float:
-    """Until a model is ready: its engine, and its weights from disk."""
+    """Seconds until a model is ready: starting its engine, and reading its weights from disk."""
     weights = spec.parameters * BYTES.get(spec.dtype, 2)
     return ENGINES[engine].start_seconds + weights / LOADED_BYTES_PER_SECOND
 
 
 def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
-    """GPUs of a job with both models: one where it holds them both, else each has its own."""
+    """GPUs of a job with both models: one if it holds both, else each has its own."""
     if max(policy.gpus, prm.gpus) <= 1 and policy.memory_gb + prm.memory_gb <= gpu_gb:
         return max(policy.gpus, prm.gpus)
     return policy.gpus + prm.gpus

@@ -1,8 +1,8 @@
-"""Attention of the engine: one function for every layer, which works by the plan of the forward.
+"""Attention of the engine: one function for every layer, with the metadata of the forward pass.
 
 Registered with transformers, so the ordinary forward of any model that takes an attention function
-runs on it. A plan says what lies before the new tokens of each row: `Read` is for texts, each
-behind what the store keeps of it; `Decode` is for one new token in each row of a running batch.
+runs on it. The metadata say what precedes the new tokens of each row: `Read` is for texts whose
+prefixes are in the store; `Decode` is for one new token in each row of a running batch.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Options:
             known: tokens in the prefix of each row, (rows,).
             at: positions of the queries, (rows, queries).
             prefix: keys of the longest prefix; those of the others are padded.
-            new: keys behind the prefix.
+            new: number of keys after the prefix.
         """
         before = torch.arange(prefix, device=at.device).expand(len(at), -1)
         behind = known[:, None] + torch.arange(new, device=at.device)
@@ -60,7 +60,7 @@ class Text:
     Attributes:
         token_ids: from the text's start.
         prefix: slots of its first tokens, which were read before.
-        slots: where the new ones are to be kept; None for nowhere.
+        slots: where the new ones are kept; None to keep none.
     """
 
     token_ids: Sequence[int]
@@ -84,9 +84,9 @@ def read(model: PreTrainedModel, store: KvStore, texts: Sequence[Text]) -> torch
         line[: text.new] = text.token_ids[len(text.prefix) :]
     known = torch.tensor([len(text.prefix) for text in texts], device=store.device)
     at = known[:, None] + torch.arange(width, device=store.device)
-    plan = Read(store, known, at)
+    metadata = Read(store, known, at)
     if any(len(text.prefix) for text in texts):
-        plan.prefixes = store.table([text.prefix for text in texts])
+        metadata.prefixes = store.table([text.prefix for text in texts])
     kept = [(row, text) for row, text in enumerate(texts) if text.slots is not None]
     if kept:
         index = (
@@ -94,24 +94,24 @@ def read(model: PreTrainedModel, store: KvStore, texts: Sequence[Text]) -> torch
             np.repeat([row for row, _ in kept], [text.new for _, text in kept]),
             np.concatenate([np.arange(text.new) for _, text in kept]),
         )
-        plan.kept = tuple(torch.from_numpy(numbers).to(store.device) for numbers in index)
+        metadata.kept = tuple(torch.from_numpy(numbers).to(store.device) for numbers in index)
     return model.base_model(
         input_ids=torch.from_numpy(ids).to(store.device),
         position_ids=at,
         use_cache=False,
-        plan=plan,
+        metadata=metadata,
     ).last_hidden_state
 
 
 @dataclass
 class Read:
-    """New tokens of several texts, each text behind its prefix in the store.
+    """New tokens of several texts, each after its prefix in the store.
 
     Attributes:
         known: tokens in the prefix of each text, (texts,).
         at: positions of the new tokens, (texts, new).
         prefixes: slots of each prefix, (texts, longest); None where all are empty.
-        kept: slots of the new tokens to be kept, their rows and their columns; None for none.
+        kept: slots of the new tokens to keep, with their rows and columns; None for none.
     """
 
     store: KvStore
@@ -172,7 +172,7 @@ class Span:
 
 @dataclass
 class Decode:
-    """One new token in each row: over the prefix that siblings share, and over a suffix of its own.
+    """One new token in each row: over the prefix that siblings share, and over the row's suffix.
 
     Siblings' queries meet their prefix in one matrix product, and a prefix is held once for all of
     them (Juravsky et al. 2024, "Hydragen"). With a prefix for each row, the shipped policies, whose
@@ -201,7 +201,8 @@ class Decode:
 
     def __post_init__(self):
         head = torch.arange(self.prefixes.tensor.shape[3], device=self.fed.device)
-        # Of each row and head: its cell in a grid (prefixes, heads, siblings), its place in a span.
+        # For each row and head: its cell in a grid (prefixes, heads, siblings), its place in a
+        # span.
         cells = (self.prefix[:, None] * len(head) + head) * self.siblings + self.rank[:, None]
         self.cells, self.places = cells.flatten(), []
         for span in self.suffixes:
@@ -217,7 +218,7 @@ class Decode:
         keys, values = self.prefixes.tensor[layer, :, : self.n_prefixes].flatten(1, 2)
         queries = (query * options.scaling).reshape(rows * heads, group, size)
 
-        # Cells that no row has are never read, so what is in them does not matter.
+        # Cells without a row are never read, so their content does not matter.
         grid = queries.new_empty(cells, group * size)
         grid.index_copy_(0, self.cells, queries.view(rows * heads, -1))
         scores = torch.bmm(grid.view(-1, self.siblings * group, size), keys.transpose(1, 2))
@@ -253,17 +254,17 @@ class Decode:
 
 
 def _attention(
-    module, query, key, value, attention_mask, *, scaling=None, plan=None, **other
+    module, query, key, value, attention_mask, *, scaling=None, metadata=None, **other
 ) -> tuple[torch.Tensor, None]:
     """What transformers calls in every layer; tensors are (rows, heads, tokens, head size)."""
-    if plan is None or other.get("s_aux") is not None:
+    if metadata is None or other.get("s_aux") is not None:
         raise UserError(f"{type(module).__name__}: engine transformers cannot run this attention")
     options = Options(
         scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
         window=other.get("sliding_window"),
         softcap=other.get("softcap"),
     )
-    out = plan.attend(module.layer_idx, query, key, value, options)
+    out = metadata.attend(module.layer_idx, query, key, value, options)
     return out.transpose(1, 2).contiguous(), None
 
 

@@ -1,4 +1,4 @@
-"""The running batch: its rows, and one step of the model for all of them."""
+"""The running batch: its rows, and one model step for all of them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,12 +14,12 @@ from testtime.engines.transformers.rows import Buckets, Job, Rows
 from testtime.study.seeds import uniforms
 from testtime.study.types import Continuation, Sampling
 
-SIBLINGS = 32  # most rows on one prefix: more hardly speeds up the product, and wastes on few
-READ_TOKENS = 8192  # of prompts read in one forward, padding included
+SIBLINGS = 32  # most rows on one prefix: more gain little speed, and waste work when few
+READ_TOKENS = 8192  # tokens of prompts read in one forward pass, padding included
 
 
 class Batch:
-    """Rows that generate together, each behind the keys and values of its parent.
+    """Rows that generate together, each after the keys and values of its parent.
 
     Args:
         model: loaded with the engine's attention.
@@ -56,11 +56,11 @@ class Batch:
 
     @property
     def free(self) -> int:
-        """Rows that nobody uses."""
+        """Number of free rows."""
         return int(np.count_nonzero(~self._rows.used))
 
     def start(self, job: Job) -> bool:
-        """Start as many children as there are rows for; False if the store has no room now."""
+        """Start as many children as there are free rows; False if the store has no room now."""
         if job.ticket not in self.jobs and not self._find_prefix(job):
             return False
         self.jobs[job.ticket] = job
@@ -68,19 +68,19 @@ class Batch:
         if request.sampling not in self._samplings:
             self._samplings.append(request.sampling)
         free = np.flatnonzero(~rows.used)[: job.waiting]
-        for own in (free[i : i + SIBLINGS] for i in range(0, len(free), SIBLINGS)):
+        for new in (free[i : i + SIBLINGS] for i in range(0, len(free), SIBLINGS)):
             prefix = int(np.argmin(self._siblings > 0))
-            self._siblings[prefix] = len(own)
+            self._siblings[prefix] = len(new)
             self._new_prefixes[prefix] = job.slots
-            rows.ticket[own], rows.prefix[own], rows.known[own] = job.ticket, prefix, len(job.slots)
-            rows.limit[own], rows.first[own] = job.limit, request.first_position
-            rows.by_step[own] = request.stop == "step"
-            rows.sampling[own] = self._samplings.index(request.sampling)
-            rows.begin(own, job)
+            rows.ticket[new], rows.prefix[new], rows.known[new] = job.ticket, prefix, len(job.slots)
+            rows.limit[new], rows.first[new] = job.limit, request.first_position
+            rows.by_step[new] = request.stop == "step"
+            rows.sampling[new] = self._samplings.index(request.sampling)
+            rows.begin(new, job)
         return True
 
     def step(self) -> list[Job]:
-        """Generate one token in every row; returns the jobs that are complete by it."""
+        """Generate one token in every row; returns the jobs that this completes."""
         for texts in _side_by_side(self._unread):
             read(self._model, self._store, texts)
         self._unread = []
@@ -108,7 +108,7 @@ class Batch:
         return True
 
     def _fill_prefixes(self) -> None:
-        """Copy new prefixes from the store, and move together what is in use."""
+        """Copy new prefixes from the store, and close the gaps between those in use."""
         rows, used = self._rows, self._siblings > 0
         longest = int(rows.known[rows.used].max())
         self._prefixes.fit(int(np.flatnonzero(used)[-1]) + 1, max(1, longest))
@@ -131,7 +131,7 @@ class Batch:
         by_prefix, rank = np.argsort(prefix, kind="stable"), np.empty_like(prefix)
         first = np.cumsum(siblings) - siblings
         rank[by_prefix] = np.arange(len(prefix)) - first[prefix[by_prefix]]
-        plan = Decode(
+        metadata = Decode(
             prefixes=self._prefixes,
             n_prefixes=int(prefix.max()) + 1,
             siblings=int(siblings.max()),
@@ -143,9 +143,9 @@ class Batch:
         )
         return self._model(
             input_ids=self._tensor(rows.last[order])[:, None],
-            position_ids=(plan.known + plan.fed)[:, None],
+            position_ids=(metadata.known + metadata.fed)[:, None],
             use_cache=False,
-            plan=plan,
+            metadata=metadata,
         ).logits[:, 0]
 
     def _draw(self, logits: torch.Tensor, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,10 +155,10 @@ class Batch:
         logprobs = np.zeros(len(order), dtype=np.float32)
         kinds = np.unique(sampling)
         for kind in kinds:
-            own = np.flatnonzero(sampling == kind)
-            part = logits if len(kinds) == 1 else logits[self._tensor(own)]
-            drawn = draw(part, self._samplings[kind], self._tensor(numbers[own]))
-            tokens[own], logprobs[own] = (x.cpu().numpy() for x in drawn)
+            chosen = np.flatnonzero(sampling == kind)
+            part = logits if len(kinds) == 1 else logits[self._tensor(chosen)]
+            drawn = draw(part, self._samplings[kind], self._tensor(numbers[chosen]))
+            tokens[chosen], logprobs[chosen] = (x.cpu().numpy() for x in drawn)
         return tokens, logprobs
 
     def _finish(self, order: np.ndarray) -> list[Job]:
@@ -185,28 +185,28 @@ class Batch:
         return complete
 
     def _at_step_end(self, order: np.ndarray) -> np.ndarray:
-        """Whether each of all rows ends with a step."""
+        """Whether each row has just ended a step."""
         rows, ended = self._rows, np.zeros_like(self._rows.used)
-        own = order[rows.by_step[order]]
-        if len(own):
-            ends, before, token = self._text.step_ends, rows.step_state[own], rows.last[own]
-            rows.step_state[own] = ends.following[before, token]
-            ended[own] = ends.ends[before, token]
+        by_step = order[rows.by_step[order]]
+        if len(by_step):
+            ends, before, token = self._text.step_ends, rows.step_state[by_step], rows.last[by_step]
+            rows.step_state[by_step] = ends.following[before, token]
+            ended[by_step] = ends.ends[before, token]
         return ended
 
     def _keep_steps(self, finished: Sequence[tuple[int, Job, Continuation]]) -> None:
-        """Keep what finished steps have been fed: a search is likely to go on from them."""
+        """Keep the keys and values of finished steps: a search is likely to continue from them."""
         rows = self._rows
         kept = [x for x in finished if x[1].request.stop == "step" and x[2].finish != "stop"]
         if not kept:
             return
         kept.sort(key=lambda x: rows.bucket[x[0]])
-        own = np.array([row for row, _, _ in kept])
-        ends = np.cumsum(rows.fed[own]).tolist()
+        ended = np.array([row for row, _, _ in kept])
+        ends = np.cumsum(rows.fed[ended]).tolist()
         slots = self._store.take(ends[-1])
         if slots is None:
             return
-        self._buckets.save(rows, own, self._store, slots)
+        self._buckets.save(rows, ended, self._store, slots)
         for (_, job, child), start, end in zip(kept, [0, *ends], ends, strict=False):
             token_ids = job.request.token_ids + child.token_ids[:-1]
             self._store.keep(token_ids, np.concatenate([job.slots, slots[start:end]]))
@@ -217,7 +217,7 @@ class Batch:
 
 
 def _side_by_side(texts: Sequence[Text]) -> Iterator[list[Text]]:
-    """Texts in their order, so that a prefix is there before what goes on from it."""
+    """Batches of texts in order, so that a prefix is read before texts that continue it."""
     batch, width = [], 0
     for text in texts:
         width = max(width, text.new)

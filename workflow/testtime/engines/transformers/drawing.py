@@ -1,4 +1,4 @@
-"""Drawing one token per row from logits, each row with a uniform number of its own."""
+"""Drawing one token per row from logits, each row with its own uniform number."""
 
 import torch
 
@@ -59,6 +59,6 @@ def _invert(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor
     """First token at which the cumulative probability exceeds uniform x total."""
     cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
     total = cumulative[:, -1]
-    # Rounding must not carry the target up to the total, behind the last token that is possible.
+    # Rounding must not raise the target to the total, past the last possible token.
     target = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(cumulative, target[:, None], right=True).squeeze(-1)

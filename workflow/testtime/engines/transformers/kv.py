@@ -1,8 +1,8 @@
-"""Where keys and values are: kept by prefix in one bounded store, and dense for the rows that run.
+"""Keys and values: kept by prefix in one bounded store, and dense for the running rows.
 
-The store is what an engine remembers, a policy's and a PRM's alike. When every path is read anew at
-each step instead, a search takes 1.45 to 1.9 times the CPU time of the shipped policies, and 1.9 to
-3 times that of their PRMs.
+Policy and PRM engines each have such a store. If every path were read again at each step, a search
+would take 1.45 to 1.9 times the CPU time of the shipped policies, and 1.9 to 3 times that of their
+PRMs.
 """
 
 import math
@@ -16,14 +16,14 @@ from transformers import PreTrainedModel
 
 NO_SLOTS = np.zeros(0, dtype=np.int64)
 TOKEN_BYTES = array("i").itemsize
-LENGTHS, ROWS = 16, 32  # dense rows: their lengths are multiples of this; how many at least
+LENGTHS, ROWS = 16, 32  # dense rows: multiples for their length, and least number of rows
 
 
 class KvStore:
-    """Prefixes by their token ids, in token slots that they share where they have them in common.
+    """Prefixes by their token ids, in token slots; common beginnings share their slots.
 
     A slot is free when neither a kept prefix nor a caller uses it. Nothing is allocated before the
-    first slot is asked for.
+    first slot is requested.
 
     Args:
         model: whose keys and values they are.
@@ -36,7 +36,7 @@ class KvStore:
         self._max_bytes = max_bytes
         self._tensor: torch.Tensor | None = None
         self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
-        self._lengths: set[int] = set()  # that any kept prefix ever had
+        self._lengths: set[int] = set()  # of all prefixes kept so far
         self._uses = np.zeros(0, dtype=np.int32)  # of each slot
         self._free = NO_SLOTS  # the first _n_free of it, the next to be taken last
         self._n_free = 0
@@ -84,14 +84,14 @@ class KvStore:
         return slots
 
     def release(self, slots: np.ndarray) -> None:
-        """Count one use of each slot less."""
+        """Decrement the use count of each slot."""
         self._uses[slots] -= 1
         free = slots[self._uses[slots] == 0]
         self._free[self._n_free : self._n_free + len(free)] = free
         self._n_free += len(free)
 
     def keep(self, token_ids: Sequence[int], slots: np.ndarray) -> None:
-        """Keep the prefix of these tokens, which is or will be in these slots."""
+        """Keep the prefix of these tokens, whose keys and values are or will be in these slots."""
         key = _key(token_ids)
         old = self._kept.get(key)
         self._uses[slots] += 1
@@ -122,10 +122,10 @@ class KvStore:
 class DenseKv:
     """Keys and values of many rows in one tensor.
 
-    Its length follows what is in use, up and down: attention reads all of it as one stream.
+    Its length grows and shrinks with use: attention reads all of it as one stream.
 
     Attributes:
-        tensor: (layers, 2, rows, heads, length, head size); what no row uses is finite.
+        tensor: (layers, 2, rows, heads, length, head size); unused entries are finite.
     """
 
     def __init__(self, model: PreTrainedModel):
@@ -139,7 +139,7 @@ class DenseKv:
         return self.tensor.shape[4]
 
     def fit(self, rows: int, length: int) -> None:
-        """Make room for so many rows of at most such a length."""
+        """Make room for this many rows of at most this length."""
         shape = list(self.tensor.shape)
         if rows > shape[2]:
             shape[2] = max(rows, 2 * shape[2], ROWS)
@@ -168,7 +168,7 @@ class DenseKv:
     def save(
         self, rows: np.ndarray, lengths: np.ndarray, store: KvStore, slots: np.ndarray
     ) -> None:
-        """Copy the beginnings of rows into slots of the store, one row after the other."""
+        """Copy the beginnings of rows into slots of the store, row by row."""
         layers, _, _, heads, length, size = self.tensor.shape
         places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         rows = np.repeat(rows, lengths)
@@ -205,7 +205,7 @@ def _round_up(length: int) -> int:
 
 
 def _reserve(token: torch.Tensor, max_bytes: int) -> torch.Tensor:
-    """As many tokens as this memory holds, all zero.
+    """A zero tensor for as many tokens as this memory holds.
 
     On a CPU the system gives zero pages on first use, so only the slots that were ever used take
     memory.
@@ -217,5 +217,5 @@ def _reserve(token: torch.Tensor, max_bytes: int) -> torch.Tensor:
         return pages.view(token.dtype).view(shape)
     try:
         return token.new_zeros(shape)
-    except RuntimeError:  # less is free than there was: what nobody can have is not asked for again
+    except RuntimeError:  # less memory is free than before: do not request as much again
         return _reserve(token, max_bytes // 2) if slots else token.new_zeros(shape)

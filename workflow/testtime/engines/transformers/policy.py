@@ -35,11 +35,11 @@ class TransformersPolicy:
     """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
 
     Args:
-        text: how it is asked and read.
+        text: how it is prompted and read.
         model: loaded with the engine's attention.
         max_rows: most children that generate together.
-        store_bytes: most memory for the keys and values of prefixes; the longest prompt fits,
-            whatever is asked for.
+        store_bytes: most memory for the keys and values of prefixes; always raised to fit the
+            longest prompt.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class TransformersPolicy:
             UserError: not even one row fits into memory.
         """
         while not self._tickets and (self._waiting or self._batch.jobs):
-            # Outside the handler, whose error would hold on to the memory that is to be given back.
+            # Outside the handler, whose error would keep the memory alive that must be freed.
             if not self._advance():
                 self._shrink()
         return self._tickets.collect()
 
     def _advance(self) -> bool:
-        """Fill free rows, generate one token in every row; False where memory does not suffice."""
+        """Fill free rows, generate one token in every row; False if memory runs out."""
         try:
             while self._waiting and self._batch.free and self._batch.start(self._waiting[0]):
                 if not self._waiting[0].waiting:
@@ -100,7 +100,7 @@ class TransformersPolicy:
         return True
 
     def _shrink(self) -> None:
-        """Begin again with half the rows; a child comes out the same, as its seed is its own."""
+        """Start over with half the rows; children do not change, as each has its own seed."""
         if self._max_rows == 1:
             raise UserError(f"policy {self._text.name}: no memory to generate in a single row")
         self._max_rows //= 2
@@ -109,7 +109,7 @@ class TransformersPolicy:
         self._waiting = deque(
             Job(ticket, job.request, job.limit) for ticket, job in sorted(jobs.items())
         )
-        self._batch = None  # its memory must be free before the new one takes any
+        self._batch = None  # its memory must be freed before the new one allocates any
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
         self._batch = self._new_batch()
@@ -179,6 +179,6 @@ def _load(
     layers = getattr(model.config.get_text_config(), "layer_types", None)
     kinds = set(layers or ()) - LAYER_TYPES
     if kinds or not model._supports_attention_backend:
-        kind = ", ".join(sorted(kinds)) or "attention of its own"
+        kind = ", ".join(sorted(kinds)) or "custom attention"
         raise UserError(f"{what} has {kind}, which engine transformers cannot run; take vllm")
     return model.eval().requires_grad_(False).to(device), tokenizer

@@ -1,7 +1,7 @@
 """PRMs on transformers, on the CPU or one GPU.
 
-Texts are read in batches of like lengths. A path that search extends is read from its newest step
-on, behind the keys and values kept of its earlier ones.
+Texts are read in batches of similar length. A path that search extends is read from its newest step
+on, after the keys and values kept for its earlier steps.
 """
 
 import os
@@ -29,7 +29,7 @@ from testtime.prms.base import Encoded, Reader
 from testtime.study.catalog import PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
-# Tokens of one batch: on the CPU what its caches like, on a GPU what keeps it busy.
+# Tokens of one batch: small enough for a CPU's caches, large enough to keep a GPU busy.
 CPU_TOKENS, GPU_TOKENS = 2048, 16384
 CPU_CACHE_BYTES, GPU_CACHE_SHARE = 2**30, 0.5
 
@@ -39,8 +39,8 @@ class Row(Text):
     """A text whose scores are read.
 
     Attributes:
-        wanted: positions of the scores asked for, all behind the prefix.
-        keep: whether the path may be continued behind each of them.
+        wanted: positions of the requested scores, all after the prefix.
+        keep: whether the path may be continued after each of them.
         scores: one for each wanted position, once read.
     """
 
@@ -56,7 +56,7 @@ class TransformersPrm:
         name: for messages.
         model: the PRM, loaded with the engine's attention.
         probability: hidden states (n, hidden) -> probabilities (n,).
-        reader: the texts that it reads.
+        reader: encodes the texts that it reads.
         context: most tokens of a text.
         max_tokens: tokens of one batch, padding included.
         cache_bytes: most memory for keys and values of paths that may be continued.
@@ -86,13 +86,13 @@ class TransformersPrm:
         return self._waiting[-1][0]
 
     def poll(self) -> list[tuple[int, StepScores]]:
-        """Read all that waits; returns (ticket, scores) in the order of the requests.
+        """Read all waiting requests; returns (ticket, scores) in the order of the requests.
 
         An empty list means that nothing was queued. Equal requests are read once; their tokens are
         reported on the first of them. A request with known steps, or for a first step alone, is a
         path under way: its keys and values are kept, and the next request for it reads its new
-        steps only. If they were dropped since, it is read whole, and counted so. Steps that end
-        beyond the PRM's context are not read and get no score.
+        steps only. If they have been dropped since, the whole path is read, and counted. Steps that
+        end beyond the PRM's context are not read and get no score.
 
         Raises:
             UserError: a step is blank, or not even one text fits into memory.
@@ -113,7 +113,7 @@ class TransformersPrm:
         return self._tickets.collect()
 
     def _row(self, request: ScoreRequest, text: Encoded) -> Row:
-        """What is to be read; its prefix may not be pushed out by what is kept meanwhile."""
+        """The rows to read; their prefixes are held, so that they are not evicted meanwhile."""
         known = text.positions[: request.known]
         return Row(
             text.token_ids,
@@ -134,7 +134,7 @@ class TransformersPrm:
             raise UserError(f"PRM {self._name}: no memory to read a text of {tokens} tokens")
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
-        # What did not fit now will not fit later: batches stay smaller from here on.
+        # What did not fit now will not fit later: batches stay smaller from now on.
         self._max_tokens = min(self._max_tokens, tokens * len(batch)) // 2
         half = len(batch) // 2
         self._read(batch[:half])
@@ -142,7 +142,7 @@ class TransformersPrm:
 
     @torch.inference_mode()
     def _forward(self, batch: list[Row]) -> None:
-        """Give rows their scores; keep those that ask for it, as far as there is room."""
+        """Give rows their scores; keep those that may continue, if there is room."""
         for row in batch:
             row.slots = self._store.take(row.new) if row.keep else None
         kept = [row for row in batch if row.slots is not None]
@@ -167,7 +167,7 @@ class TransformersPrm:
 
 
 def batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
-    """Rows of like lengths together, as many as the budget takes and at least one.
+    """Batches of rows of similar length, as many as the budget allows and at least one.
 
     Args:
         rows: to be read, in any order.
@@ -197,7 +197,7 @@ def load_prm(
 
     Args:
         spec: the entry, on one GPU or none; its format may be empty for a local folder whose
-            architecture says it.
+            architecture implies it.
         threads: CPU threads of this process.
         max_tokens_per_batch: tokens of one batch, padding included.
         cache_bytes: most memory for keys and values of paths under way.

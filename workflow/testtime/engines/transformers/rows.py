@@ -1,4 +1,4 @@
-"""Rows of the running batch: what each generates, and where its keys and values are."""
+"""Rows of the running batch: what they generate, and where their keys and values are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Job:
     Attributes:
         limit: most new tokens per child, by the request and by the context.
         next: number of the first child that has not been started.
-        slots: of its token ids but the last in the store, once it has been started.
+        slots: in the store, of its token ids except the last, once it has been started.
     """
 
     ticket: int
@@ -37,25 +37,25 @@ class Job:
 
     @property
     def complete(self) -> list[Continuation] | None:
-        """All children in seed order; None as long as some have not finished."""
+        """All children in seed order; None until all have finished."""
         count = len(self.request.seeds)
         return [self.children[i] for i in range(count)] if len(self.children) == count else None
 
 
 class Rows:
-    """What is known of each row of the batch, one entry per row in every array.
+    """The state of the batch's rows, one entry per row in every array.
 
     Attributes:
         used: whether a child is in the row.
         ticket, child, seed: of the child.
         bucket, place: where its keys and values are.
-        prefix, known: number of the prefix it goes on from, and the tokens in that.
-        fed: tokens it has been given behind its prefix.
+        prefix, known: number of the prefix it continues, and the tokens in it.
+        fed: tokens it has been fed after its prefix.
         limit: most tokens it may generate.
         first: index of its first new token in its sample.
-        sampling: kind of sampling, by number.
-        by_step, step_state: whether it ends at a step, and where in a step it is.
-        last: the token to feed next.
+        sampling: index of its sampling settings.
+        by_step, step_state: whether it ends with a step, and its position in the step.
+        last: token to feed next.
         tokens, logprobs: what it has generated, (rows, context).
     """
 
@@ -78,14 +78,14 @@ class Rows:
         self.tokens = np.zeros((size, context), dtype=np.int32)
         self.logprobs = np.zeros((size, context), dtype=np.float32)
 
-    def begin(self, own: Sequence[int], job: Job) -> None:
-        """The job's next children begin in these rows, on the prefix that is there."""
-        first, job.next = job.next, job.next + len(own)
-        self.used[own] = True
-        self.child[own] = range(first, job.next)
-        self.seed[own] = [seed % 2**64 for seed in job.request.seeds[first : job.next]]
-        self.last[own] = job.request.token_ids[-1]
-        self.fed[own] = self.step_state[own] = 0
+    def begin(self, indices: Sequence[int], job: Job) -> None:
+        """Start the job's next children in these rows, on the prefix that the rows have."""
+        first, job.next = job.next, job.next + len(indices)
+        self.used[indices] = True
+        self.child[indices] = range(first, job.next)
+        self.seed[indices] = [seed % 2**64 for seed in job.request.seeds[first : job.next]]
+        self.last[indices] = job.request.token_ids[-1]
+        self.fed[indices] = self.step_state[indices] = 0
 
     def generated(self, row: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """Tokens and log-probabilities of a row."""
@@ -96,9 +96,9 @@ class Rows:
 class Buckets:
     """Keys and values of rows, in one dense tensor for each range of lengths.
 
-    So the short rows, which most are, are neither read nor held at the length of the longest. With
-    one tensor for all, the two smaller of the shipped policies take 1.2 and 1.3 times as much CPU
-    time for sampling, the two larger 1.0 and 1.06 times; a search takes the same.
+    So short rows, which are most of them, are neither read nor stored at the length of the longest.
+    With one tensor for all, the two smaller of the shipped policies take 1.2 and 1.3 times as much
+    CPU time for sampling, the two larger 1.0 and 1.06 times; a search takes the same.
     """
 
     def __init__(self, model: PreTrainedModel, size: int, context: int):
@@ -108,22 +108,26 @@ class Buckets:
         self._kv = [DenseKv(model) for _ in self._bounds]
 
     def arrange(self, rows: Rows) -> tuple[list[Span], np.ndarray]:
-        """Give each row in use a place in the bucket of its length, with no gaps between them.
+        """Give each row in use a place in the bucket for its length, without gaps.
 
         Returns:
             The rows of each bucket as a span of a step, and the rows in the order of the step.
         """
         wanted = np.searchsorted(self._bounds, rows.fed, side="right")
         spans, order, stop = [], [], 0
-        # From the last: what a bucket takes over still lies untouched in the one before.
+        # From the last: rows that a bucket takes over are still untouched in the one before.
         for number in range(len(self._bounds) - 1, -1, -1):
-            own = np.flatnonzero(rows.used & (wanted == number))
-            if not len(own):
+            members = np.flatnonzero(rows.used & (wanted == number))
+            if not len(members):
                 continue
-            self._kv[number].fit(len(own), int(rows.fed[own].max()) + 1)
-            stay = (rows.bucket[own] == number) & (rows.place[own] < len(own)) & (rows.fed[own] > 0)
-            moved, vacant = own[~stay], np.ones(len(own), dtype=bool)
-            vacant[rows.place[own[stay]]] = False
+            self._kv[number].fit(len(members), int(rows.fed[members].max()) + 1)
+            stay = (
+                (rows.bucket[members] == number)
+                & (rows.place[members] < len(members))
+                & (rows.fed[members] > 0)
+            )
+            moved, vacant = members[~stay], np.ones(len(members), dtype=bool)
+            vacant[rows.place[members[stay]]] = False
             places = np.flatnonzero(vacant)
             for source in {number, max(0, number - 1)}:
                 old = (rows.bucket[moved] == source) & (rows.fed[moved] > 0)
@@ -133,15 +137,15 @@ class Buckets:
                         rows.place[moved[old]], self._kv[number], places[old], length
                     )
             rows.bucket[moved], rows.place[moved] = number, places
-            order.append(own[np.argsort(rows.place[own])])
-            spans.append(Span(self._kv[number], stop, stop + len(own)))
-            stop += len(own)
+            order.append(members[np.argsort(rows.place[members])])
+            spans.append(Span(self._kv[number], stop, stop + len(members)))
+            stop += len(members)
         return spans, np.concatenate(order)
 
-    def save(self, rows: Rows, own: np.ndarray, store: KvStore, slots: np.ndarray) -> None:
+    def save(self, rows: Rows, indices: np.ndarray, store: KvStore, slots: np.ndarray) -> None:
         """Copy the keys and values of these rows, sorted by bucket, into slots of the store."""
-        for number in np.unique(rows.bucket[own]):
-            mine = own[rows.bucket[own] == number]
-            n = rows.fed[mine].sum()
-            self._kv[number].save(rows.place[mine], rows.fed[mine], store, slots[:n])
+        for number in np.unique(rows.bucket[indices]):
+            members = indices[rows.bucket[indices] == number]
+            n = rows.fed[members].sum()
+            self._kv[number].save(rows.place[members], rows.fed[members], store, slots[:n])
             slots = slots[n:]

@@ -1,4 +1,4 @@
-"""Where an engine of vLLM runs: its GPUs, its part of their memory, its process's surroundings."""
+"""Where a vLLM engine runs: its GPUs, its share of their memory, its process's environment."""
 
 import os
 import sys
@@ -9,8 +9,8 @@ import torch
 
 from testtime.errors import UserError
 
-MOST = 0.95  # of a GPU's memory that an engine may take
-UNKNOWN = 0.45  # of it where no entry says how much: so a policy and a PRM fit side by side
+MOST = 0.95  # share of a GPU's memory that an engine may take
+UNKNOWN = 0.45  # share if no entry says how much: so that a policy and a PRM fit side by side
 
 
 def check_gpus(what: str, gpus: int, visible: int | None) -> None:
@@ -18,8 +18,8 @@ def check_gpus(what: str, gpus: int, visible: int | None) -> None:
 
     Args:
         what: the model, for messages.
-        gpus: that it asks for; 0 for the CPU.
-        visible: GPUs that there are; None for a vLLM that is built for the CPU.
+        gpus: number it needs; 0 for the CPU.
+        visible: number of GPUs; None for a vLLM that is built for the CPU.
 
     Raises:
         UserError: vLLM is built for something else, or there are fewer GPUs.
@@ -42,12 +42,12 @@ def check_gpus(what: str, gpus: int, visible: int | None) -> None:
 def gpu_share(what: str, gpus: int, memory_gb: float | None, total_gb: float) -> float:
     """Part of each GPU's memory that an engine takes, weights included.
 
-    It is what the catalog entry says and not all there is, so that a PRM fits beside a policy.
+    It follows the catalog entry instead of taking everything, so that a PRM fits beside a policy.
 
     Args:
         what: the model, for messages.
         gpus: over which its weights are spread.
-        memory_gb: that it needs on all of them together; None where it is not known.
+        memory_gb: needed on all of them together; None if unknown.
         total_gb: memory of one GPU.
 
     Raises:
@@ -67,13 +67,13 @@ def gpu_share(what: str, gpus: int, memory_gb: float | None, total_gb: float) ->
 
 @contextmanager
 def surroundings(in_process: bool) -> Iterator[None]:
-    """What vLLM finds while it starts; what it changes in this process is undone.
+    """The environment in which vLLM starts; its changes to this process are undone.
 
-    Its child processes must not run the main module again, as spawned ones otherwise do: the
-    workflow's scripts have no guard against that.
+    Its child processes must not run the main module again, as spawned processes do: the workflow's
+    scripts have no guard against it.
 
     Args:
-        in_process: the engine runs within this process, not in ones of its own.
+        in_process: the engine runs within this process, not in separate ones.
     """
     environment, set_threads = dict(os.environ), torch.set_num_threads
     main = vars(sys.modules["__main__"])

@@ -1,4 +1,4 @@
-"""Policies on vLLM: every child is a sequence of its own over its parent's cached prefix."""
+"""Policies on vLLM: every child is a separate sequence over its parent's cached prefix."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import Continuation, Finish, Request
 
-AHEAD = 2  # sequences queued with vLLM for each that can run; more wait here
+AHEAD = 2  # sequences queued in vLLM per running one; the rest wait here
 
 
 @dataclass(eq=False)
@@ -30,7 +30,7 @@ class Pending:
 
 @dataclass(eq=False)
 class Child:
-    """What a child of a request has generated, and how far its step has come."""
+    """What a child of a request has generated, and the state of its step."""
 
     pending: Pending
     number: int
@@ -43,8 +43,8 @@ class VllmPolicy:
     """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
 
     Draws are vLLM's own: a child depends on its seed, on the position of its first token and on its
-    parent, so the steps of a path are drawn independently. Its text is not the one that engine
-    transformers draws with the same seed, but one of the same distribution.
+    parent, so the steps of a path are drawn independently. Its text differs from the one that the
+    engine transformers draws with the same seed, but has the same distribution.
     """
 
     def __init__(self, text: PolicyText, runtime: Runtime, stops: set[int]):
@@ -85,7 +85,7 @@ class VllmPolicy:
         return self._tickets.collect()
 
     def _feed(self) -> None:
-        """Hand waiting children over, siblings together, as many as vLLM has use for."""
+        """Submit waiting children, siblings together, as many as vLLM can use."""
         while self._waiting and len(self._running) < AHEAD * self.runtime.sequences:
             child = self._waiting.popleft()
             request = child.pending.request
@@ -103,7 +103,7 @@ class VllmPolicy:
 
     def _record(self, drawn: Drawn) -> None:
         child = self._running.get(drawn.key)
-        if child is None:  # tokens drawn before vLLM learnt that the step was over
+        if child is None:  # tokens drawn before vLLM was told that the step was over
             return
         by_step = child.pending.request.stop == "step"
         for token, logprob in zip(drawn.token_ids, drawn.logprobs, strict=True):

@@ -1,4 +1,4 @@
-"""PRMs on vLLM: language models by the next token behind each step, two-class heads by pooling."""
+"""PRMs on vLLM: language models by the next token after each step, two-class heads by pooling."""
 
 import math
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ class VllmPrm:
         return ticket
 
     def poll(self) -> list[tuple[int, StepScores]]:
-        """Read all that waits; returns (ticket, scores) in the order of submission.
+        """Read all waiting requests; returns (ticket, scores) in the order of submission.
 
         Equal requests are read once; their tokens are reported on the first of them. A language
         model reads a path's new steps only, as long as the earlier ones are among vLLM's cached
-        blocks; what it would read with none of them dropped is counted, so that counts do not
-        depend on what else runs. Pooling cannot use such blocks: a two-class model reads every
-        text whole, and its tokens are counted so. Steps that end beyond the PRM's context are not
-        read and get no score.
+        blocks; counted is what it would read if none were dropped, so that counts do not depend on
+        what else runs. Pooling cannot use such blocks: a two-class model reads every text in full,
+        and all its tokens are counted. Steps that end beyond the PRM's context are not read and get
+        no score.
 
         Raises:
             UserError: a step is blank.
@@ -50,7 +50,7 @@ class VllmPrm:
         return list(zip(waiting, found, strict=True))
 
     def _by_next_token(self, pairs: Sequence[Pair]) -> list[StepScores]:
-        """Probability of "right" against "wrong" behind each new step."""
+        """Probability of "right" against "wrong" after each new step."""
         prefixes = [
             text.token_ids[: position + 1]
             for request, text in pairs
@@ -76,7 +76,7 @@ class VllmPrm:
 def load_prm(
     spec: PrmSpec, *, threads: int | None = None, in_process: bool | None = None
 ) -> VllmPrm | TransformersPrm:
-    """Load a PRM; one with a value head, which vLLM does not know, runs on transformers.
+    """Load a PRM; one with a value head, which vLLM does not support, runs on transformers.
 
     Args:
         spec: its catalog entry.
@@ -98,7 +98,7 @@ def load_prm(
         step_tag = reader.tag
         overrides["architectures"] = [PRM_FORMATS[name].architecture]
     else:
-        # The token drawn behind a text is never read, but vLLM wants a position for it.
+        # The token drawn after a text is never read, but vLLM needs a position for it.
         context += 1
         if spec.context == getattr(config.get_text_config(), "max_position_embeddings", None):
             overrides["max_position_embeddings"] = context
@@ -115,5 +115,5 @@ def load_prm(
 
 
 def _against(right: float, wrong: float) -> float:
-    """Probability of the first of two tokens when there are only the two."""
+    """Probability of the first of two tokens, given that it is one of them."""
     return 1 / (1 + math.exp(wrong - right))

@@ -1,7 +1,7 @@
-"""All that touches vLLM, whose interface changes often: starting an engine and talking to it.
+"""Everything that touches vLLM, whose interface changes often: starting an engine and using it.
 
-On GPUs an engine runs in processes of its own, one per GPU of its group; on the CPU, with vLLM's
-CPU build, in this process, which starts several times faster.
+On GPUs an engine runs in separate processes, one per GPU of its group; on the CPU, with vLLM's CPU
+build, in this process, which starts several times faster.
 """
 
 import gc
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-# vLLM reads these when it is imported: nothing is sent to its makers, and only errors are logged.
+# vLLM reads these when it is imported: no usage statistics are sent, and only errors are logged.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
@@ -30,7 +30,7 @@ from testtime.study.catalog import ModelSpec
 from testtime.study.types import Sampling
 
 GB = 10**9
-# Sequences that run together; on the CPU more of them gain nothing.
+# Sequences that run together; on the CPU more gain nothing.
 CPU_SEQUENCES, GPU_SEQUENCES = 256, 512
 CPU_TOKENS = 4096  # read in one step
 CPU_BLOCK = 32  # tokens of a cached block: vLLM's 128 would hardly ever be full
@@ -53,7 +53,7 @@ class Drawn:
 
 
 class Runtime:
-    """A running engine; its memory is given back when this object is dropped."""
+    """A running engine; its memory is freed when this object is dropped."""
 
     def __init__(self, llm: LLM, *, in_process: bool, sequences: int):
         self.sequences = sequences
@@ -81,7 +81,7 @@ class Runtime:
             sampling: how its tokens are drawn.
             max_tokens: most new tokens.
             stops: ids of tokens that end it.
-            stream: report every token as it is drawn, not all of them at the end.
+            stream: report every token as it is drawn, not all at the end.
         """
         params = SamplingParams(
             temperature=sampling.temperature,
@@ -90,25 +90,25 @@ class Runtime:
             seed=seed,
             max_tokens=max_tokens,
             stop_token_ids=list(stops),
-            ignore_eos=True,  # the stop tokens say it all
-            logprobs=0,  # of the token that was drawn alone
+            ignore_eos=True,  # the stop tokens suffice
+            logprobs=0,  # of the drawn token only
             detokenize=False,
             output_kind=RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY,
         )
         self._engine.add_request(key, {"prompt_token_ids": list(token_ids)}, params)
 
     def step(self) -> list[Drawn]:
-        """Let the engine advance once; returns what has become known of any sequence."""
+        """Let the engine advance once; returns the new output of its sequences."""
         return [_drawn(output) for output in self._engine.step()]
 
     def abort(self, key: str) -> None:
-        """End a sequence; it is not reported any more."""
+        """Abort a sequence; it is no longer reported."""
         self._engine.abort_request([key])
 
     def next_token_logprobs(
         self, texts: Sequence[Sequence[int]], tokens: tuple[int, int]
     ) -> list[tuple[float, float]]:
-        """Log-probabilities of two tokens behind each text, whose cached beginnings are reused."""
+        """Log-probabilities of two tokens after each text, reusing cached beginnings."""
         params = SamplingParams(
             max_tokens=1, temperature=0, logprob_token_ids=list(tokens), detokenize=False
         )
@@ -155,7 +155,7 @@ def start(
         place = {
             "block_size": CPU_BLOCK,
             "enforce_eager": True,  # compiling takes longer than small models run
-            # A prompt read in parts breaks seeded draws: its generator cannot be set back.
+            # A prompt read in parts breaks seeded draws: its generator cannot be reset.
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": max(CPU_TOKENS, spec.context),
             "kv_cache_memory_bytes": int((memory_gb or 2.0) * CPU_KV_SHARE * GB),
@@ -202,10 +202,10 @@ _ENDED: list[LLM] = []
 
 
 def _close(llm: LLM, in_process: bool) -> None:
-    """Give an engine's memory back.
+    """Free an engine's memory.
 
-    Engines within this process share vLLM's process group, which the first that ends would take
-    along; so they end together with the last of them.
+    Engines within this process share vLLM's process group, which the first to shut down would
+    destroy; so all shut down with the last one.
     """
     _ENDED.append(llm)
     if in_process and any(runtime.close.alive for runtime in _LIVE):
@@ -216,7 +216,7 @@ def _close(llm: LLM, in_process: bool) -> None:
 
 
 def _folder_or_id(where: dict) -> str:
-    """What vLLM takes: without a network, the folder to which the hub's files were fetched."""
+    """The model argument for vLLM: without a network, the folder of the hub's downloaded files."""
     model = where["pretrained_model_name_or_path"]
     if not where["local_files_only"] or os.path.isdir(model):
         return model

@@ -1,4 +1,4 @@
-"""Best-of-N: samples weighed by what a PRM thinks of their steps."""
+"""Best-of-N: samples weighted by a PRM's scores of their steps."""
 
 from collections.abc import Sequence
 

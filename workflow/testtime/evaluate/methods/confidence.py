@@ -1,7 +1,7 @@
 """The policy's own confidence as the weight of a sample.
 
 Source: the idea of local and global confidence in Fu et al. (2025), "Deep think with confidence";
-there it is read off the top tokens' log-probabilities, here off those of the tokens drawn.
+there it comes from the top tokens' log-probabilities, here from those of the drawn tokens.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from testtime.evaluate.scoring import flatten, reduce_steps
 
 
 def confidence(samples: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray | None:
-    """The policy's own confidence in a sample: weights for votes that need no PRM.
+    """The policy's own confidence in a sample, as the weight of its vote: needs no PRM.
 
     The geometric mean of the sample's token probabilities ("avg"), and that of its worst step
     ("min"), 0 for the worst step of a sample without steps. Samples made elsewhere may have no

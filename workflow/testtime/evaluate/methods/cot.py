@@ -1,4 +1,4 @@
-"""Chain of thought (Wei et al., 2022), the baseline that spends nothing."""
+"""Chain of thought (Wei et al., 2022), the baseline without a budget."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""Figures: one module each, which declares it, makes its data and draws from these alone."""
+"""Figures: one module each, which declares it, makes its data and draws from the data alone."""

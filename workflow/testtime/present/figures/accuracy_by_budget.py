@@ -45,14 +45,14 @@ def data(
     prms: list[str],
     figures: dict[str, str],
 ) -> pd.DataFrame:
-    """Lines of every panel, Majority, CoT and Pass@N repeated for each PRM.
+    """Lines of every panel; Majority, CoT and Pass@N are repeated for each PRM.
 
     Args:
         accuracy: rows of `accuracy.csv`.
         pass_at_k: rows of `pass_at_k.csv`.
         policies: parameters of each.
         prms: of the study, in its order.
-        figures: the scoring and the vote that are drawn where a method has several.
+        figures: the scoring and vote to draw if a method has several.
 
     Returns:
         dataset, policy, prm, method, scoring, vote, budget, accuracy, ci_low, ci_high, n_problems.

@@ -28,7 +28,7 @@ FIGURE = Figure(
     see="Which level gains from which method: how far search or a PRM's choice rises above voting "
     "on easy, medium and hard problems. This is what the lookup uses.",
     computed="As *Accuracy by budget*, for the problems of each level alone. The level is the "
-    "policy's own Pass@1, so each policy has its own easy problems; their number stands in the "
+    "policy's own Pass@1, so each policy has its own easy problems; their number is in the "
     "corner. The PRM is the one that judges steps best, which is measured apart from these "
     "accuracies; the data file has the others too.",
     inputs=("accuracy",),
@@ -49,10 +49,11 @@ def data(
 
     Args:
         accuracy: rows of `accuracy.csv`.
-        prm_quality: rows of `prm_quality.csv`, which say what PRM is drawn; None without any.
+        prm_quality: rows of `prm_quality.csv`, which determine the PRM to draw; None if there are
+            none.
         policies: parameters of each.
         prms: of the study.
-        figures: the scoring and the vote that are drawn where a method has several.
+        figures: the scoring and vote to draw if a method has several.
 
     Returns:
         Columns of LINES, and difficulty, shown.

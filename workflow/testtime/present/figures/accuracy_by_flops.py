@@ -38,7 +38,7 @@ COLUMNS = ["dataset", "policy", "setting", "flops", "accuracy", *INTERVAL, "n_pr
 def data(
     *, by_cost: pd.DataFrame, accuracy: pd.DataFrame, policies: dict[str, float]
 ) -> pd.DataFrame:
-    """What FLOPs buy with each policy: greedy CoT, and the compute-optimal choice within them.
+    """Accuracy by FLOPs: greedy CoT of each policy, and the compute-optimal choice.
 
     Args:
         by_cost: rows of `by_cost.csv`.

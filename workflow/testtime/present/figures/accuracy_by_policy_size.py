@@ -43,7 +43,7 @@ def data(
         accuracy: rows of `accuracy.csv`.
         policies: parameters of each.
         prms: of the study.
-        figures: the scoring and the vote that are drawn where a method has several.
+        figures: the scoring and vote to draw if a method has several.
         headline: N of every method but CoT.
 
     Returns:

@@ -50,7 +50,8 @@ def data(
     Args:
         accuracy: rows of `accuracy.csv`.
         compute_optimal: rows of `compute_optimal.csv`.
-        prm_quality: rows of `prm_quality.csv`, which say what PRM best-of-N has; None without any.
+        prm_quality: rows of `prm_quality.csv`, which determine best-of-N's PRM; None if there are
+            none.
         policies: parameters of each.
         prms: of the study.
         figures: the scoring and the vote of best-of-N.

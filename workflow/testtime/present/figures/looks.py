@@ -7,7 +7,7 @@ from testtime.study.vocabulary import EASY, HARD, MEDIUM
 
 DPI = 200  # of the PNG files, which pages show at their size in inches
 
-# What is drawn beside the methods: choices among them, and their ceiling.
+# Lines besides the methods: choices among them, and their upper bound.
 LOOKS = {name: method.look for name, method in METHODS.items() if method.look} | {
     "compute_optimal": Look("Compute-optimal", "#CC79A7", "*"),
     "in_sample": Look("Compute-optimal, in-sample", "#CC79A7", "", "--"),
@@ -15,7 +15,7 @@ LOOKS = {name: method.look for name, method in METHODS.items() if method.look} |
 }
 SPARE = (("#B03060", "<"), ("#2F4F4F", ">"), ("#A0522D", "8"), ("#6B8E23", "H"))
 
-# For PRMs and policies, which are not methods: another palette, so that the two never mix up.
+# For PRMs and policies, which are not methods: another palette, so that the two are never confused.
 GROUP_COLORS = ("#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99")
 GROUP_MARKERS = "osD^vPX*ph"
 
@@ -37,7 +37,7 @@ def methods_in_order(methods: Iterable[str]) -> list[str]:
 
 
 def group_look(names: list[str], name: str) -> tuple[str, str]:
-    """Colour and marker of a PRM or policy by its place among all."""
+    """Colour and marker of a PRM or policy by its position among all."""
     index = names.index(name)
     return GROUP_COLORS[index % len(GROUP_COLORS)], GROUP_MARKERS[index % len(GROUP_MARKERS)]
 

@@ -33,7 +33,7 @@ FOUND = ["accuracy", *INTERVAL]
 
 
 def data(*, lookup: dict, policies: dict[str, float]) -> pd.DataFrame:
-    """The lookup's entries by level, where the PRM is part of the choice.
+    """The lookup's entries by level for which the PRM is part of the choice.
 
     Args:
         lookup: content of `lookup.json`.

@@ -83,7 +83,7 @@ def _tree(method: str, steps: list, *, per_subtree: bool) -> list[tuple]:
 
 
 def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
-    """One panel per method; steps run downwards."""
+    """One panel per method; steps go downwards."""
     if data.empty:
         return nothing("the diagram has no node")
     methods = list(dict.fromkeys(data["method"]))

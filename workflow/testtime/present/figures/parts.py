@@ -12,7 +12,7 @@ from testtime.study.vocabulary import COT
 
 
 def name_panel(ax: Axes, text: str) -> None:
-    """A panel's title, set smaller where it would run into its neighbour's."""
+    """A panel's title, smaller if it would overlap its neighbour's."""
     longest = max(map(len, text.splitlines()))
     room = ax.figure.get_figwidth() / ax.get_gridspec().ncols
     ax.set_title(text, fontsize=min(8.0, 8.0 * room / (0.067 * longest)))
@@ -59,14 +59,14 @@ def flops_axis(ax: Axes, flops: pd.Series) -> None:
 
 
 def percent_axis(ax: Axes, label: str | None = "Accuracy (%)") -> None:
-    """Shares on the y axis read as percent."""
+    """Show shares on the y axis as percent."""
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}" if value < 1.001 else "")
     if label:
         ax.set_ylabel(label)
 
 
 def method_lines(ax: Axes, data: pd.DataFrame, methods: list[str]) -> None:
-    """Every method's line; greedy CoT, which has no budget, as a level across the panel."""
+    """Every method's line; greedy CoT, which has no budget, as a horizontal line."""
     for method in methods:
         chosen = data[data["method"] == method]
         if chosen.empty:

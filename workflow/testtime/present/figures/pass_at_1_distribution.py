@@ -33,7 +33,7 @@ N_BINS = 5
 def data(
     *, difficulty: pd.DataFrame, policies: dict[str, float], thresholds: dict[str, float]
 ) -> pd.DataFrame:
-    """Problems per fifth of Pass@1, and where each quantile bin of difficulty begins.
+    """Problems per fifth of Pass@1, and the range of each quantile bin of difficulty.
 
     Args:
         difficulty: rows of `difficulty/{dataset}/{policy}.parquet` with dataset and policy.

@@ -29,9 +29,9 @@ FIGURE = Figure(
 
 THIRDS = ["short", "middle", "long"]
 CHOSEN, SCORE = "chosen length", "score"
-FEWEST = 10  # samples behind a mean score that is drawn
+FEWEST = 10  # fewest samples for a mean score to be drawn
 COLUMNS = [*CELL, "prm", "kind", "correct", "x", "value", *INTERVAL, "n_samples"]
-ASIDE = 0.05  # thirds: how far right samples' points stand from wrong ones', to show both intervals
+ASIDE = 0.05  # thirds: offset between points of right and wrong samples, to show both intervals
 
 
 def data(

@@ -28,7 +28,7 @@ FIGURE = Figure(
     needs=("quality",),
 )
 
-FEWEST = 3  # PRMs that a curve of two coefficients takes
+FEWEST = 3  # least number of PRMs for a curve of two coefficients
 COLUMNS = [*CELL, "prm", "budget", "measure", "quality", "accuracy", *INTERVAL, "n_problems"]
 COLUMNS += ["slope", "intercept"]
 
@@ -41,7 +41,7 @@ def data(
     prms: list[str],
     headline: int,
 ) -> pd.DataFrame:
-    """Accuracy of the compute-optimal choice with each PRM beside the PRM's measured quality.
+    """Accuracy of the compute-optimal choice with each PRM, and the PRM's measured quality.
 
     Args:
         compute_optimal: rows of `compute_optimal.csv`.

@@ -1,4 +1,4 @@
-"""The rows that figures share: which are chosen, and their order."""
+"""Choosing and ordering rows, for all figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ def as_in_study(
     """Rows by dataset, then policy from small to large, then PRM in the study's order.
 
     Args:
-        rows: with the columns dataset, policy and prm; of equal ones the order stays.
+        rows: with the columns dataset, policy and prm; the sort is stable.
         policies: parameters of each, None to leave their order.
         prms: of the study, None to leave their order.
     """
@@ -43,7 +43,7 @@ def as_in_study(
 
 
 def one_line_per_method(accuracy: pd.DataFrame, scoring: str, vote: str) -> pd.DataFrame:
-    """Keep one scoring and vote per method: the given ones where the method has them.
+    """Keep one scoring and vote per method: the given ones if the method has them.
 
     A method without a choice (CoT, majority voting) keeps what it has; one without the given
     scoring keeps its first one by name, with the given vote.

@@ -18,15 +18,15 @@ from testtime.study.vocabulary import ANY, CELL, CHAIN, INTERVAL, TTS
 FIGURE = Figure(
     title="Small policies with compute-optimal TTS against large policies' CoT",
     see="Whether a coloured bar of a smaller policy reaches the dotted line, the plain chain of "
-    "thought (CoT) of the largest policy. Policies stand from small to large; the stronger the "
+    "thought (CoT) of the largest policy. Policies are ordered by size; the stronger the "
     "colour, the larger the budget N.",
     computed="CoT is one greedy sample. Compute-optimal TTS picks, for each difficulty level and "
     "budget, the best strategy with any of the study's PRMs; the strategy is picked on other "
     "problems than those it is judged on (cross-fitting), so its accuracy is not flattered by the"
     " choice. Lines on the bars are intervals over problems. Diamonds, where there are any, are "
-    "published values of the same models (Liu et al., 2025): another run on other machines, to "
-    "compare with only. Whether the differences are more than chance stands in the table "
-    "*overtaking*, which compares on the same problems.",
+    "published values of the same models (Liu et al., 2025): another run on other machines, for "
+    "comparison only. The table *overtaking*, which compares on the same problems, says whether "
+    "the differences are more than chance.",
     inputs=("frontier",),
     settings=("policies",),
     needs=("two_policies", "cot"),
@@ -37,7 +37,7 @@ COLUMNS = [*CELL, "setting", "budget", "accuracy", *INTERVAL, "n_problems", "sou
 
 
 def data(*, frontier: pd.DataFrame, policies: dict[str, float]) -> pd.DataFrame:
-    """CoT of every policy, its cross-fitted compute-optimal accuracy at every budget.
+    """CoT of every policy, and its cross-fitted compute-optimal accuracy at every budget.
 
     Published values of the same models on the same datasets are kept apart by `source`.
 
@@ -64,7 +64,8 @@ def published_points() -> pd.DataFrame:
     """Accuracies of the reproduced study's tables 3, 5 and 6 by the catalog's policy names.
 
     Returns:
-        policy, setting, dataset, published (a proportion); one row each, the first table's.
+        policy, setting, dataset, published (a proportion); one row each, from the first table that
+        has it.
     """
     tables = [published_accuracy("table3_frontier"), published_accuracy("table6_long_cot")]
     gains = read_published("table5_gains").rename(columns={"cot": CHAIN, "compute_optimal": TTS})

@@ -1,4 +1,4 @@
-"""What every figure shares: its type, its size on a page, its legend, and how it is written."""
+"""Shared by all figures: type, size on a page, legend, and how files are written."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ from testtime.data.store import atomic, read_csv, write_csv
 from testtime.present.figures.looks import DPI, group_look, look
 
 PANEL = (2.0, 1.6)  # inches, width and height of one panel
-PAGE, NARROWEST = 6.4, 1.4  # inches: all columns together, and one of them at least
+PAGE, NARROWEST = 6.4, 1.4  # inches: all columns together, and the least for one column
 
 STYLE = sns.axes_style("whitegrid") | {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
@@ -48,8 +48,8 @@ def render(
         data: the rows that are drawn.
         draw: of the figure's module.
         table: where the rows go.
-        images: where the figure goes, by each path's suffix. There are no dates in them: the same
-            data give the same bytes.
+        images: where the figure goes, in the format of each path's suffix. They hold no dates: the
+            same data give the same bytes.
     """
     write_csv(data, table)
     dates = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None}}
@@ -66,7 +66,7 @@ def panels(
 ) -> tuple[Figure, np.ndarray]:
     """A figure of rows × columns panels and its axes as a 2-D array.
 
-    Several columns share a page's width while that leaves them legible; a lone one is made wider,
+    Several columns share a page's width as long as they stay legible; a single one is made wider,
     so that titles and legends fit.
     """
     width = max(min(size[0], max(PAGE / columns, NARROWEST)) * columns, 3.4) + 0.5

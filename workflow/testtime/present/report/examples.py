@@ -1,4 +1,4 @@
-"""Problems worth opening: where methods disagree, with every path and what each method answered."""
+"""Problems on which methods disagree, with every path and each method's answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from testtime.study.methods import METHODS
 from testtime.study.study import Study
 from testtime.study.vocabulary import COT, MAJORITY, NONE
 
-CELLS = 4  # policies shown, spread over the sizes; a report is to be read
+CELLS = 4  # most policies shown, spread over the sizes, to keep the report readable
 SAMPLES = 8  # samples of the pool shown per problem
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one method answers to a problem, and its expected correctness there."""
+    """One method's answers to a problem, and its expected correctness."""
 
     method: str
     how: str
@@ -50,7 +50,7 @@ def examples(study: Study, prm: str | None, policies: list[str]) -> list[Example
     Args:
         study: finished.
         prm: the PRM whose scores are shown, None without one.
-        policies: by size; of many, CELLS are shown, the smallest and the largest among them.
+        policies: by size; of many, CELLS are shown, including the smallest and the largest.
     """
     columns = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
     path = study.layout.path("outcomes")
@@ -64,7 +64,7 @@ def examples(study: Study, prm: str | None, policies: list[str]) -> list[Example
 
 
 def interesting(wide: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Problems that show something, with the reason.
+    """Instructive problems, each with the reason.
 
     Args:
         wide: expected correctness, problems × methods (one strategy each).

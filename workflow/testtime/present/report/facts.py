@@ -1,4 +1,4 @@
-"""What was run and what came of it: models, versions, the machine, costs, undecided grades."""
+"""Facts about the run: models, versions, the machine, costs, undecided grades."""
 
 import os
 import platform
@@ -74,13 +74,12 @@ def models(catalog: Catalog, policies: list[str], prms: list[str]) -> list[dict[
 def stage_costs(layout: Layout) -> pd.DataFrame:
     """One row per stage in the order of the study, then one for all of them.
 
-    Processor time is left out: Snakemake looks at it every half minute at most, so that of short
-    jobs is far too low.
+    Processor time is left out: Snakemake samples it at most every half minute, so it is far too low
+    for short jobs.
 
     Returns:
         stage, jobs, wall_s (summed over jobs, which may have run side by side), longest_s (the
-        longest job), memory_mb (largest resident memory of a job). No row where nothing was
-        measured.
+        longest job), memory_mb (largest resident memory of a job). No rows if nothing was measured.
     """
     jobs = pd.DataFrame(_jobs(Path(layout.folder("benchmark"))), columns=["stage", "s", "memory"])
     if jobs.empty:
@@ -145,7 +144,7 @@ def _processor() -> str:
 
 
 def _output(*command: str) -> str:
-    """What a program prints; empty where it is missing or fails."""
+    """A program's output; empty if it is missing or fails."""
     if shutil.which(command[0]) is None:
         return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)

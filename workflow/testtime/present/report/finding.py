@@ -1,4 +1,4 @@
-"""The finding in words; every number comes from the tables when it is told."""
+"""The finding in words, with every number read from the tables."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Finding:
         headline: one sentence.
         sentences: the paragraph below it.
         holds: whether a smaller policy with compute-optimal TTS reaches the largest one's CoT on
-            every dataset; None where the study cannot say.
+            every dataset; None if the study cannot tell.
     """
 
     headline: str
@@ -38,7 +38,7 @@ def find(
     """Put a study's main result into words, whether it holds or not.
 
     Args:
-        tables: name -> rows of `tables/NAME.csv`; those the study does not have may be missing.
+        tables: name -> rows of `tables/NAME.csv`; tables that the study lacks may be missing.
         lookup: content of `lookup.json`.
         policies: parameters of each.
     """
@@ -126,7 +126,7 @@ def _overtaking(
 
 
 def _compute(dataset: str, row: pd.Series, frontier: pd.DataFrame) -> Iterator[str]:
-    """What the comparison leaves out: the compute that either side spends on a problem."""
+    """What the comparison leaves out: the compute that each side spends on a problem."""
     if frontier.empty:
         return
     here = frontier[frontier["dataset"] == dataset]
@@ -178,7 +178,7 @@ def _majority(accuracy: pd.DataFrame, policies: Mapping[str, float]) -> Iterator
 
 
 def _choices(lookup: dict) -> Iterator[str]:
-    """How the chosen methods spread over the contexts: whether one fits all."""
+    """The distribution of chosen methods over the contexts: whether one fits all."""
     contexts = [
         entry
         for entry in lookup.get("contexts", [])

@@ -28,9 +28,9 @@ from testtime.study.study import Study
 
 PAGES = WORKFLOW / "report"
 MOST_UNDECIDED = 50  # rows of undecided grades
-MOST_ROWS = 20_000  # more would make the page slow; the file beside it has them all
-LARGEST_WRITTEN_OUT = 1e7  # FLOPs read better as powers of ten
-MOST_CHOICES = 40  # a column of few distinct values gets a list to choose from
+MOST_ROWS = 20_000  # more would make the page slow; the CSV file has them all
+LARGEST_WRITTEN_OUT = 1e7  # FLOPs are more readable as powers of ten
+MOST_CHOICES = 40  # a column with few distinct values gets a drop-down list
 
 # Columns of tables that are shares.
 PERCENT = {
@@ -53,7 +53,7 @@ class Embedded:
         columns: of each its name, kind ("text", "percent", "int" or "number") and whether the page
             offers a list of its values.
         rows: plain values, None where missing.
-        total: rows of the file; more than `rows` where it is too long for a page.
+        total: rows of the file; more than `rows` if it is too long for a page.
     """
 
     name: str
@@ -143,7 +143,7 @@ def embed(path: str | Path) -> Embedded | None:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(PAGES),
-        autoescape=True,  # what models wrote is untrusted text
+        autoescape=True,  # model output is untrusted text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -155,7 +155,7 @@ def _environment() -> Environment:
 
 
 def _clip(text: str, most: int = 2000) -> str:
-    """A step that fits a page; what is cut is counted."""
+    """A step cut to fit the page, with the number of characters that were cut."""
     if len(text) <= most:
         return text
     return f"{text[:most]} … ({len(text) - most} more characters)"
@@ -185,7 +185,7 @@ def _from_rst(text: str) -> str:
 
 
 def _lookup(lookup: dict, parameters: dict[str, float]) -> dict:
-    """What the page's heat map needs of the lookup: contexts by policy size, methods' looks."""
+    """The part of the lookup for the page's heat map: contexts by policy size, methods' looks."""
     rank = {policy: i for i, policy in enumerate(by_size(parameters))}
     contexts = sorted(lookup["contexts"], key=lambda c: rank.get(c["policy"], len(rank)))
     methods = dict.fromkeys(c["strategy"]["method"] for c in contexts)

@@ -14,7 +14,7 @@ from testtime.study.methods import METHODS
 from testtime.study.study import Study
 from testtime.study.types import Strategy
 
-MOST_PATHS = 16  # of one search; more would fill the page and show nothing new
+MOST_PATHS = 16  # most paths of one search; more would fill the page without showing anything new
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Solution:
 
     Attributes:
         score: the path's, by the scoring shown; None without one.
-        correct: None where grading could not decide.
+        correct: None if grading could not decide.
         group: answers of equal group are the same answer; -1 without an answer.
     """
 
@@ -44,7 +44,7 @@ class Branch:
     Attributes:
         steps: pairs of a step's text and its score (None without one).
         paths: indices of the paths that end here.
-        branches: where the paths part.
+        branches: where the paths diverge.
     """
 
     steps: list[tuple[str, float | None]] = field(default_factory=list)
@@ -156,8 +156,8 @@ class ReportCell:
             known = grades[grades["method"] == method]
             known = known[known["budget"] == (0 if nested else self.budget)]
             for problem_id in ids:
-                own = rows[rows["problem_id"] == problem_id] if len(rows) else rows
-                if len(own):
+                drawn = rows[rows["problem_id"] == problem_id] if len(rows) else rows
+                if len(drawn):
                     graded = known[known["problem_id"] == problem_id]
                     found[problem_id].append(
                         as_search(method, self.budget, own, graded, self._scoring, nested=nested)

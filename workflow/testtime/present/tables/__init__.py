@@ -1,1 +1,1 @@
-"""The tables of a study: each module declares what it makes, of what, and makes it."""
+"""The tables of a study: each module declares its tables and inputs, and makes them."""

@@ -16,7 +16,7 @@ TABLES = Tables(
         "problems; p-values adjusted for the number of comparisons.",
         "frontier": "CoT and compute-optimal TTS of every policy, with costs and published values.",
         "gains": "Gain over CoT, and how much less budget than majority voting is needed.",
-        "flops": "Compute behind CoT and behind compute-optimal TTS.",
+        "flops": "Compute of CoT and of compute-optimal TTS.",
     },
     inputs=("outcomes", "difficulty", "published"),
     settings=("fit", "evaluate", "seed", "policies", "pretraining"),

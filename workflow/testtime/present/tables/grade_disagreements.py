@@ -1,4 +1,4 @@
-"""Answers of which math-verify, called plainly, says otherwise: for a person to look at."""
+"""Answers on which plain math-verify disagrees, for manual review."""
 
 import pandas as pd
 
@@ -10,8 +10,8 @@ from testtime.present.registry import Tables
 TABLES = Tables(
     "grade",
     tables={
-        "grade_disagreements": "Answers on which math-verify, called plainly, says otherwise, or "
-        "which could not be decided: for a person to look at.",
+        "grade_disagreements": "Answers on which plain math-verify disagrees, or "
+        "which could not be decided, for manual review.",
     },
     inputs=("grades", "answers"),
     settings=("conventions", "grade"),

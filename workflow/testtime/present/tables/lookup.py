@@ -18,10 +18,10 @@ TABLES = Tables(
     "fit",
     tables={
         "compute_optimal": "Compute-optimal TTS per policy, PRM and budget, cross-fitted and not.",
-        "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem in "
-        "place of N; seconds follow from the tokens at the catalog's rates.",
+        "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem "
+        "instead of N; seconds follow from the tokens at the catalog's rates.",
         "choices": "The chosen strategy per context and difficulty.",
-        "binnings": "What knowing a problem's difficulty is worth.",
+        "binnings": "Gain from knowing a problem's difficulty.",
         "transfer": "Strategies chosen on the other policies and used on this one.",
         "calibration": "Predicted against observed difficulty.",
     },

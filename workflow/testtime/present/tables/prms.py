@@ -23,7 +23,7 @@ KEYS = ["dataset", "policy", "problem_id", "sample"]
 
 
 def make(inputs: dict, settings: dict) -> dict:
-    """From the pool's first block; quality where the steps are known to be right or wrong."""
+    """From the pool's first block; quality if the steps are known to be right or wrong."""
     evaluate, seed, scoring = settings["evaluate"], settings["seed"], settings["figures"]["scoring"]
     drawn = read_generations(inputs["first_generations"])
     samples = read_scores(inputs["first_scores"]).merge(drawn.drop(columns="block"), on=KEYS)
