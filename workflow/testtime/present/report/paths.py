@@ -160,7 +160,7 @@ class ReportCell:
                 if len(drawn):
                     graded = known[known["problem_id"] == problem_id]
                     found[problem_id].append(
-                        as_search(method, self.budget, own, graded, self._scoring, nested=nested)
+                        as_search(method, self.budget, drawn, graded, self._scoring, nested=nested)
                     )
         return found
 
