@@ -19,8 +19,9 @@ def plan(
     """Print jobs, hours, GPU-hours, tokens and disk of a study, stage by stage.
 
     Counts the jobs that Snakemake would run for the whole study, including those whose output
-    exists already, at the catalog's rates and lengths. Example: testtime plan
-    workflow/studies/paper.yaml
+    exists already, at the catalog's rates and lengths.
+
+    Example: testtime plan workflow/studies/paper.yaml
     """
     stages = forecast(config_study(config))
     head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "policy tokens", "PRM tokens")

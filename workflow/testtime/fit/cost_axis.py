@@ -126,7 +126,7 @@ def _bin_costs(cell: Cell, axis: str, bins: np.ndarray, n_bins: int) -> np.ndarr
 
 
 def _budgets(means: np.ndarray, n: int) -> Sequence[float]:
-    """From the least budget that leaves every bin a strategy to one that allows all, rounded."""
+    """From the least budget that leaves every bin a strategy to one that allows all."""
     low, high = means.min(axis=1).max(), means.max()
     if low <= 0 or high <= low:
         return [float(high)]

@@ -1,7 +1,7 @@
 """Keys and values: kept by prefix in one bounded store, and dense for the running rows.
 
 Policy and PRM engines each have such a store. If every path were read again at each step, a search
-would take 1.45 to 1.9 times the CPU time of the shipped policies, and 1.9 to 3 times that of their
+would take 1.45 to 1.9 times as much CPU time in the shipped policies, and 1.9 to 3 times in their
 PRMs.
 """
 

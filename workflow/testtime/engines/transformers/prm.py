@@ -113,7 +113,7 @@ class TransformersPrm:
         return self._tickets.collect()
 
     def _row(self, request: ScoreRequest, text: Encoded) -> Row:
-        """The rows to read; their prefixes are held, so that they are not evicted meanwhile."""
+        """The row to read; its prefix is held, so that it is not evicted meanwhile."""
         known = text.positions[: request.known]
         return Row(
             text.token_ids,

@@ -34,8 +34,8 @@ class VllmPrm:
 
         Equal requests are read once; their tokens are reported on the first of them. A language
         model reads a path's new steps only, as long as the earlier ones are among vLLM's cached
-        blocks; counted is what it would read if none were dropped, so that counts do not depend on
-        what else runs. Pooling cannot use such blocks: a two-class model reads every text in full,
+        blocks; tokens are counted as if none were dropped, so that counts do not depend on what
+        else runs. Pooling cannot use such blocks: a two-class model reads every text in full,
         and all its tokens are counted. Steps that end beyond the PRM's context are not read and get
         no score.
 
