@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from testtime.data.store import read_places, write_parquet
+from testtime.data.store import read_parquet, read_places, write_parquet
 from testtime.errors import UserError
 from testtime.study.closure import WORKFLOW
 from testtime.study.layout import CELL_KINDS, PATTERNS, STAGE_OF, STAGES, Layout, identify, names_in
@@ -61,6 +61,31 @@ def test_a_file_that_does_not_say_what_it_holds_is_refused_by_name(tmp_path):
     pq.write_table(pa.table({"problem_id": ["a"]}), path)
     with pytest.raises(UserError, match=r"grades/math500/qwen\.parquet does not say what it holds"):
         read_places([path], ["policy"])
+
+
+def test_rows_of_some_problems_are_read_as_all_are(tmp_path):
+    place = {"dataset": "math500", "policy": "qwen", "block": "0-4", "shard": "1-of-1"}
+    path = Path(Layout(str(tmp_path / "a=b")).path("generations", **place))
+    rows = pd.DataFrame({"problem_id": list("abc") * 3, "sample": range(9), "text": "x" * 50})
+    write_parquet(rows, path)
+    found = read_parquet(path, filters=[("problem_id", "in", ["c", "a"])])
+    expected = read_parquet(path)
+    expected = expected[expected["problem_id"] != "b"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected)
+    assert len(read_parquet(path, columns=["sample"], filters=[("problem_id", "==", "b")])) == 3
+
+
+@pytest.mark.parametrize("filters", [None, [("problem_id", "in", ["a"])]])
+def test_a_file_that_lacks_bytes_or_has_wrong_ones_is_named(tmp_path, filters):
+    path = tmp_path / "grades/math500/qwen.parquet"
+    with pytest.raises(UserError, match=r"no such file: .*grades/math500/qwen\.parquet"):
+        read_parquet(path, filters=filters)
+    write_parquet(pd.DataFrame({"problem_id": list("ab") * 500, "path": range(1000)}), path)
+    whole = path.read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:60] + bytes([whole[60] ^ 1]) + whole[61:]):
+        path.write_bytes(broken)
+        with pytest.raises(UserError, match=r"qwen\.parquet is not a whole Parquet file"):
+            read_parquet(path, filters=filters)
 
 
 def folders() -> set[str]:
