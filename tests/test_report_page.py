@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -144,6 +145,14 @@ def test_a_missing_figure_is_named(results):
             figures=["accuracy_by_budget"],
             tables=[],
         )
+
+
+def test_results_without_their_texts_have_a_report_without_examples(tmp_path, capsys):
+    results = report_study.make(tmp_path, figures=())
+    shutil.rmtree(results / "generations")
+    report_study.report(report_study.study(results), tmp_path / "r.html")
+    assert '<details class="example">' not in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "no examples of small" in capsys.readouterr().out
 
 
 def test_a_study_without_prms_has_a_report_too(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,12 @@ def examples(study: Study, prm: str | None, policies: list[str]) -> list[Example
     found = []
     for dataset in study.config["datasets"]:
         for policy in [policies[int(i)] for i in picked]:
+            # Results may be passed on without their texts, which are most of their size.
+            files = [file for own in study.evaluated(dataset, policy).values() for file in own]
+            missing = [file for file in files if not Path(file).exists()]
+            if missing:
+                print(f"no examples of {policy} on {dataset}: no such file: {missing[0]}")
+                continue
             found += _examples(ReportCell(study, dataset, policy, prm), outcomes)
     return found
 
