@@ -104,6 +104,7 @@ def _text(row: dict, field: str, number: int, name: str | Path) -> str:
 def _opened(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         yield sys.stdout
+        sys.stdout.flush()  # the rows come before the summary on stderr
         return
     with atomic(output) as temporary, temporary.open("w", encoding="utf-8") as out:
         yield out
