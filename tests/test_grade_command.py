@@ -1,10 +1,13 @@
 """`testtime grade`: lines in, the same lines out with what was found."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from testtime.cli.grade import grade
 from testtime.errors import UserError
+from testtime.grade.workers import MEMORY_LIMIT_MB, TIME_LIMIT_S
 
 
 def _write(path, rows):
@@ -64,3 +67,8 @@ def test_a_bad_line_is_named(tmp_path, row, message):
 def test_an_unknown_convention_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(UserError, match="convention 'latex' is not known"):
         grade(tmp_path / "missing.jsonl", convention="latex")
+
+
+def test_the_limits_are_those_of_the_study():
+    config = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())["grade"]
+    assert (config["time_limit_s"], config["memory_limit_mb"]) == (TIME_LIMIT_S, MEMORY_LIMIT_MB)

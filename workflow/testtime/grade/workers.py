@@ -21,8 +21,9 @@ from typing import IO
 
 from testtime.grade import worker
 
+# Those of config.yaml: a verdict is the same by command and in a study.
 TIME_LIMIT_S = 5.0
-MEMORY_LIMIT_MB = 1024
+MEMORY_LIMIT_MB = 2048
 WALL_FACTOR = 20
 START_LIMIT_S = 120.0
 _PACKAGE = Path(__file__).resolve().parents[2]
