@@ -10,7 +10,7 @@ import pytest
 from testtime.grade.classes import equivalence_classes
 from testtime.grade.extract import extract_answer
 from testtime.grade.grading import grade_answers
-from testtime.grade.workers import WALL_FACTOR
+from testtime.grade.workers import WALL_FACTOR, Workers
 
 SECONDS = 0.5  # of processor, per answer, in a worker
 HOSTILE = {
@@ -55,12 +55,10 @@ def graded():
     answers = {name: extract_answer(text) or "" for name, text in texts.items()}
     rows = [("p", answer) for answer in ["5", *answers.values(), r"\frac{10}{2}"]]
     started = time.monotonic()
-    table = grade_answers(
-        pd.DataFrame(rows, columns=["problem_id", "answer"]),
-        {"p": "5"},
-        workers=2,
-        time_limit_s=SECONDS,
-    ).set_index("answer")
+    with Workers(2, time_limit_s=SECONDS) as workers:
+        table = grade_answers(
+            pd.DataFrame(rows, columns=["problem_id", "answer"]), {"p": "5"}, workers
+        ).set_index("answer")
     hard = table["reason"].str.startswith(("undecided", "math-verify")).sum()
     # Every hard answer costs at most its limit and a new worker, even on a busy machine.
     assert time.monotonic() - started < hard * (WALL_FACTOR * SECONDS + 8)

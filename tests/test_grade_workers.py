@@ -100,8 +100,10 @@ def test_a_script_without_a_main_guard_can_grade(tmp_path):
     script.write_text(
         "import pandas as pd\n"
         "from testtime.grade.grading import grade_answers\n"
+        "from testtime.grade.workers import Workers\n"
         "rows = pd.DataFrame({'problem_id': ['p'], 'answer': [r'\\sum_{k=1}^3 k']})\n"
-        "print(grade_answers(rows, {'p': '6'}, workers=2)['correct'].tolist())\n"
+        "with Workers() as workers:\n"
+        "    print(grade_answers(rows, {'p': '6'}, workers)['correct'].tolist())\n"
     )
     done = subprocess.run(
         [sys.executable, "-P", str(script)],

@@ -124,6 +124,11 @@ def print_differences(graded: pd.DataFrame, golds: dict[str, str]) -> None:
     print(undecided["loop"].value_counts().to_string())
 
 
+def grade_with(workers: int, samples: pd.DataFrame, golds: dict[str, str]) -> pd.DataFrame:
+    with Workers(workers) as children:
+        return grade_policy(samples, golds, children)
+
+
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -145,7 +150,7 @@ def main() -> None:
         }
     )
     graded, wall, processor = timed(
-        lambda: grade_policy(samples, golds, workers=given.workers), "this grader", len(rows)
+        lambda: grade_with(given.workers, samples, golds), "this grader", len(rows)
     )
     pairs = len(graded[["problem_id", "answer"]].drop_duplicates())
     print(f"{pairs} distinct pairs, {pairs / wall:.0f} pairs/s")

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from testtime.engines.steps import StepEnds, token_texts
 from testtime.errors import UserError
+from testtime.study.catalog import PolicySpec
 from testtime.study.types import Request
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -54,27 +55,16 @@ PROMPTS: dict[str, Callable[[str], list[dict[str, str]]]] = {
 class PolicyText:
     """A policy's tokenizer with the prompt and separator of its catalog entry.
 
-    Args:
-        name: the model, for messages.
-        tokenizer: has a chat template.
-        prompt: name of a prompt in `PROMPTS`.
-        separator: text that ends a step.
-        context: most tokens of a prompt and its completion.
-        vocabulary: number of token ids that the model can emit.
+    spec: the catalog entry; `check_options` accepts it.
+    spec: the entry; `check_options` accepts it.
+    tokenizer: has a chat template.
+    vocabulary: number of token ids that the model can emit.
     """
 
-    def __init__(
-        self,
-        name: str,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        prompt: str,
-        separator: str,
-        context: int,
-        vocabulary: int,
-    ):
-        self.name, self.tokenizer, self.context = name, tokenizer, context
-        self._prompt, self._separator, self._vocabulary = prompt, separator, vocabulary
+    def __init__(self, spec: PolicySpec, tokenizer: PreTrainedTokenizerBase, vocabulary: int):
+        self.name, self.tokenizer, self.context = spec.location, tokenizer, spec.context
+        self._prompt, self._separator = spec.prompt, spec.separator
+        self._vocabulary = vocabulary
 
     def encode(self, problem: str) -> tuple[int, ...]:
         """The token ids of the whole prompt for this problem.
@@ -119,15 +109,16 @@ class PolicyText:
         return StepEnds(token_texts(self.tokenizer, self._vocabulary), self._separator)
 
 
-def check_options(what: str, *, prompt: str, separator: str) -> None:
+def check_options(what: str, spec: PolicySpec) -> None:
     """Refuse an unknown prompt or an empty separator, before anything is loaded.
 
     Raises:
         UserError: names the option, its value and what is allowed.
     """
-    if prompt not in PROMPTS:
-        raise UserError(f"{what}: prompt {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
-    if not separator:
+    if spec.prompt not in PROMPTS:
+        allowed = ", ".join(PROMPTS)
+        raise UserError(f"{what}: prompt {spec.prompt!r} is not known; allowed: {allowed}")
+    if not spec.separator:
         raise UserError(f"{what}: separator is empty; give the text that ends a step")
 
 

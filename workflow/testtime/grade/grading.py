@@ -8,7 +8,7 @@ from testtime.errors import UserError
 from testtime.grade.classes import canonical_forms, without_idle_labels
 from testtime.grade.decide import Verdict, gold_answer, grade_pairs
 from testtime.grade.extract import extract_answer
-from testtime.grade.workers import MEMORY_LIMIT_MB, TIME_LIMIT_S, Task, Workers
+from testtime.grade.workers import Task, Workers
 from testtime.study.conventions import Convention, convention_named
 
 DISAGREEMENTS = ["problem_id", "gold", "answer", "samples", "correct", "reason", "math_verify"]
@@ -18,21 +18,17 @@ _LONGEST_CHECKED = 10_000  # longest answer, in characters, for plain math-verif
 def grade_answers(
     rows: pd.DataFrame,
     golds: Mapping[str, str],
+    workers: Workers,
     *,
     convention: str = "math",
-    workers: int = 2,
-    time_limit_s: float = TIME_LIMIT_S,
-    memory_limit_mb: int = MEMORY_LIMIT_MB,
 ) -> pd.DataFrame:
     """Grade the distinct answers to each problem and put them into equivalence classes.
 
     Args:
         rows: problem_id, answer ("" or null where there is none); repeats are graded once.
         golds: problem_id -> gold answer.
+        workers: none of their processes starts while everything can be decided cheaply.
         convention: see `convention_named`.
-        workers: most child processes; none start while everything can be decided cheaply.
-        time_limit_s: processor seconds of one comparison in a worker.
-        memory_limit_mb: of one worker.
 
     Returns:
         One row per distinct (problem_id, answer), in the order first seen: problem_id, answer,
@@ -53,9 +49,8 @@ def grade_answers(
         (answer, keys[name])
         for name, answer in zip(distinct["problem_id"], distinct["answer"], strict=True)
     ]
-    with Workers(workers, time_limit_s, memory_limit_mb) as children:
-        verdicts = grade_pairs(pairs, settings, children)
-        classes = _classes_by_problem(distinct, verdicts, settings, children)
+    verdicts = grade_pairs(pairs, settings, workers)
+    classes = _classes_by_problem(distinct, verdicts, settings, workers)
     return pd.DataFrame(
         {
             "problem_id": distinct["problem_id"].to_numpy(),
@@ -87,11 +82,9 @@ def _classes_by_problem(
 def grade_policy(
     samples: pd.DataFrame,
     golds: Mapping[str, str],
+    workers: Workers,
     *,
     convention: str = "math",
-    workers: int = 2,
-    time_limit_s: float = TIME_LIMIT_S,
-    memory_limit_mb: int = MEMORY_LIMIT_MB,
 ) -> pd.DataFrame:
     """Grade every sample of a policy.
 
@@ -99,10 +92,8 @@ def grade_policy(
         samples: method, prm, budget, problem_id, path, and text (a solution) or answer (given
             directly; it is taken where it is not null).
         golds: problem_id -> gold answer.
+        workers: none of their processes starts while everything can be decided cheaply.
         convention: see `convention_named`.
-        workers: most child processes; none start while everything can be decided cheaply.
-        time_limit_s: processor seconds of one comparison in a worker.
-        memory_limit_mb: of one worker.
 
     Returns:
         One row per sample, sorted by method, prm, budget, problem_id and path: these columns and
@@ -117,25 +108,16 @@ def grade_policy(
         found = {text: extract_answer(text, convention) or "" for text in texts.unique()}
         given = given.where(given.notna(), texts.map(found))
     rows = rows[identity].assign(answer=given.fillna("").astype(object))
-    graded = grade_answers(
-        rows,
-        golds,
-        convention=convention,
-        workers=workers,
-        time_limit_s=time_limit_s,
-        memory_limit_mb=memory_limit_mb,
-    )
+    graded = grade_answers(rows, golds, workers, convention=convention)
     return rows.merge(graded, on=["problem_id", "answer"], how="left", validate="many_to_one")
 
 
 def disagreements(
     graded: pd.DataFrame,
     golds: Mapping[str, str],
+    workers: Workers,
     *,
     convention: str = "math",
-    workers: int = 2,
-    time_limit_s: float = TIME_LIMIT_S,
-    memory_limit_mb: int = MEMORY_LIMIT_MB,
     most: int = 2000,
 ) -> pd.DataFrame:
     """Answers on which this grader and math-verify differ, and those that could not be decided.
@@ -143,10 +125,8 @@ def disagreements(
     Args:
         graded: of `grade_policy` or `grade_answers`.
         golds: problem_id -> gold answer.
+        workers: run math-verify.
         convention: see `convention_named`.
-        workers: most child processes.
-        time_limit_s: processor seconds of one comparison.
-        memory_limit_mb: of one worker.
         most: number of distinct answers, the most frequent ones, that are checked.
 
     Returns:
@@ -171,8 +151,7 @@ def disagreements(
         Task("plain", (answer, gold_answer(gold, settings)))
         for answer, gold in zip(checked["answer"], checked["gold"], strict=True)
     ]
-    with Workers(workers, time_limit_s, memory_limit_mb) as children:
-        theirs = [reply.result for reply in children.run(tasks)]
+    theirs = [reply.result for reply in workers.run(tasks)]
     checked = checked.assign(math_verify=pd.array(theirs, dtype="boolean"))
     ours = pd.array(checked["correct"], dtype="boolean")
     # Two nulls agree, but a person should see these too.

@@ -138,7 +138,7 @@ def load_policy(
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
     what = f"policy {spec.location}"
-    check_options(what, prompt=spec.prompt, separator=spec.separator)
+    check_options(what, spec)
     place = pick_device(what, spec.gpus)
     if threads:
         torch.set_num_threads(threads)
@@ -150,14 +150,7 @@ def load_policy(
     if max_rows is None:
         row = token_bytes(model) * max(1, spec.context // TYPICAL)
         max_rows = max(1, min(MAX_ROWS, room * 2 // 3 // row))
-    text = PolicyText(
-        spec.location,
-        tokenizer,
-        prompt=spec.prompt,
-        separator=spec.separator,
-        context=spec.context,
-        vocabulary=model.get_input_embeddings().num_embeddings,
-    )
+    text = PolicyText(spec, tokenizer, vocabulary=model.get_input_embeddings().num_embeddings)
     return TransformersPolicy(text, model, max_rows=max_rows, store_bytes=room // 3)
 
 

@@ -147,19 +147,12 @@ def load_policy(
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
     """
     what = f"policy {spec.location}"
-    check_options(what, prompt=spec.prompt, separator=spec.separator)
+    check_options(what, spec)
     where, config, tokenizer = open_model(what, spec)
     check_chat(what, tokenizer)
     config = config.get_text_config()
     runtime = start(what, spec, where, threads=threads, in_process=in_process)
-    text = PolicyText(
-        spec.location,
-        tokenizer,
-        prompt=spec.prompt,
-        separator=spec.separator,
-        context=spec.context,
-        vocabulary=config.vocab_size,
-    )
+    text = PolicyText(spec, tokenizer, vocabulary=config.vocab_size)
     return VllmPolicy(text, runtime, stop_ids(_generation_config(where), config, tokenizer))
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 from testtime.data.samples import read_cells
 from testtime.data.store import read_places
 from testtime.grade.grading import disagreements
+from testtime.grade.workers import Workers
 from testtime.present.registry import Tables
 
 TABLES = Tables(
@@ -25,11 +26,12 @@ def make(inputs: dict, settings: dict) -> dict:
     keys = dict(list(read_places(inputs["answers"], ["dataset"]).groupby("dataset", sort=False)))
     graded = read_cells(inputs["grades"]).groupby(["dataset", "policy"], sort=False)
     tables = []
-    for (dataset, policy), rows in graded:
-        golds = dict(zip(keys[dataset]["problem_id"], keys[dataset]["answer"], strict=True))
-        convention = settings["conventions"][dataset]
-        found = disagreements(rows, golds, convention=convention, **settings["grade"])
-        tables.append(found.assign(dataset=dataset, policy=policy))
+    with Workers(**settings["grade"]) as workers:
+        for (dataset, policy), rows in graded:
+            golds = dict(zip(keys[dataset]["problem_id"], keys[dataset]["answer"], strict=True))
+            convention = settings["conventions"][dataset]
+            found = disagreements(rows, golds, workers, convention=convention)
+            tables.append(found.assign(dataset=dataset, policy=policy))
     table = pd.concat(tables, ignore_index=True)
     front = ["dataset", "policy"]
     return {"grade_disagreements": table[front + [name for name in table if name not in front]]}
