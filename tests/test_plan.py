@@ -1,5 +1,11 @@
 import pytest
-from testtime.study.blocks import block_range, nested_blocks, select_shard, shard_names
+from testtime.study.blocks import (
+    block_range,
+    nested_blocks,
+    select_shard,
+    shard_around,
+    shard_names,
+)
 
 
 def test_blocks_cover_the_largest_budget_once():
@@ -14,10 +20,14 @@ def test_raising_the_largest_budget_adds_one_block():
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_shards_share_the_problems_out(n):
     problems = list(range(20))
-    names = shard_names(20, seconds=n * 100 - 1, job_seconds=100)
+    names = shard_names(n)
     assert len(names) == n
     assert sorted(p for name in names for p in select_shard(problems, name)) == problems
 
 
-def test_no_rate_means_one_shard():
-    assert shard_names(500, seconds=0, job_seconds=3600) == ["1-of-1"]
+@pytest.mark.parametrize(("n", "parts"), [(1, 3), (2, 2), (3, 1), (3, 4)])
+def test_a_shard_of_scores_reads_one_shard_of_samples(n, parts):
+    problems = list(range(29))
+    for shard in shard_names(n * parts):
+        samples = select_shard(problems, shard_around(shard, n))
+        assert set(select_shard(problems, shard)) <= set(samples)

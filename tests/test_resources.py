@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from snakemake.iocontainers import Wildcards
 from testtime.cli.forecast import forecast
 from testtime.study import work
-from testtime.study.blocks import shard_names
 from testtime.study.catalog import load
 from testtime.study.config import read, validate
+from testtime.study.resources import priority
 from testtime.study.study import Study
 
 MODELS = {"sample_pool", "score_pool", "search_trees"}
@@ -41,8 +42,8 @@ def paper(root):
     return Study(config, validate(config))
 
 
-def test_the_published_grid_stays_in_the_low_thousands_of_jobs(jobs):
-    assert 1000 < len(jobs) < 5000
+def test_the_published_grid_stays_below_1500_jobs(jobs):
+    assert 500 < len(jobs) < 1500
 
 
 def test_plan_counts_the_jobs_that_are_submitted(jobs, paper):
@@ -51,6 +52,7 @@ def test_plan_counts_the_jobs_that_are_submitted(jobs, paper):
     stages = {"sample_pool": "generate", "score_pool": "score", "search_trees": "search"}
     for rule, stage in (stages | {"tabulate_lookup": "fit"}).items():
         assert rules[rule] == counted[stage]
+    assert sum(rules[rule] for rule in stages) == sum(n.starts for n in forecast(paper)[:-1])
     assert rules["grade_samples"] + rules["tabulate_grade_disagreements"] == counted["grade"]
 
 
@@ -90,28 +92,27 @@ def test_generation_has_twice_the_time_that_its_tokens_take(jobs, paper):
     (job,) = [
         job
         for job in jobs
-        if (job["rule"], job.get("policy"), job.get("block"))
-        == ("sample_pool", spec.name, "64-256")
-        and job["dataset"] == "math500"
+        if (job["rule"], job.get("policy"), job.get("dataset"))
+        == ("sample_pool", spec.name, "math500")
     ]
-    minutes = 500 * 192 * spec.typical_tokens / spec.rate / 60
+    minutes = 500 * (1 + 256 + 64) * spec.typical_tokens / spec.rate / 60
     loading = (60 + spec.parameters * 2 / 5e8) / 60
     assert job["runtime"] == pytest.approx(2 * (minutes + loading), abs=1)
 
 
 def test_a_large_prm_has_the_time_that_it_takes_to_read_a_small_policys_shard(jobs, paper):
-    """Shards are cut by the policy's speed; a PRM's time comes from its own."""
+    """The time of scores follows the PRM's own speed."""
     slow, quick = "qwen2.5-math-prm-72b", "skywork-prm-1.5b"
     spec, policy = paper.catalog.prm(slow), paper.catalog.policy("qwen2.5-0.5b-instruct")
-    of = {
-        job["prm"]: job
-        for job in jobs
-        if job["rule"] == "score_pool"
-        and (job["policy"], job["dataset"], job["block"]) == (policy.name, "math500", "64-256")
-    }
-    minutes = 500 * 192 * policy.typical_tokens / spec.rate / 60
-    assert of[slow]["runtime"] > 1.5 * minutes
-    assert of[slow]["runtime"] > 3 * of[quick]["runtime"]
+    asked = {slow: [], quick: []}
+    for job in jobs:
+        if (job["rule"], job.get("policy"), job.get("dataset")) == (
+            *("score_pool", policy.name, "math500"),
+        ) and job["prm"] in asked:
+            asked[job["prm"]].append(job["runtime"])
+    minutes = 500 * 256 * min(1.5 * policy.typical_tokens, spec.context) / spec.rate / 60
+    assert sum(asked[slow]) > 2 * minutes
+    assert sum(asked[slow]) > 3 * sum(asked[quick])
 
 
 def test_searches_have_the_time_of_both_models(jobs, paper):
@@ -123,8 +124,7 @@ def test_searches_have_the_time_of_both_models(jobs, paper):
     prm = paper.catalog.prm("qwen2.5-math-prm-72b")
     for job in slow:
         policy = paper.catalog.policy(job["policy"])
-        low, high = [0, *map(int, job["block"].split("-"))][-2:]
-        n = high - low if job["method"] == "dvts" else high
+        n = 4 + 16 + 64 + 256 + 256  # every beam search; DVTS is one pool
         shards = int(job["shard"].split("-of-")[1])
         problems = paper.n_problems(job["dataset"]) // shards
         tokens = problems * n * policy.typical_tokens
@@ -162,23 +162,46 @@ def test_a_model_without_a_rate_gets_a_guess_that_falls_with_its_size():
 
 @pytest.mark.parametrize("name", ["smoke", "from-scratch", "one-gpu"])
 def test_every_job_of_a_study_is_counted_once(root, monkeypatch, name):
-    """Snakemake's jobs are as many as the study has blocks and shards."""
+    """Snakemake's jobs are as many as the study has cells and shards."""
     monkeypatch.chdir(root)
     config = read(f"workflow/studies/{name}.yaml")
     study = Study(config, validate(config))
     jobs = {stage.name: stage.jobs for stage in forecast(study)}
-    drawn = {
-        (*cell, block): len(study.generation_shards(*cell, block))
-        for cell in study.cells()
-        for block in study.all_blocks(cell[1])
-    }
-    assert jobs["generate"] == sum(drawn.values())
-    pooled = [n for (*_, block), n in drawn.items() if "-" in block]
-    assert jobs["score"] == len(config["prms"]) * sum(pooled)
-    searches = [search for cell in study.cells() for search in study.searches(*cell)]
-    assert jobs["search"] == sum(len(study.search_shards(**search)) for search in searches)
+    assert jobs["generate"] == sum(len(study.shards(*cell)) for cell in study.cells())
+    pairs = [(*cell, prm) for cell in study.cells() for prm in config["prms"]]
+    assert jobs["score"] == sum(len(study.score_shards(*pair)) for pair in pairs)
+    searched = [pair for pair in pairs if study.search_methods()]
+    assert jobs["search"] == sum(len(study.search_shards(*pair)) for pair in searched)
     assert jobs["grade"] == len(study.cells()) + study.has("cross_check")
     assert jobs["all"] == sum(n for stage, n in jobs.items() if stage != "all")
+
+
+def test_one_gpu_loads_each_model_once_per_cell(root, monkeypatch):
+    monkeypatch.chdir(root)
+    config = read("workflow/studies/one-gpu.yaml")
+    stages = forecast(Study(config, validate(config)))
+    assert {s.name: s.starts for s in stages if s.starts} == {
+        **{"generate": 4, "score": 8, "search": 8},
+        "all": 20,
+    }
+    assert stages[-1].start_seconds > 20 * 60  # as vLLM takes a minute to start
+
+
+def test_the_longest_jobs_come_first_and_those_that_others_wait_for():
+    config = read()
+    study = Study(config, validate(config))
+    models = {"dataset": "microcosm", "policy": "micro-l", "shard": "1-of-1"}
+    drawing = priority(study, "sample_pool")(Wildcards(fromdict=models))
+    scoring, searching = (
+        [
+            priority(study, rule)(Wildcards(fromdict=models | {"prm": prm}))
+            for prm in ("micro-prm-weak", "micro-prm-good")
+        ]
+        for rule in ("score_pool", "search_trees")
+    )
+    assert drawing > max(scoring)
+    smaller = Wildcards(fromdict=models | {"policy": "micro-xs", "prm": "micro-prm-good"})
+    assert searching[1] > priority(study, "search_trees")(smaller)
 
 
 def test_shards_of_a_search_follow_both_rates():
@@ -187,6 +210,6 @@ def test_shards_of_a_search_follow_both_rates():
     slow = yaml.safe_load("{catalog: {prms: {micro-prm-good: {rate: 10}}}}")
     config = config | slow
     slowed = Study(config, validate(config))
-    cell = ("microcosm", "micro-s", "micro-prm-good", "beam_search", "64")
-    assert study.search_shards(*cell) == shard_names(200, 1, 3600) == ["1-of-1"]
+    cell = ("microcosm", "micro-s", "micro-prm-good")
+    assert study.search_shards(*cell) == ["1-of-1"]
     assert len(slowed.search_shards(*cell)) > 20

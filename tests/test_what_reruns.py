@@ -58,6 +58,14 @@ def budget(kind):
     return overlay
 
 
+def between(kind):
+    def overlay(smoke, study):
+        known = smoke["budgets"][kind]
+        return {"budgets": {kind: [*known[:-1], (known[-2] + known[-1]) // 2, known[-1]]}}
+
+    return overlay
+
+
 CONFIG: dict[str, Callable] = {
     "nothing": lambda smoke, study: {},
     "one more policy": add("policies", "policies"),
@@ -67,7 +75,9 @@ CONFIG: dict[str, Callable] = {
         "catalog": {"datasets": {"more": {"base": "microcosm"}}},
     },
     "a larger pool budget": budget("pool"),
+    "a pool budget between two others": between("pool"),
     "a larger search budget": budget("search"),
+    "more problems": lambda smoke, study: {"problems": {"limit": smoke["problems"]["limit"] + 5}},
     "one more search method": lambda smoke, study: {"methods": [*smoke["methods"], "rebase"]},
     "one policy fewer": lambda smoke, study: {"policies": smoke["policies"][:1]},
     "another prompt of a policy": of_policy(prompt="boxed"),
@@ -99,7 +109,7 @@ EDITS = {
     "an edit of the code that evaluates": ["workflow/testtime/evaluate/votes.py"],
     "an edit of the figures' style": ["workflow/testtime/present/figures/style.py"],
     "an edit of a figure or its caption": ["workflow/testtime/present/figures/lookup_heatmap.py"],
-    "the format number of a stage (generate)": ["workflow/rules/common.smk"],
+    "the format number of a stage (generate)": ["workflow/testtime/data/decided.py"],
 }
 
 
@@ -133,10 +143,8 @@ def edited(study, files):
     before = {study / name: (study / name).read_text() for name in files}
     try:
         for path, text in before.items():
-            if path.suffix == ".smk":
-                path.write_text(text.replace('"generate": 2', '"generate": 3'))
-            else:
-                path.write_text(text + "\n# edited\n")
+            raised = text.replace('"generate": 2', '"generate": 3')
+            path.write_text(raised if raised != text else text + "\n# edited\n")
         yield
     finally:
         for path, text in before.items():

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 # A clone is enough; nothing needs to be installed.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
+from testtime.data.decided import FORMATS, Cell, record
 from testtime.errors import UserError
 from testtime.present import registry
 from testtime.runtime.job import export_package
@@ -15,7 +16,7 @@ from testtime.runtime.lock import check_run, hold
 from testtime.study.closure import import_closure
 from testtime.study.config import validate
 from testtime.study.layout import from_here
-from testtime.study.resources import resources
+from testtime.study.resources import priority, resources
 from testtime.study.study import Study
 
 export_package()
@@ -25,14 +26,13 @@ try:
     # A run locks its results folder in onstart, which a dry run does not reach.
     if not workflow.is_main_process:
         check_run()
+    STUDY = Study(config, CATALOG)
+    if workflow.is_main_process:
+        record(STUDY)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-STUDY = Study(config, CATALOG)
 LAYOUT = STUDY.layout
-
-# Raise a stage's number when its output changes meaning; edits of code alone rerun no heavy job.
-FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 2, "search": 2}
 
 
 # The tables and figures that this study can fill.
@@ -75,6 +75,18 @@ def one_of(names):
 def none_of(names):
     """A pattern that matches all other names."""
     return f"(?!({one_of(names)})/)[^/]+"
+
+
+def get_decided(stage):
+    """The file of what decides a cell, which its jobs follow."""
+    return lambda wildcards: Cell(
+        STUDY, stage, wildcards.dataset, wildcards.policy, wildcards.get("prm")
+    ).record
+
+
+def numbered(rule, number):
+    """The name of a rule that is made several times, for policies with different files."""
+    return rule if number == 0 else f"{rule}_{number + 1}"
 
 
 def get_figure_inputs(wildcards):

@@ -80,35 +80,35 @@ rule train_prm:
         "../scripts/train_prm.py"
 
 
-# Samples of a policy: one nested pool per (dataset, policy), a greedy CoT sample, and held-out
-# samples from which difficulty is estimated.
-rule sample_pool:
-    input:
-        problems=LAYOUT.pattern("problems"),
-        model=lambda wildcards: STUDY.model_files("policy", wildcards.policy),
-    output:
-        LAYOUT.pattern("generations"),
-    log:
-        LAYOUT.log("generations"),
-    benchmark:
-        LAYOUT.benchmark("generations")
-    wildcard_constraints:
-        policy=none_of(IMPORTED),
-    conda:
-        lambda wildcards: f"../../envs/{STUDY.engine(CATALOG.policy(wildcards.policy))}.yaml"
-    threads: config["threads"]
-    resources:
-        **resources(STUDY, "sample_pool"),
-    params:
-        settings=lambda wildcards: STUDY.sampling_settings(wildcards.policy, wildcards.block),
-        samples=lambda wildcards: STUDY.block_samples(wildcards.block),
-        seed=config["seed"],
-        engine=lambda wildcards: STUDY.engine(CATALOG.policy(wildcards.policy)),
-        format=FORMATS["generate"],
-    message:
-        "Samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset} ({wildcards.shard})"
-    script:
-        "../scripts/sample_pool.py"
+# Samples of a policy, its nested pool, a greedy CoT sample and held-out samples for difficulty: all
+# files of a (dataset, policy) in one job, or one per shard of problems.
+for number, (blocks, policies) in enumerate(STUDY.sampled_together()):
+
+    rule:
+        name:
+            numbered("sample_pool", number)
+        input:
+            problems=LAYOUT.pattern("problems"),
+            decided=get_decided("generate"),
+            model=lambda wildcards: STUDY.trained(wildcards.policy),
+        output:
+            [LAYOUT.pattern("generations", block=block) for block in blocks],
+        log:
+            LAYOUT.log("generations", together=("block",)),
+        benchmark:
+            LAYOUT.benchmark("generations", together=("block",))
+        wildcard_constraints:
+            policy=one_of(policies),
+        priority: priority(STUDY, "sample_pool")
+        conda:
+            lambda wildcards: f"../../envs/{STUDY.engine(CATALOG.policy(wildcards.policy))}.yaml"
+        threads: config["threads"]
+        resources:
+            **resources(STUDY, "sample_pool"),
+        message:
+            "Samples of {wildcards.policy} on {wildcards.dataset} ({wildcards.shard})"
+        script:
+            "../scripts/sample_pool.py"
 
 
 # Imported samples, divided into the blocks of the pool.
@@ -136,33 +136,36 @@ rule import_samples:
         "../scripts/import_samples.py"
 
 
-# Step scores of a PRM for the samples of a pool.
-rule score_pool:
-    input:
-        problems=LAYOUT.pattern("problems"),
-        generations=LAYOUT.pattern("generations"),
-        model=lambda wildcards: STUDY.model_files("prm", wildcards.prm),
-    output:
-        LAYOUT.pattern("scores"),
-    log:
-        LAYOUT.log("scores"),
-    benchmark:
-        LAYOUT.benchmark("scores")
-    wildcard_constraints:
-        prm=none_of(SCORED_ELSEWHERE),
-    conda:
-        lambda wildcards: f"../../envs/{STUDY.engine(CATALOG.prm(wildcards.prm))}.yaml"
-    threads: config["threads"]
-    resources:
-        **resources(STUDY, "score_pool"),
-    params:
-        settings=lambda wildcards: STUDY.prm_settings(wildcards.prm),
-        engine=lambda wildcards: STUDY.engine(CATALOG.prm(wildcards.prm)),
-        format=FORMATS["score"],
-    message:
-        "Scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block} ({wildcards.shard})"
-    script:
-        "../scripts/score_pool.py"
+# Step scores of a PRM for the samples of a pool, all its blocks in one job.
+for number, (blocks, policies) in enumerate(STUDY.scored_together()):
+
+    rule:
+        name:
+            numbered("score_pool", number)
+        input:
+            problems=LAYOUT.pattern("problems"),
+            decided=get_decided("score"),
+            generations=lambda wildcards: STUDY.read_by(**wildcards),
+            model=lambda wildcards: STUDY.trained(wildcards.prm),
+        output:
+            [LAYOUT.pattern("scores", block=block) for block in blocks],
+        log:
+            LAYOUT.log("scores", together=("block",)),
+        benchmark:
+            LAYOUT.benchmark("scores", together=("block",))
+        wildcard_constraints:
+            policy=one_of(policies),
+            prm=none_of(SCORED_ELSEWHERE),
+        priority: priority(STUDY, "score_pool")
+        conda:
+            lambda wildcards: f"../../envs/{STUDY.engine(CATALOG.prm(wildcards.prm))}.yaml"
+        threads: config["threads"]
+        resources:
+            **resources(STUDY, "score_pool"),
+        message:
+            "Scores by {wildcards.prm} of {wildcards.policy}'s samples ({wildcards.shard})"
+        script:
+            "../scripts/score_pool.py"
 
 
 # Step scores that come with imported samples.
@@ -190,31 +193,33 @@ rule import_scores:
         "../scripts/import_scores.py"
 
 
-# Tree searches: beam search once per budget; DVTS as one nested pool of subtrees.
-rule search_trees:
-    input:
-        problems=LAYOUT.pattern("problems"),
-        policy=lambda wildcards: STUDY.model_files("policy", wildcards.policy),
-        prm=lambda wildcards: STUDY.model_files("prm", wildcards.prm),
-    output:
-        LAYOUT.pattern("searches"),
-    log:
-        LAYOUT.log("searches"),
-    benchmark:
-        LAYOUT.benchmark("searches")
-    conda:
-        lambda wildcards: f"../../envs/{STUDY.search_environment(wildcards.policy, wildcards.prm)}.yaml"
-    threads: config["threads"]
-    resources:
-        **resources(STUDY, "search_trees"),
-    params:
-        settings=lambda wildcards: STUDY.search_settings(wildcards.policy, wildcards.prm),
-        beam_width=config["beam_width"],
-        seed=config["seed"],
-        engine=lambda wildcards: STUDY.search_engines(wildcards.policy, wildcards.prm),
-        format=FORMATS["search"],
-    message:
-        "{wildcards.method} {wildcards.block} of {wildcards.policy} with {wildcards.prm}"
-        " on {wildcards.dataset} ({wildcards.shard})"
-    script:
-        "../scripts/search_trees.py"
+# Tree searches of a policy with a PRM, every method and budget in one job: beam search once per
+# budget, DVTS as one nested pool of subtrees.
+if STUDY.search_methods():
+
+    rule search_trees:
+        input:
+            problems=LAYOUT.pattern("problems"),
+            decided=get_decided("search"),
+            models=lambda wildcards: STUDY.trained(wildcards.policy, wildcards.prm),
+        output:
+            [
+                LAYOUT.pattern("searches", method=method, block=block)
+                for method in STUDY.search_methods()
+                for block in STUDY.search_blocks(method)
+            ],
+        log:
+            LAYOUT.log("searches", together=("method", "block")),
+        benchmark:
+            LAYOUT.benchmark("searches", together=("method", "block"))
+        priority: priority(STUDY, "search_trees")
+        conda:
+            lambda wildcards: f"../../envs/{STUDY.search_environment(wildcards.policy, wildcards.prm)}.yaml"
+        threads: config["threads"]
+        resources:
+            **resources(STUDY, "search_trees"),
+        message:
+            "Searches of {wildcards.policy} with {wildcards.prm} on {wildcards.dataset}"
+            " ({wildcards.shard})"
+        script:
+            "../scripts/search_trees.py"

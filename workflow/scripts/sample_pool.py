@@ -1,49 +1,47 @@
-from testtime.data.partial import resume
+from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
+from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import load_policy
+from testtime.engines.load import Lazy, load_policy
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
-from testtime.sample import SampleSettings, sample_pool
+from testtime.sample import Draw, SampleSettings, draw_missing, to_table
 from testtime.study import catalog
 from testtime.study.blocks import SINGLE, block_range, select_shard
+from testtime.study.layout import identify
+from testtime.study.study import Study
+from testtime.study.vocabulary import POOL
 
 
-def main(config, wildcards, samples, threads, problems, output, partial):
-    spec = catalog.of_study(config).policy(wildcards.policy)
+def main(config, wildcards, threads, problems, outputs):
+    study = Study(config, catalog.of_study(config))
+    cell = Cell(study, "generate", wildcards.dataset, wildcards.policy)
+    spec, stamp_of = study.catalog.policy(cell.policy), cell.row_stamps(identities(study))
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
-    drawn = range(samples) if wildcards.block in SINGLE else block_range(wildcards.block)
-    settings = SampleSettings.of(
-        spec,
-        seed_parts=(config["seed"], wildcards.dataset, wildcards.policy),
-        label=wildcards.block if wildcards.block in SINGLE else "pool",
-    )
-    policy = load_policy(spec, engine=config["engine"], threads=threads)
-    with progress(len(chosen) * len(drawn), f"{spec.name} {wildcards.block}", "samples") as bar:
-        rows = sample_pool(
-            policy,
-            chosen,
-            settings,
-            start=drawn.start,
-            stop=drawn.stop,
-            progress=bar,
-            partial=partial,
-        )
-    write_parquet(rows, output)
+    blocks = {identify(path)[1]["block"]: path for path in outputs}
+    draws = {}
+    for block in blocks:
+        label = block if block in SINGLE else POOL
+        parts = (config["seed"], cell.dataset, cell.policy)
+        settings = SampleSettings.of(spec, parts, label)
+        numbers = range(study.block_samples(block)) if block in SINGLE else block_range(block)
+        draws[block] = [Draw(p, settings, numbers, stamp_of(p, label)) for p in chosen]
+    by_problem = [draw for of_one in zip(*draws.values(), strict=True) for draw in of_one]
+    policy = Lazy(lambda: load_policy(spec, engine=config["engine"], threads=threads))
+    with (
+        open_rows(cell.store, {draw.stamp for draw in by_problem}) as rows,
+        progress(sum(len(draw.numbers) for draw in by_problem), spec.name, "samples") as bar,
+    ):
+        draw_missing(policy, by_problem, rows, bar)
+    for block, path in blocks.items():
+        write_parquet(to_table(draws[block], rows), path, cell.stamp)
 
 
-with (
-    job(snakemake.log[0], gpus=snakemake.resources.gpu),
-    resume(
-        snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
-    ) as partial,
-):
+with job(snakemake.log[0], gpus=snakemake.resources.gpu):
     main(
         snakemake.config,
         snakemake.wildcards,
-        snakemake.params.samples,
         snakemake.threads,
         snakemake.input.problems,
-        snakemake.output[0],
-        partial,
+        snakemake.output,
     )

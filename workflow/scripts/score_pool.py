@@ -1,34 +1,48 @@
-from testtime.data.partial import resume
+import pandas as pd
+from testtime.data.decided import Cell, identities
+from testtime.data.problems import as_problems
+from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import load_prm
+from testtime.engines.load import Lazy, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored, score_pool
 from testtime.study import catalog
+from testtime.study.blocks import select_shard
+from testtime.study.layout import identify
+from testtime.study.study import Study
 
 
-def main(config, wildcards, threads, problems, generations, output, partial):
-    spec = catalog.of_study(config).prm(wildcards.prm)
-    prm = load_prm(spec, engine=config["engine"], threads=threads)
-    samples = read_parquet(generations)
-    with progress(len(samples), f"{spec.name} {wildcards.block}", "samples") as bar:
-        rows = score_pool(prm, read_parquet(problems), samples, bar, partial)
-    print(describe_unscored(samples["steps"], rows["scores"], "samples"))
-    write_parquet(rows, output)
+def main(config, wildcards, threads, problems, generations, outputs):
+    study = Study(config, catalog.of_study(config))
+    cell = Cell(study, "score", wildcards.dataset, wildcards.policy, wildcards.prm)
+    spec, stamp_of = study.catalog.prm(cell.prm), cell.row_stamps(identities(study))
+    texts = read_parquet(problems)
+    stamps = {p.problem_id: stamp_of(p) for p in select_shard(as_problems(texts), wildcards.shard)}
+    samples = {}
+    for path in generations:
+        rows = read_parquet(path, columns=["problem_id", "sample", "steps"])
+        samples[identify(path)[1]["block"]] = rows[rows["problem_id"].isin(set(stamps))]
+    pool = pd.concat(samples.values(), keys=samples, names=["block", None])
+    prm = Lazy(lambda: load_prm(spec, engine=config["engine"], threads=threads))
+    with (
+        open_rows(cell.store, set(stamps.values())) as kept,
+        progress(len(pool), spec.name, "samples") as bar,
+    ):
+        scored = score_pool(prm, texts, pool, bar, rows=kept, stamps=stamps)
+    print(describe_unscored(pool["steps"], scored["scores"], "samples"))
+    blocks = pool.index.get_level_values("block")
+    for path in outputs:
+        own = scored[blocks == identify(path)[1]["block"]]
+        write_parquet(own, path, cell.stamp)
 
 
-with (
-    job(snakemake.log[0], gpus=snakemake.resources.gpu),
-    resume(
-        snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
-    ) as partial,
-):
+with job(snakemake.log[0], gpus=snakemake.resources.gpu):
     main(
         snakemake.config,
         snakemake.wildcards,
         snakemake.threads,
         snakemake.input.problems,
         snakemake.input.generations,
-        snakemake.output[0],
-        partial,
+        snakemake.output,
     )

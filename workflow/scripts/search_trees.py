@@ -1,62 +1,89 @@
-from testtime.data.partial import resume
+from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
+from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import load_policy, load_prm
+from testtime.engines.load import Lazy, load_policy, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored
-from testtime.search.rows import to_rows
-from testtime.search.run import SearchSettings, search_problems
+from testtime.search.rows import describe, to_table
+from testtime.search.run import SearchSettings, grow_trees, plant
 from testtime.study import catalog
 from testtime.study.blocks import block_range, select_shard
+from testtime.study.layout import identify
 from testtime.study.methods import METHODS
+from testtime.study.study import Study
 
 
-def main(config, wildcards, threads, problems, output, partial):
-    study = catalog.of_study(config)
-    spec, width = study.policy(wildcards.policy), config["beam_width"]
-    if METHODS[wildcards.method].nested:
-        block = block_range(wildcards.block)
-        subtrees = range(block.start // width, block.stop // width)
-        budget = block.stop
-    else:
-        subtrees, budget = None, int(wildcards.block)
+def plant_block(study, cell, problems, method, block):
+    """The trees of one output file, each with its search."""
+    subtrees, width = None, study.config["beam_width"]
+    budget = int(block.split("-")[-1])
+    if METHODS[method].nested:
+        numbers = block_range(block)
+        subtrees = range(numbers.start // width, numbers.stop // width)
     settings = SearchSettings.of(
-        spec,
-        wildcards.method,
+        study.catalog.policy(cell.policy),
+        method,
         budget,
         beam_width=width,
-        seed_parts=(config["seed"], wildcards.dataset, wildcards.policy, wildcards.prm),
+        seed_parts=(study.config["seed"], cell.dataset, cell.policy, cell.prm),
     )
+    return dict.fromkeys(plant(problems, settings, subtrees), settings)
+
+
+def main(config, wildcards, threads, problems, outputs):
+    study = Study(config, catalog.of_study(config))
+    cell = Cell(study, "search", wildcards.dataset, wildcards.policy, wildcards.prm)
+    stamp_of = cell.row_stamps(identities(study))
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)
-    policy = load_policy(spec, engine=config["engine"], threads=threads)
-    prm = load_prm(study.prm(wildcards.prm), engine=config["engine"], threads=threads)
-    with progress(len(chosen), f"{wildcards.method} {wildcards.block}") as bar:
-        results = search_problems(
-            policy,
-            prm,
-            chosen,
-            settings,
-            subtrees=subtrees,
-            done=partial.units,
-            progress=bar,
+    planted = {}
+    for path in outputs:
+        names = identify(path)[1]
+        planted[path] = plant_block(study, cell, chosen, names["method"], names["block"])
+    stamps = {
+        tree: stamp_of(tree.problem, settings.method, settings.budget)
+        for trees in planted.values()
+        for tree, settings in trees.items()
+    }
+    policy = Lazy(
+        lambda: load_policy(
+            study.catalog.policy(cell.policy), engine=config["engine"], threads=threads
         )
-        rows = to_rows(results, partial)
-    print(describe_unscored(rows["steps"], rows["scores"], "paths"))
-    write_parquet(rows, output)
+    )
+    prm = Lazy(
+        lambda: load_prm(study.catalog.prm(cell.prm), engine=config["engine"], threads=threads)
+    )
+    with (
+        open_rows(cell.store, set(stamps.values())) as rows,
+        progress(len(stamps), f"{cell.policy} with {cell.prm}", "trees") as bar,
+    ):
+        # The largest of a problem first, so that the batch stays full while they end.
+        missing = {
+            tree: settings
+            for trees in planted.values()
+            for tree, settings in trees.items()
+            if tree.subtree not in rows.of(stamps[tree])
+        }
+        places = {problem.problem_id: i for i, problem in enumerate(chosen)}
+        ordered = sorted(missing, key=lambda tree: (places[tree.problem.problem_id], -tree.budget))
+        bar.update(len(stamps) - len(missing))
+        for tree, result in grow_trees(policy, prm, {tree: missing[tree] for tree in ordered}):
+            rows.add(stamps[tree], {tree.subtree: describe(result)})
+            bar.update()
+    for path, trees in planted.items():
+        table = to_table(
+            (tree.problem.problem_id, rows.of(stamps[tree])[tree.subtree]) for tree in trees
+        )
+        print(f"{path}: {describe_unscored(table['steps'], table['scores'], 'paths')}")
+        write_parquet(table, path, cell.stamp)
 
 
-with (
-    job(snakemake.log[0], gpus=snakemake.resources.gpu),
-    resume(
-        snakemake.output[0], snakemake.config["results"], snakemake.params, snakemake.input
-    ) as partial,
-):
+with job(snakemake.log[0], gpus=snakemake.resources.gpu):
     main(
         snakemake.config,
         snakemake.wildcards,
         snakemake.threads,
         snakemake.input.problems,
-        snakemake.output[0],
-        partial,
+        snakemake.output,
     )

@@ -1,11 +1,11 @@
 """The stage `generate`: whole samples of a policy, one nested pool per problem."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from testtime.data.partial import Partial
+from testtime.data.rows import Rows
 from testtime.engines.base import Policy, sample
 from testtime.engines.steps import StepReader, mean
 from testtime.runtime.progress import Progress
@@ -13,6 +13,10 @@ from testtime.study.catalog import PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import GREEDY, Continuation, Problem, Request, Sampling
 from testtime.study.vocabulary import COT
+
+# Samples of a request, and so what a killed job may lose of a problem; they share a prompt that is
+# read once, whatever their number.
+AT_ONCE = 64
 
 COLUMNS = (
     "problem_id",
@@ -55,6 +59,21 @@ class SampleSettings:
         return cls(sampling, spec.max_tokens, seed_parts, label, spec.separator)
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Samples of one problem that are wanted.
+
+    Attributes:
+        numbers: indices of the samples.
+        stamp: of their rows in a store; here, what tells them from other samples.
+    """
+
+    problem: Problem
+    settings: SampleSettings
+    numbers: range
+    stamp: str
+
+
 def sample_pool(
     policy: Policy,
     problems: Sequence[Problem],
@@ -63,7 +82,6 @@ def sample_pool(
     start: int,
     stop: int,
     progress: Progress | None = None,
-    partial: Partial | None = None,
 ) -> pd.DataFrame:
     """Draw samples `start` to `stop` of every problem.
 
@@ -72,51 +90,83 @@ def sample_pool(
 
     Args:
         policy: generates.
-        problems: of one shard.
+        problems: any.
         settings: how they are drawn.
         start: first index of the samples.
         stop: index after the last one.
         progress: receives every finished sample.
-        partial: keeps finished problems; those in it are not drawn again.
+
+    Returns:
+        A table as of `to_table`.
+    """
+    draws = [
+        Draw(problem, settings, range(start, stop), problem.problem_id) for problem in problems
+    ]
+    rows = Rows()
+    draw_missing(policy, draws, rows, progress)
+    return to_table(draws, rows)
+
+
+def draw_missing(
+    policy: Policy, draws: Sequence[Draw], rows: Rows, progress: Progress | None = None
+) -> None:
+    """Draw all samples that are wanted and not yet among the rows, together.
+
+    Args:
+        policy: generates; not asked for anything if nothing is missing.
+        draws: what is wanted.
+        rows: keep the samples, by number.
+        progress: receives every finished sample, those that were there too.
+    """
+    asked: list[tuple[Draw, Sequence[int], Request]] = []
+    for draw in draws:
+        missing = [number for number in draw.numbers if number not in rows.of(draw.stamp)]
+        if progress is not None:
+            progress.update(len(draw.numbers) - len(missing))
+        for first in range(0, len(missing), AT_ONCE):
+            numbers = missing[first : first + AT_ONCE]
+            asked.append((draw, numbers, _request(policy, draw, numbers)))
+    readers: dict[str, StepReader] = {}
+    for index, children in sample(policy, [request for *_, request in asked]):
+        draw, numbers, request = asked[index]
+        separator = draw.settings.separator
+        reader = readers.setdefault(separator, StepReader(policy, separator))
+        drawn = zip(numbers, request.seeds, children, strict=True)
+        rows.add(
+            draw.stamp,
+            {
+                number: _describe(child, reader)
+                | {"prompt_tokens": len(request.token_ids), "seed": seed}
+                for number, seed, child in drawn
+            },
+        )
+        if progress is not None:
+            progress.update(len(numbers))
+
+
+def to_table(draws: Iterable[Draw], rows: Rows) -> pd.DataFrame:
+    """The samples that are wanted, all of which the rows hold.
 
     Returns:
         One row per sample, sorted by problem and sample: problem_id, sample, text, steps,
         step_logprobs and logprob (means per token), tokens (generated, end of text included),
         prompt_tokens, finish ("stop" or "length"), seed.
     """
-    done = {} if partial is None else partial.units
-    rows = [row for problem in problems for row in done.get(problem.problem_id, ())]
-    if progress is not None and rows:
-        progress.update(len(rows))
-    left = [problem for problem in problems if problem.problem_id not in done]
-    reader = StepReader(policy, settings.separator)
-    requests = [_request(policy, problem, range(start, stop), settings) for problem in left]
-    for index, children in sample(policy, requests if stop > start else []):
-        problem_id, request = left[index].problem_id, requests[index]
-        drawn = [
-            {
-                "problem_id": problem_id,
-                "sample": number,
-                **_describe(child, reader),
-                "prompt_tokens": len(request.token_ids),
-                "seed": seed,
-            }
-            for number, (seed, child) in enumerate(zip(request.seeds, children, strict=True), start)
-        ]
-        if partial is not None:
-            partial.add(problem_id, drawn)
-        rows += drawn
-        if progress is not None:
-            progress.update(len(drawn))
+    found = [
+        {"problem_id": draw.problem.problem_id, "sample": number, **rows.of(draw.stamp)[number]}
+        for draw in draws
+        for number in draw.numbers
+    ]
     integers = dict.fromkeys(("sample", "tokens", "prompt_tokens", "seed"), "int64")
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(integers | {"logprob": "float64"})
+    frame = pd.DataFrame(found, columns=list(COLUMNS)).astype(integers | {"logprob": "float64"})
     return frame.sort_values(["problem_id", "sample"], kind="stable", ignore_index=True)
 
 
-def _request(policy: Policy, problem: Problem, numbers: range, settings: SampleSettings) -> Request:
-    names = (*settings.seed_parts, problem.problem_id, settings.label)
+def _request(policy: Policy, draw: Draw, numbers: Sequence[int]) -> Request:
+    settings = draw.settings
+    names = (*settings.seed_parts, draw.problem.problem_id, settings.label)
     return Request(
-        token_ids=policy.encode(problem.problem),
+        token_ids=policy.encode(draw.problem.problem),
         seeds=tuple(derive(*names, number) for number in numbers),
         sampling=settings.sampling,
         stop="end",

@@ -1,20 +1,22 @@
 """Scoring: a PRM over a policy's samples, or over a file of solutions."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from testtime.data.partial import Partial
+from testtime.data.rows import Rows, digest
 from testtime.data.store import read_numbered_jsonl, write_jsonl
 from testtime.engines.base import Prm, score
 from testtime.errors import UserError
 from testtime.runtime.progress import Progress
 from testtime.study.types import ScoreRequest, StepScores
 
-# Texts given to the engine at once: enough to batch by length, few enough to show progress.
-CHUNK = 4096
+# Texts given to the engine at once: enough to batch by length, few enough to show progress and to
+# be lost with a killed job.
+CHUNK = 2048
 
 
 def score_pool(
@@ -22,21 +24,23 @@ def score_pool(
     problems: pd.DataFrame,
     generations: pd.DataFrame,
     progress: Progress | None = None,
-    partial: Partial | None = None,
+    *,
+    rows: Rows | None = None,
+    stamps: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Score every sample of a pool; equal texts are read once.
 
     Args:
-        prm: any engine's.
+        prm: any engine's; not asked for anything if nothing is missing.
         problems: problem_id, problem.
         generations: problem_id, sample, steps (lists of texts, none blank).
         progress: receives finished samples.
-        partial: keeps finished chunks of texts; those in it are not read again.
+        rows: keep each text's scores; those that they hold are not read again.
+        stamps: of each problem's rows, by its id.
 
     Returns:
         In the order of `generations`: problem_id, sample, scores (list, one probability per step)
-        and prm_tokens (tokens of this whole sample as the PRM reads it). A sample without steps
-        has no scores and costs nothing; one that is longer than the PRM can read has the scores and
+        and prm_tokens, the tokens that a text takes; where it is longer than the PRM's context,
         the tokens of the steps that fit.
 
     Raises:
@@ -46,40 +50,38 @@ def score_pool(
     unknown = sorted(set(generations["problem_id"]) - set(texts))
     if unknown:
         raise UserError(f"samples of problem {unknown[0]!r}, which is not in the dataset")
-    requests = [
-        ScoreRequest(texts[problem_id], tuple(steps))
-        for problem_id, steps in zip(generations["problem_id"], generations["steps"], strict=True)
-    ]
-    samples_of: dict[ScoreRequest, int] = {}
-    for request in requests:
-        samples_of[request] = samples_of.get(request, 0) + 1
-    results: dict[ScoreRequest, StepScores] = {}
-    for number, chunk in enumerate(_chunks(samples_of)):
-        results |= zip(chunk, _score_chunk(prm, chunk, number, partial), strict=True)
+    rows = Rows() if rows is None else rows
+    stamps = texts if stamps is None else stamps
+    asked: dict[tuple[str, str], ScoreRequest] = {}  # distinct texts, by stamp and key
+    samples: Counter[tuple[str, str]] = Counter()
+    places = []
+    for problem_id, steps in zip(generations["problem_id"], generations["steps"], strict=True):
+        request = ScoreRequest(texts[problem_id], tuple(steps))
+        place = (stamps[problem_id], digest(request.steps))
+        places.append(place)
+        asked[place] = request
+        samples[place] += 1
+    missing = [place for place in asked if place[1] not in rows.of(place[0])]
+    if progress is not None:
+        progress.update(len(places) - sum(samples[place] for place in missing))
+    for chunk in _chunks(missing):
+        results = _score(prm, [asked[place] for place in chunk])
+        found: dict[str, dict[str, list]] = {}
+        for (stamp, key), result in zip(chunk, results, strict=True):
+            found.setdefault(stamp, {})[key] = [list(result.scores), result.tokens]
+        for stamp, own in found.items():
+            rows.add(stamp, own)
         if progress is not None:
-            progress.update(sum(samples_of[request] for request in chunk))
+            progress.update(sum(samples[place] for place in chunk))
+    scored = [rows.of(stamp)[key] for stamp, key in places]
     return pd.DataFrame(
         {
             "problem_id": generations["problem_id"].to_numpy(),
             "sample": generations["sample"].to_numpy(),
-            "scores": [list(results[request].scores) for request in requests],
-            "prm_tokens": pd.Series(
-                [results[request].tokens for request in requests], dtype="int64"
-            ),
+            "scores": [scores for scores, _ in scored],
+            "prm_tokens": pd.Series([tokens for _, tokens in scored], dtype="int64"),
         }
     )
-
-
-def _score_chunk(
-    prm: Prm, chunk: Sequence[ScoreRequest], number: int, partial: Partial | None
-) -> list[StepScores]:
-    unit = f"chunk {number} of {CHUNK} texts"
-    if partial is not None and unit in partial.units:
-        return [StepScores(tuple(scores), tokens) for scores, tokens in partial.units[unit]]
-    results = _score(prm, chunk)
-    if partial is not None:
-        partial.add(unit, [(result.scores, result.tokens) for result in results])
-    return results
 
 
 def score_file(prm: Prm, path: str | Path, output: str | Path, progress: Progress) -> None:

@@ -18,10 +18,10 @@ from testtime import prms
 from testtime.cli.forecast import forecast
 from testtime.data.problems import load_problems
 from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
-from testtime.engines.text import PROMPTS
 from testtime.errors import UserError
 from testtime.runtime import hub
 from testtime.study.catalog import ENGINES, DatasetSpec, ModelSpec, PolicySpec, PrmSpec
+from testtime.study.prompts import PROMPTS
 from testtime.study.study import Study
 from testtime.study.work import ram_gb
 

@@ -1,6 +1,7 @@
 """What a study will take, by stage: Snakemake's own jobs, with their estimated times."""
 
 import csv
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,12 @@ from testtime.study.study import Study
 from testtime.study.work import Work
 
 Job = tuple[str, Work]  # its stage, and what it does
+# Names in the paths of files that one job of a rule makes.
+MADE_TOGETHER = {
+    "sample_pool": ("block",),
+    "score_pool": ("block",),
+    "search_trees": ("method", "block"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Stage:
 
     Attributes:
         seconds: summed over jobs, loading included.
+        starts: jobs that load models.
+        start_seconds: summed over them, until their models are loaded.
         gpu_seconds: the same times the GPUs that each job holds.
         longest_s: of the longest job.
         size: bytes written.
@@ -32,6 +41,8 @@ class Stage:
     name: str
     jobs: int = 0
     seconds: float = 0.0
+    starts: int = 0
+    start_seconds: float = 0.0
     gpu_seconds: float = 0.0
     longest_s: float = 0.0
     policy_tokens: float = 0.0
@@ -60,8 +71,10 @@ def study_jobs(study: Study) -> list[Job]:
     found: dict[tuple, Job] = {}
     stages = {f"tabulate_{name}": facts.stage for name, facts in registry.tables().items()}
     for row in _summary(study.config):
-        rule, (kind, names) = row["rule"], identify(row["output_file"])
-        wildcards = {key: value for key, value in names.items() if key != "table"}
+        # A rule that is made several times has numbers behind its name.
+        rule, (kind, names) = re.sub(r"_\d+$", "", row["rule"]), identify(row["output_file"])
+        together = {"table", *MADE_TOGETHER.get(rule, ())}
+        wildcards = {key: value for key, value in names.items() if key not in together}
         key = (rule, *wildcards.items())
         if key not in found:
             stage = stages.get(rule) or STAGE_OF[kind]
@@ -85,10 +98,13 @@ def _summary(config: dict) -> list[dict[str, str]]:
 
 def _sum(name: str, jobs: list[Work]) -> Stage:
     times = [job.start_seconds + job.seconds for job in jobs]
+    loads = [job.start_seconds for job in jobs if job.policy_tokens or job.prm_tokens]
     return Stage(
         name=name,
         jobs=len(jobs),
         seconds=sum(times),
+        starts=len(loads),
+        start_seconds=sum(loads),
         gpu_seconds=sum(time * job.gpus for time, job in zip(times, jobs, strict=True)),
         longest_s=max(times),
         policy_tokens=sum(job.policy_tokens for job in jobs),

@@ -16,7 +16,7 @@ def plan(
     *,
     jobs: Annotated[int, typer.Option(help="Jobs that run at once.", min=1)] = 1,
 ) -> None:
-    """Print jobs, hours, GPU-hours, tokens and disk of a study, stage by stage.
+    """Print jobs, hours, model starts, GPU-hours, tokens and disk of a study, stage by stage.
 
     Counts the jobs that Snakemake would run for the whole study, including those whose output
     exists already, at the catalog's rates and lengths.
@@ -24,7 +24,8 @@ def plan(
     Example: testtime plan workflow/studies/paper.yaml
     """
     stages = forecast(config_study(config))
-    head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "policy tokens", "PRM tokens")
+    head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "model starts", "starting")
+    head += ("policy tokens", "PRM tokens")
     print_table([(*head, "disk"), *map(_row, stages)])
     total = stages[-1]
     wall = max(total.longest_s, total.seconds / jobs)
@@ -38,6 +39,8 @@ def _row(stage: Stage) -> tuple[str, ...]:
         _hours(stage.seconds),
         _hours(stage.gpu_seconds),
         f"{stage.longest_s / 60:.0f} min",
+        str(stage.starts or "-"),
+        f"{stage.start_seconds / 60:,.1f} min" if stage.starts else "-",
         _tokens(stage.policy_tokens),
         _tokens(stage.prm_tokens),
         f"{stage.size / 1e9:.2f} GB",

@@ -18,7 +18,8 @@ from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.lock import check_run
 from testtime.study.layout import identify
 
-HOLDS = "testtime.holds"  # key of a Parquet file's metadata
+# Keys of a Parquet file's metadata: the names in its path, and the stamp of what decided it.
+HOLDS, STAMP = "testtime.holds", "testtime.stamp"
 
 
 @contextmanager
@@ -83,17 +84,25 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(f"cannot write {path}: {error.strerror or error}{advice}") from error
 
 
-def write_parquet(rows: pd.DataFrame | pa.Table, path: str | Path) -> None:
-    """Write a table atomically; the bytes depend only on the rows and the path.
+def write_parquet(
+    rows: pd.DataFrame | pa.Table, path: str | Path, stamp: str | None = None
+) -> None:
+    """Write a table atomically; the bytes depend only on the arguments.
 
     The names in its path (see `study.layout`) are recorded in the file, for `read_places`.
+
+    Args:
+        rows: of the table.
+        path: of the file.
+        stamp: of what decided the rows, for `stamp_of`.
     """
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
     _, names = identify(path) or ("", {})
-    holds = {HOLDS: json.dumps(names, sort_keys=True)} if names else None
+    metadata = {HOLDS: json.dumps(names, sort_keys=True)} if names else {}
+    metadata |= {STAMP: stamp} if stamp else {}
     with atomic(path) as temporary:
         pq.write_table(
-            table.replace_schema_metadata(holds),
+            table.replace_schema_metadata(metadata or None),
             temporary,
             compression="zstd",
             write_page_checksum=True,
@@ -150,6 +159,15 @@ def holds_of(table: pa.Table, path: str | Path) -> dict[str, str]:
     if found is None:
         raise UserError(f"{path} does not say what it holds; delete it and run again to rebuild it")
     return json.loads(found)
+
+
+def stamp_of(path: str | Path) -> str | None:
+    """The stamp of what decided a Parquet file; None if it has none, or cannot be read."""
+    try:
+        found = (pq.read_schema(path).metadata or {}).get(STAMP.encode())
+    except (pa.ArrowException, OSError):
+        return None
+    return found.decode() if found is not None else None
 
 
 def read_lengths(path: str | Path, column: str) -> tuple[np.ndarray, dict[str, str]]:

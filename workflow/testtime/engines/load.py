@@ -6,8 +6,9 @@ An engine is a package `testtime.engines.NAME` with `policy.load_policy(spec, th
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from types import ModuleType
 
 from testtime.engines.base import Policy, Prm
@@ -35,6 +36,21 @@ def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
     module = _import(spec.engine or engine, "prm")
     _find("PRM", spec)
     return module.load_prm(spec, threads=threads)
+
+
+class Lazy:
+    """A model that is loaded when it is first used: a job whose rows are all there needs none."""
+
+    def __init__(self, load: Callable[[], Policy | Prm]):
+        self._load = load
+
+    def __getattr__(self, name: str) -> object:
+        """What the loaded model has."""
+        return getattr(self._model, name)
+
+    @cached_property
+    def _model(self) -> Policy | Prm:
+        return self._load()
 
 
 def _find(role: str, spec: ModelSpec) -> None:

@@ -1,6 +1,6 @@
 """How a policy is prompted and its output read, for any engine: prompts, tokens, texts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import jinja2
@@ -9,56 +9,17 @@ from transformers import PreTrainedTokenizerBase
 from testtime.engines.steps import StepEnds, token_texts
 from testtime.errors import UserError
 from testtime.study.catalog import PolicySpec
+from testtime.study.prompts import PROMPTS, check_prompt
 from testtime.study.types import Request
-
-BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
-
-LLAMA3 = """\
-Solve the following math problem efficiently and clearly:
-
-- For simple problems (2 steps or fewer):
-Provide a concise solution with minimal explanation.
-
-- For complex problems (3 steps or more):
-Use this step-by-step format:
-
-## Step 1: [Concise description]
-[Brief explanation and calculations]
-
-## Step 2: [Concise description]
-[Brief explanation and calculations]
-
-...
-
-Regardless of the approach, always conclude with:
-
-Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct.
-
-Where [answer] is just the final number or expression that solves the problem."""
-
-# Prompts by name, as published: the chat turns that ask for a solution. The catalog names the
-# prompt of each policy.
-PROMPTS: dict[str, Callable[[str], list[dict[str, str]]]] = {
-    "plain": lambda problem: [{"role": "user", "content": problem}],
-    "boxed": lambda problem: [
-        {"role": "system", "content": BOXED},
-        {"role": "user", "content": problem},
-    ],
-    "boxed-user": lambda problem: [{"role": "user", "content": f"{problem}\n{BOXED}"}],
-    "llama3-math": lambda problem: [
-        {"role": "system", "content": LLAMA3},
-        {"role": "user", "content": problem},
-    ],
-}
 
 
 class PolicyText:
     """A policy's tokenizer with the prompt and separator of its catalog entry.
 
-    spec: the catalog entry; `check_options` accepts it.
-    spec: the entry; `check_options` accepts it.
-    tokenizer: has a chat template.
-    vocabulary: number of token ids that the model can emit.
+    Args:
+        spec: the catalog entry; `check_options` accepts it.
+        tokenizer: has a chat template.
+        vocabulary: number of token ids that the model can emit.
     """
 
     def __init__(self, spec: PolicySpec, tokenizer: PreTrainedTokenizerBase, vocabulary: int):
@@ -115,9 +76,7 @@ def check_options(what: str, spec: PolicySpec) -> None:
     Raises:
         UserError: names the option, its value and what is allowed.
     """
-    if spec.prompt not in PROMPTS:
-        allowed = ", ".join(PROMPTS)
-        raise UserError(f"{what}: prompt {spec.prompt!r} is not known; allowed: {allowed}")
+    check_prompt(f"{what}: prompt", spec.prompt)
     if not spec.separator:
         raise UserError(f"{what}: separator is empty; give the text that ends a step")
 

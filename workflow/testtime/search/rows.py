@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from testtime.data.partial import Partial
 from testtime.study.types import SearchResult
 
 COLUMNS = (
@@ -36,22 +35,21 @@ INTEGERS = (
 )
 
 
-def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> pd.DataFrame:
+def to_rows(results: Iterable[SearchResult]) -> pd.DataFrame:
+    """The paths of some trees as a table, see `to_table`."""
+    return to_table((result.problem_id, describe(result)) for result in results)
+
+
+def to_table(trees: Iterable[tuple[str, list[dict]]]) -> pd.DataFrame:
     """One row per path, sorted by problem, subtree and path.
 
     The cost of a whole tree (tree_policy_tokens, tree_prm_tokens: pruned paths included;
     prompt_tokens: the prompt once; widths: candidates at each step) is on each of its rows.
 
     Args:
-        results: of `search_problems`.
-        partial: keeps finished trees; those that it already had are included in the rows.
+        trees: the problem of each and its paths, as of `describe`.
     """
-    rows = [] if partial is None else [row for paths in partial.units.values() for row in paths]
-    for result in results:
-        paths = _describe(result)
-        if partial is not None:
-            partial.add(unit_name(result.problem_id, result.subtree), paths)
-        rows += paths
+    rows = [{"problem_id": problem_id, **path} for problem_id, paths in trees for path in paths]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype(
         dict.fromkeys(INTEGERS, "int64") | {"logprob": "float64", "finished": "bool"}
@@ -59,15 +57,10 @@ def to_rows(results: Iterable[SearchResult], partial: Partial | None = None) -> 
     return frame.sort_values(["problem_id", "subtree", "path"], kind="stable", ignore_index=True)
 
 
-def unit_name(problem_id: str, subtree: int) -> str:
-    """Key of a tree among the finished ones."""
-    return f"{problem_id} {subtree}"
-
-
-def _describe(result: SearchResult) -> list[dict]:
+def describe(result: SearchResult) -> list[dict]:
+    """A tree's paths as plain values, without their problem."""
     return [
         {
-            "problem_id": result.problem_id,
             "path": index,
             "subtree": result.subtree,
             "text": path.text,

@@ -1,7 +1,7 @@
-"""The stage `search`: one method over all problems of a shard together."""
+"""The stage `search`: all searches of a policy with a PRM together, each in its own trees."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -9,7 +9,6 @@ from importlib import import_module
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 from testtime.runtime.progress import Progress
-from testtime.search.rows import unit_name
 from testtime.search.scheduler import MAX_ROWS, Scheduler, Seconds
 from testtime.search.tree import Expand, Program, Score, Tree
 from testtime.study.catalog import PolicySpec
@@ -86,48 +85,25 @@ def draw_whole(tree: Tree, *, greedy: bool = False, scored: bool = False) -> Pro
     return (yield Score(samples)) if scored else samples
 
 
-def search_problems(
-    policy: Policy,
-    prm: Prm | None,
-    problems: Sequence[Problem],
-    settings: SearchSettings,
-    *,
-    subtrees: range | None = None,
-    done: Container[str] = (),
-    progress: Progress | None = None,
-    seconds: Seconds | None = None,
-    max_rows: int = MAX_ROWS,
-) -> Iterator[SearchResult]:
-    """Search all problems together; a problem's paths depend on nothing but the problem.
+def plant(
+    problems: Sequence[Problem], settings: SearchSettings, subtrees: range | None = None
+) -> list[Tree]:
+    """The trees of a search of some problems.
 
     Args:
-        policy: generates.
-        prm: scores; None only for methods that need none.
-        problems: of one shard.
+        problems: any.
         settings: the method and its limits.
-        subtrees: of a nested method, the independent subtrees to run; None runs all N/M.
-        done: names of trees (see `unit_name`) to skip.
-        progress: receives every finished problem.
-        seconds: gets the time spent in policy, PRM and search.
-        max_rows: most paths in flight; changes speed and memory, not results.
-
-    Returns:
-        One result per tree (per subtree where nested), in the order of completion.
+        subtrees: of a nested method, the independent subtrees to grow; None for all N/M.
 
     Raises:
-        UserError: unknown method, a budget that the method cannot spend, or no PRM.
+        UserError: unknown method, or a budget that the method cannot spend.
     """
     method = check_budget(settings.method, settings.budget, settings.beam_width)
-    if method.needs_prm and prm is None:
-        without = [name for name in METHODS if not METHODS[name].needs_prm]
-        raise UserError(
-            f"method {method.name} needs a PRM; allowed without one: {', '.join(without)}"
-        )
     if not method.nested:
         subtrees = range(1)
     elif subtrees is None:
         subtrees = range(settings.budget // settings.beam_width)
-    trees = [
+    return [
         Tree(
             problem=problem,
             budget=settings.budget,
@@ -139,29 +115,96 @@ def search_problems(
         )
         for problem in problems
         for subtree in subtrees
-        if unit_name(problem.problem_id, subtree) not in done
     ]
+
+
+def grow_trees(
+    policy: Policy,
+    prm: Prm | None,
+    trees: Mapping[Tree, SearchSettings],
+    *,
+    seconds: Seconds | None = None,
+    max_rows: int = MAX_ROWS,
+) -> Iterator[tuple[Tree, SearchResult]]:
+    """Grow trees of any searches of one policy together; a tree depends on nothing but itself.
+
+    Args:
+        policy: generates.
+        prm: scores; None only for methods that need none.
+        trees: each with the settings of its search; all draw and cut steps alike.
+        seconds: gets the time spent in policy, PRM and search.
+        max_rows: most paths in flight; changes speed and memory, not results.
+
+    Returns:
+        Each tree and its result, in the order of completion.
+
+    Raises:
+        UserError: a method needs a PRM and there is none.
+    """
+    programs = {s.method: program_of(METHODS[s.method]) for s in trees.values()}
+    for name in programs:
+        if METHODS[name].needs_prm and prm is None:
+            without = [name for name in METHODS if not METHODS[name].needs_prm]
+            raise UserError(f"method {name} needs a PRM; allowed without one: {', '.join(without)}")
+    if not trees:
+        return iter(())
+    shared = {(s.sampling, s.step_tokens, s.separator) for s in trees.values()}
+    if len(shared) > 1:
+        raise ValueError("trees of different sampling, step lengths or separators")
+    [(sampling, step_tokens, separator)] = shared
     scheduler = Scheduler(
         policy,
         prm,
-        sampling=settings.sampling,
-        step_tokens=settings.step_tokens,
-        separator=settings.separator,
+        sampling=sampling,
+        step_tokens=step_tokens,
+        separator=separator,
         max_rows=max_rows,
         seconds=seconds,
     )
-    program = program_of(method)
-    running = scheduler.run((tree, program(tree)) for tree in trees)
-    return running if progress is None else _follow(running, trees, len(problems), progress)
+    return scheduler.run((tree, programs[own.method](tree)) for tree, own in trees.items())
+
+
+def search_problems(
+    policy: Policy,
+    prm: Prm | None,
+    problems: Sequence[Problem],
+    settings: SearchSettings,
+    *,
+    subtrees: range | None = None,
+    progress: Progress | None = None,
+    seconds: Seconds | None = None,
+    max_rows: int = MAX_ROWS,
+) -> Iterator[SearchResult]:
+    """One search of some problems.
+
+    Args:
+        policy: generates.
+        prm: scores; None only for methods that need none.
+        problems: any.
+        settings: the method and its limits.
+        subtrees: as of `plant`.
+        progress: receives every finished problem.
+        seconds: as of `grow_trees`.
+        max_rows: as of `grow_trees`.
+
+    Returns:
+        One result per tree (per subtree where nested), in the order of completion.
+
+    Raises:
+        UserError: unknown method, a budget that the method cannot spend, or no PRM.
+    """
+    trees = plant(problems, settings, subtrees)
+    own = dict.fromkeys(trees, settings)
+    grown = grow_trees(policy, prm, own, seconds=seconds, max_rows=max_rows)
+    return _follow((result for _, result in grown), trees, progress)
 
 
 def _follow(
-    results: Iterator[SearchResult], trees: Sequence[Tree], n_problems: int, progress: Progress
+    results: Iterator[SearchResult], trees: Sequence[Tree], progress: Progress | None
 ) -> Iterator[SearchResult]:
     left = Counter(tree.problem.problem_id for tree in trees)
-    progress.update(n_problems - len(left))
     for result in results:
         left[result.problem_id] -= 1
-        if not left[result.problem_id]:
+        if progress is not None and not left[result.problem_id]:
             progress.update(1)
         yield result

@@ -1,4 +1,4 @@
-"""One scheduler that advances every tree of a shard together over one policy and one PRM.
+"""One scheduler that advances every tree of a job together over one policy and one PRM.
 
 Each tree is a generator (see `tree.py`) that waits for children or for scores. All requests of
 trees to the policy are queued at once; scores are requested in batches over many trees, as soon as
@@ -93,11 +93,11 @@ class Scheduler:
         self.prm = PrmQueue(prm, self.seconds)
         self.max_rows = max_rows
         self.under_way = 0
-        self.results: list[SearchResult] = []
+        self.results: list[tuple[Tree, SearchResult]] = []
         self._encode = lru_cache(maxsize=1024)(lambda problem: tuple(policy.encode(problem)))
 
-    def run(self, trees: Iterable[tuple[Tree, Program]]) -> Iterator[SearchResult]:
-        """Yield the result of each tree as it completes."""
+    def run(self, trees: Iterable[tuple[Tree, Program]]) -> Iterator[tuple[Tree, SearchResult]]:
+        """Yield each tree with its result as it completes."""
         waiting = iter(trees)
         more = True
         while more or self.under_way:
@@ -150,17 +150,16 @@ class Scheduler:
 
     def _finish(self, state: SearchState, paths: Sequence[Path]) -> None:
         self.under_way -= 1
-        self.results.append(
-            SearchResult(
-                problem_id=state.tree.problem.problem_id,
-                subtree=state.tree.subtree,
-                paths=tuple(self._close(path) for path in paths),
-                policy_tokens=state.policy_tokens,
-                prm_tokens=state.prm_tokens,
-                prompt_tokens=len(state.prompt),
-                widths=tuple(state.widths),
-            )
+        result = SearchResult(
+            problem_id=state.tree.problem.problem_id,
+            subtree=state.tree.subtree,
+            paths=tuple(self._close(path) for path in paths),
+            policy_tokens=state.policy_tokens,
+            prm_tokens=state.prm_tokens,
+            prompt_tokens=len(state.prompt),
+            widths=tuple(state.widths),
         )
+        self.results.append((state.tree, result))
 
     def _close(self, path: Path) -> Path:
         """A path as it is returned, with its text; one that could have continued is unfinished."""
@@ -223,9 +222,11 @@ class PolicyQueue:
         """Submit all noted children to the policy."""
         with self.seconds.measure("policy"):
             for (prompt, generated, sampling, stop, limit), parts in self._new.items():
+                # Trees of nested budgets may ask for the same children: each is drawn once.
+                seeds = dict.fromkeys(seed for part in parts for seed in part.seeds)
                 request = Request(
                     token_ids=prompt + generated,
-                    seeds=tuple(seed for part in parts for seed in part.seeds),
+                    seeds=tuple(seeds),
                     sampling=sampling,
                     stop=stop,
                     max_tokens=limit,
@@ -242,12 +243,12 @@ class PolicyQueue:
             raise RuntimeError(f"the policy lost {len(self._submitted)} requests")
         served = []
         for ticket, children in completed:
-            self.rows -= len(children)
-            start = 0
-            for part in self._submitted.pop(ticket):
-                end = start + len(part.seeds)
-                self._deliver(part, children[start:end])
-                start = end
+            parts = self._submitted.pop(ticket)
+            seeds = dict.fromkeys(seed for part in parts for seed in part.seeds)
+            drawn = dict(zip(seeds, children, strict=True))
+            for part in parts:
+                self.rows -= len(part.seeds)
+                self._deliver(part, [drawn[seed] for seed in part.seeds])
                 if not part.state.missing:
                     served.append(part.state)
         return served

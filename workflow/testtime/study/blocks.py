@@ -1,7 +1,6 @@
 """How a study's work is divided: blocks of the nested pools, shards of the problems."""
 
 from collections.abc import Sequence
-from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 from testtime.study.vocabulary import COT, DIFFICULTY
@@ -51,10 +50,15 @@ def block_range(block: str) -> range:
     return range(int(low), int(high))
 
 
-def shard_names(n_problems: int, seconds: float, job_seconds: float) -> list[str]:
-    """Shards "1-of-3", "2-of-3", ... such that each is about `job_seconds` of work."""
-    n = max(1, min(n_problems, ceil(seconds / job_seconds)))
+def shard_names(n: int) -> list[str]:
+    """Shards "1-of-3", "2-of-3", ..."""
     return [f"{i}-of-{n}" for i in range(1, n + 1)]
+
+
+def shard_around(shard: str, n: int) -> str:
+    """The shard of n that all problems of another shard are in, of a multiple of n."""
+    i, _ = map(int, shard.split("-of-"))
+    return f"{(i - 1) % n + 1}-of-{n}"
 
 
 def shard_size(n_problems: int, shard: str) -> int:

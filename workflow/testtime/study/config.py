@@ -21,6 +21,7 @@ from testtime.study.catalog import (
 )
 from testtime.study.conventions import convention_named
 from testtime.study.methods import METHODS, names
+from testtime.study.prompts import check_prompt
 from testtime.study.schema import check
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
@@ -77,6 +78,8 @@ def validate(config: dict) -> Catalog:
     _check_jobs(config)
     _check_imported(config, catalog)
     _check_datasets(config, catalog)
+    for name in config["policies"]:
+        check_prompt(f"config catalog.policies.{name}.prompt:", catalog.policy(name).prompt)
     for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
         for name in config[kind]:
             _check_model(f"catalog.{kind}.{name}", specs[name])

@@ -37,7 +37,9 @@ PATTERNS = {
     "report": "report.html",
     "log": "logs/{stage}/{job}.log",
     "benchmark": "benchmarks/{stage}/{job}.tsv",
-    "partial": "partial/{attempt}.jsonl",
+    "store": "store/{stage}/{job}",  # the folder of a cell's rows, see data.rows
+    "weights": "store/weights.json",
+    "decided": "decided/{stage}/{job}.json",
     "lock": ".lock",
 }
 # Kinds with one Parquet file per (dataset, policy).
@@ -73,9 +75,9 @@ class Layout:
 
     results: str
 
-    def pattern(self, kind: str) -> str:
-        """The pattern of a kind of file, with the names in braces as a rule's wildcards."""
-        return f"{self.results}/{PATTERNS[kind]}"
+    def pattern(self, kind: str, **names: str) -> str:
+        """The pattern of a kind of file: names in braces are a rule's wildcards, some filled in."""
+        return self.path(kind, **{name: f"{{{name}}}" for name in names_in(kind)} | names)
 
     def path(self, kind: str, **names: str) -> str:
         """One file.
@@ -90,18 +92,24 @@ class Layout:
         """The folder that all files of a kind lie in."""
         return f"{self.results}/{folder(kind)}"
 
-    def log(self, kind: str, suffix: str = "") -> str:
-        """The log of the rule that makes a kind of file, with its wildcards."""
-        return self.path("log", stage=STAGE_OF[kind], job=_job(kind) + suffix)
+    def log(self, kind: str, suffix: str = "", together: tuple[str, ...] = ()) -> str:
+        """The log of the rule that makes a kind of file, with its wildcards.
 
-    def benchmark(self, kind: str) -> str:
-        """The benchmark file of the rule that makes a kind of file, with its wildcards."""
-        return self.path("benchmark", stage=STAGE_OF[kind], job=_job(kind))
+        Args:
+            kind: of file.
+            suffix: tells two rules with equal wildcards apart.
+            together: names in the pattern whose files one job makes.
+        """
+        return self.path("log", stage=STAGE_OF[kind], job=_job(kind, together) + suffix)
+
+    def benchmark(self, kind: str, together: tuple[str, ...] = ()) -> str:
+        """The benchmark file of the rule that makes a kind of file; arguments as of `log`."""
+        return self.path("benchmark", stage=STAGE_OF[kind], job=_job(kind, together))
 
 
-def _job(kind: str) -> str:
+def _job(kind: str, together: tuple[str, ...] = ()) -> str:
     """A kind's wildcards as the name of the job, or the kind where it has none."""
-    return "/".join(f"{{{name}}}" for name in names_in(kind)) or kind
+    return "/".join(f"{{{name}}}" for name in names_in(kind) if name not in together) or kind
 
 
 def place(kind: str, **names: str) -> str:
@@ -121,8 +129,9 @@ def names_in(kind: str) -> tuple[str, ...]:
 
 def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
     """The kind of a file and the names in its path; None for a path of no kind."""
+    text = Path(path).as_posix()
     for kind, expression in _expressions():
-        found = expression.search(Path(path).as_posix())
+        found = expression.search(text)
         if found:
             return kind, found.groupdict()
     return None

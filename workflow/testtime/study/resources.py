@@ -27,9 +27,9 @@ def job_work(study: Study, rule: str, **wildcards: str) -> Work:
         case "train_policy" | "train_prm":
             job = work.training(study.recipes()[wildcards["name"]])
         case "sample_pool":
-            job = _drawing(study, **wildcards)
+            job = study.drawing(**wildcards)
         case "score_pool":
-            job = _scoring(study, **wildcards)
+            job = study.scoring(**wildcards)
         case "search_trees":
             job = study.searching(**wildcards)
         case "grade_samples":
@@ -69,6 +69,24 @@ def resources(study: Study, rule: str) -> dict[str, Callable | int]:
     return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime}
 
 
+def priority(study: Study, rule: str) -> Callable:
+    """The priority of a model's jobs, as a function of their wildcards: the longest first.
+
+    A job that others wait for counts with the longest of them, so that cores end together.
+    """
+
+    def seconds(wildcards) -> int:
+        own = job_work(study, rule, **wildcards)
+        waiting = [0.0]
+        if rule == "sample_pool" and study.has("scores"):
+            cell = (wildcards.dataset, wildcards.policy)
+            shards = len(study.shards(*cell))
+            waiting = [study.scoring(*cell, prm).seconds / shards for prm in study.config["prms"]]
+        return 1 + int(own.start_seconds + own.seconds + max(waiting))
+
+    return seconds
+
+
 def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
     """Gigabytes of RAM of a job at its first attempt."""
     catalog = study.catalog
@@ -94,7 +112,8 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
 def texts(study: Study, dataset: str, policy: str) -> int:
     """Upper bound on the solutions of a policy that are graded."""
     samples = sum(map(study.block_samples, study.all_blocks(policy)))
-    searched = (study.searching(**search).paths for search in study.searches(dataset, policy))
+    prms = [] if study.is_imported(policy) else study.config["prms"]
+    searched = (study.searching(dataset, policy, prm).paths for prm in prms)
     return study.n_problems(dataset) * samples + sum(searched)
 
 
@@ -112,15 +131,3 @@ def outcome_rows(study: Study) -> int:
         prms = len(config["prms"]) if method.needs_prm else 1
         strategies += prms * budgets * len(method.strategies(config["scorings"], config["votes"]))
     return strategies * sum(study.n_problems(dataset) for dataset, _ in study.cells())
-
-
-def _drawing(study: Study, dataset: str, policy: str, block: str, shard: str) -> Work:
-    spec = study.catalog.policy(policy)
-    samples = study.n_problems(dataset, shard) * study.block_samples(block)
-    return work.drawing(spec, samples, study.engine(spec))
-
-
-def _scoring(study: Study, dataset: str, policy: str, prm: str, block: str, shard: str) -> Work:
-    spec = study.catalog.prm(prm)
-    samples = study.n_problems(dataset, shard) * study.block_samples(block)
-    return work.scoring(spec, study.catalog.policy(policy), samples, study.engine(spec))

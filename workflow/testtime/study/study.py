@@ -1,7 +1,9 @@
 """What a study consists of: its cells, blocks, shards, files and settings."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from testtime.study import work
 from testtime.study.blocks import (
@@ -11,20 +13,26 @@ from testtime.study.blocks import (
     headline_budget,
     nested_blocks,
     pool_budgets,
+    shard_around,
     shard_names,
     shard_size,
 )
-from testtime.study.catalog import Catalog, ModelSpec, as_params
+from testtime.study.catalog import Catalog, ModelSpec
 from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_in
 from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
 
 PUBLISHED = WORKFLOW / "resources" / "published"
-# Suffixes of a local model's files: weights, tokenizer, chat template and sampling defaults.
-MODEL_FILES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
 
-SAMPLED_AS = ("model", "revision", "prompt", "separator", "context", "dtype", "max_tokens")
-DRAWN_AS = ("temperature", "top_p", "top_k")
+
+def _grouped(
+    policies: Iterable[str], blocks: Callable[[str], list[str]]
+) -> list[tuple[list[str], list[str]]]:
+    """Policies by their blocks."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for policy in policies:
+        groups.setdefault(tuple(blocks(policy)), []).append(policy)
+    return [(list(known), own) for known, own in groups.items()]
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,16 @@ class Study:
             "cross_check": any(convention != "exact" for convention in conventions),
         }[condition]
 
+    def sampled_together(self) -> list[tuple[list[str], list[str]]]:
+        """The blocks that are drawn from policies, with the policies that have the same ones."""
+        drawn = [p for p in self.config["policies"] if not self.is_imported(p)]
+        return _grouped(drawn, self.all_blocks)
+
+    def scored_together(self) -> list[tuple[list[str], list[str]]]:
+        """The blocks of pools that PRMs score, with the policies that have the same ones."""
+        scored = self.config["policies"] if self.has("scores") else []
+        return _grouped(scored, self.pool_blocks)
+
     # How its work is divided.
 
     def engine(self, spec: ModelSpec) -> str:
@@ -145,40 +163,62 @@ class Study:
         models = self.catalog.policy(policy), self.catalog.prm(prm)
         return work.gpus_together(*models, self.config["jobs"]["gpu_gb"])
 
-    def generation_shards(self, dataset: str, policy: str, block: str) -> list[str]:
-        """Shards of a block's samples; its scores are cut in the same way."""
+    def shards(self, dataset: str, policy: str) -> list[str]:
+        """Shards of a policy's samples."""
         if self.is_imported(policy):
             return ["1-of-1"]
-        spec = self.catalog.policy(policy)
-        samples = self.n_problems(dataset) * self.block_samples(block)
-        return self._shards(dataset, work.drawing(spec, samples, self.engine(spec)).seconds)
+        return shard_names(self._cuts(dataset, self.drawing(dataset, policy)))
 
-    def search_shards(
-        self, dataset: str, policy: str, prm: str, method: str, block: str
-    ) -> list[str]:
-        """Shards of a block of a search."""
-        job = self.searching(dataset, policy, prm, method, block)
-        return self._shards(dataset, job.seconds)
-
-    def searching(
-        self, dataset: str, policy: str, prm: str, method: str, block: str, shard: str = "1-of-1"
-    ) -> work.Work:
-        """The work of a search of one shard; by default of the whole block."""
-        writer, reader = self.catalog.policy(policy), self.catalog.prm(prm)
-        n = len(block_range(block)) if METHODS[method].nested else int(block)
-        return work.searching(
-            writer,
-            reader,
-            method,
-            self.n_problems(dataset, shard) * n,
-            self.config["beam_width"],
-            tuple(self.search_engines(policy, prm)),
-            self.search_gpus(policy, prm),
+    def score_shards(self, dataset: str, policy: str, prm: str) -> list[str]:
+        """Shards of a PRM's scores: those of the samples, or several of each."""
+        whole = len(self.shards(dataset, policy))
+        wanted = self._cuts(dataset, self.scoring(dataset, policy, prm))
+        return shard_names(
+            whole * max(1, min(ceil(wanted / whole), self.n_problems(dataset) // whole))
         )
 
-    def _shards(self, dataset: str, seconds: float) -> list[str]:
-        job_seconds = 3600 * self.config["jobs"]["hours"]
-        return shard_names(self.n_problems(dataset), seconds, job_seconds)
+    def search_shards(self, dataset: str, policy: str, prm: str) -> list[str]:
+        """Shards of the searches of a policy with a PRM."""
+        return shard_names(self._cuts(dataset, self.searching(dataset, policy, prm)))
+
+    def drawing(self, dataset: str, policy: str, shard: str = "1-of-1") -> work.Work:
+        """The work of drawing a policy's samples, of one shard; by default of all."""
+        spec = self.catalog.policy(policy)
+        samples = sum(map(self.block_samples, self.all_blocks(policy)))
+        return work.drawing(spec, self.n_problems(dataset, shard) * samples, self.engine(spec))
+
+    def scoring(self, dataset: str, policy: str, prm: str, shard: str = "1-of-1") -> work.Work:
+        """The work of scoring a policy's pool, of one shard; by default of all."""
+        spec = self.catalog.prm(prm)
+        samples = self.n_problems(dataset, shard) * self.pool_budgets(policy)[-1]
+        return work.scoring(spec, self.catalog.policy(policy), samples, self.engine(spec))
+
+    def searching(self, dataset: str, policy: str, prm: str, shard: str = "1-of-1") -> work.Work:
+        """The work of all searches of a policy with a PRM, of one shard; by default of all."""
+        writer, reader = self.catalog.policy(policy), self.catalog.prm(prm)
+        problems = self.n_problems(dataset, shard)
+        return work.total(
+            work.searching(
+                writer,
+                reader,
+                method,
+                problems * (len(block_range(block)) if METHODS[method].nested else int(block)),
+                self.config["beam_width"],
+                tuple(self.search_engines(policy, prm)),
+                self.search_gpus(policy, prm),
+            )
+            for method in self.search_methods()
+            for block in self.search_blocks(method)
+        )
+
+    def _cuts(self, dataset: str, job: work.Work) -> int:
+        """Into how many shards a cell's work is cut: each takes about `jobs: hours`."""
+        return max(
+            1,
+            min(
+                self.n_problems(dataset), ceil(job.seconds / (3600 * self.config["jobs"]["hours"]))
+            ),
+        )
 
     # Its files, as rules and readers name them.
 
@@ -217,26 +257,61 @@ class Study:
         return [
             self.layout.path("generations", dataset=dataset, policy=policy, block=b, shard=shard)
             for b in blocks
-            for shard in self.generation_shards(dataset, policy, b)
+            for shard in self.shards(dataset, policy)
         ]
 
     def step_scores(self, dataset: str, policy: str, blocks: list[str]) -> list[str]:
         """Files of every PRM's scores of some blocks; none where the pool is not scored."""
-        names = {"dataset": dataset, "policy": policy}
+        prms = self.config["prms"] if self.has("scores") else []
+        return [path for prm in prms for path in self.scores_by(prm, dataset, policy, blocks)]
+
+    def scores_by(self, prm: str, dataset: str, policy: str, blocks: list[str]) -> list[str]:
+        """Files of one PRM's scores of some blocks."""
+        names = {"dataset": dataset, "policy": policy, "prm": prm}
+        shards = self.score_shards(**names)
         return [
-            self.layout.path("scores", **names, prm=prm, block=block, shard=shard)
-            for prm in (self.config["prms"] if self.has("scores") else [])
+            self.layout.path("scores", **names, block=block, shard=shard)
             for block in blocks
-            for shard in self.generation_shards(dataset, policy, block)
+            for shard in shards
+        ]
+
+    def read_by(self, dataset: str, policy: str, prm: str, shard: str) -> list[str]:
+        """Files of the samples that a shard of a PRM's scores needs."""
+        around = shard_around(shard, len(self.shards(dataset, policy)))
+        return [
+            self.layout.path("generations", dataset=dataset, policy=policy, block=b, shard=around)
+            for b in self.pool_blocks(policy)
         ]
 
     def search_files(self, dataset: str, policy: str) -> list[str]:
         """Files of all searches of a cell."""
+        prms = [] if self.is_imported(policy) else self.config["prms"]
+        return [path for prm in prms for path in self.searches_by(prm, dataset, policy)]
+
+    def searches_by(self, prm: str, dataset: str, policy: str) -> list[str]:
+        """Files of the searches with one PRM."""
+        shards = self.search_shards(dataset, policy, prm)
         return [
             self.layout.path("searches", **search, shard=shard)
             for search in self.searches(dataset, policy)
-            for shard in self.search_shards(**search)
+            if search["prm"] == prm
+            for shard in shards
         ]
+
+    def files_of(self, stage: str, dataset: str, policy: str, prm: str | None = None) -> list[str]:
+        """The files of a cell that a stage makes with models.
+
+        Args:
+            stage: "generate", "score" or "search".
+            dataset: of the cell.
+            policy: of the cell.
+            prm: of the cell, where it has one.
+        """
+        if stage == "generate":
+            return self.samples(dataset, policy, self.all_blocks(policy))
+        if stage == "score":
+            return self.scores_by(prm, dataset, policy, self.pool_blocks(policy))
+        return self.searches_by(prm, dataset, policy)
 
     def graded(self, dataset: str, policy: str) -> dict[str, list[str]]:
         """Files of all texts of a cell that contain answers."""
@@ -263,19 +338,10 @@ class Study:
             "scores": self.step_scores(dataset, policy, block),
         }
 
-    def model_files(self, kind: str, name: str) -> list[str]:
-        """What a model's jobs depend on: its files, where they are local or trained by the study.
-
-        Args:
-            kind: "policy" or "prm".
-            name: in the catalog.
-        """
-        spec = self.catalog.policy(name) if kind == "policy" else self.catalog.prm(name)
-        if spec.train is not None:
-            return [self.layout.path("model", name=name)]
-        if spec.folder is None:
-            return []
-        return sorted(str(path) for path in spec.folder.glob("*") if path.suffix in MODEL_FILES)
+    def trained(self, *names: str) -> list[str]:
+        """The folders of those of these models that the study trains."""
+        recipes = self.recipes()
+        return [self.layout.path("model", name=name) for name in names if name in recipes]
 
     def model_folder(self, policy: str) -> str:
         """A policy's folder: trained by this study, or one that exists."""
@@ -322,21 +388,6 @@ class Study:
     def settings(self, *names: str) -> dict[str, object]:
         """Several of them, by name."""
         return {name: self.setting(name) for name in names}
-
-    def prm_settings(self, prm: str) -> dict:
-        """The part of the catalog that determines a PRM's scores."""
-        return as_params(self.catalog.prm(prm), "model", "revision", "format", "context", "dtype")
-
-    def sampling_settings(self, policy: str, block: str) -> dict:
-        """The part of the catalog that determines a sample; greedy CoT ignores the temperature."""
-        names = SAMPLED_AS if block == COT else SAMPLED_AS + DRAWN_AS
-        return as_params(self.catalog.policy(policy), *names)
-
-    def search_settings(self, policy: str, prm: str) -> dict:
-        """The part of the catalog that determines a search."""
-        names = (*SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps")
-        settings = as_params(self.catalog.policy(policy), *names)
-        return {"policy": settings, "prm": self.prm_settings(prm)}
 
     def import_settings(self, policy: str) -> dict:
         """Which part of a file of samples is the pool and which is held out.

@@ -4,6 +4,7 @@ What rules ask of a scheduler and what `testtime plan` prints both come from her
 work into jobs and bound their time; they change no result.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
@@ -56,6 +57,20 @@ class Work:
         """Wall time to ask for: more at each attempt, at most `most_hours`."""
         wanted = max(LEAST_MINUTES, ceil(SAFETY * (self.start_seconds + self.seconds) / 60))
         return min(wanted * attempt, ceil(60 * most_hours))
+
+
+def total(jobs: Iterable[Work]) -> Work:
+    """The work of several jobs done as one, whose models are loaded once."""
+    jobs = list(jobs)
+    return Work(
+        policy_tokens=sum(job.policy_tokens for job in jobs),
+        prm_tokens=sum(job.prm_tokens for job in jobs),
+        seconds=sum(job.seconds for job in jobs),
+        start_seconds=max((job.start_seconds for job in jobs), default=0.0),
+        gpus=max((job.gpus for job in jobs), default=0),
+        paths=sum(job.paths for job in jobs),
+        size=sum(job.size for job in jobs),
+    )
 
 
 def drawing(policy: PolicySpec, samples: int, engine: str) -> Work:

@@ -174,7 +174,7 @@ class ReportCell:
             self.study.layout.path("searches", **search, shard=shard)
             for search in self.study.searches(self.dataset, self.policy)
             if shown.items() <= search.items() and search["block"] in blocks
-            for shard in self.study.search_shards(**search)
+            for shard in self.study.search_shards(self.dataset, self.policy, search["prm"])
         ]
 
     def _weighed(self, rows: pd.DataFrame, samples: list[Solution]) -> dict[str, list[Solution]]:

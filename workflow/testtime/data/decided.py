@@ -1,0 +1,218 @@
+"""What decides the rows of a cell: its settings as plain values, and the stamps made of them.
+
+Everything that a job's rows follow stands in `results/decided/`, a file per cell that is an input
+of the cell's jobs: they run again when it changes. It is compared and written whenever Snakemake
+reads the workflow, so it tells a changed setting also where Snakemake has no record of a job, as
+after a kill or for copied files. The stamp of a file is a digest of the same values; the stamp of a
+row has only those that the row follows, and the content of the model's files instead of their
+names.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from testtime.data.rows import digest
+from testtime.data.store import read_json, stamp_of, write_json
+from testtime.errors import UserError
+from testtime.runtime import weights
+from testtime.study.catalog import ModelSpec, as_params
+from testtime.study.methods import METHODS
+from testtime.study.prompts import PROMPTS
+from testtime.study.study import Study
+from testtime.study.types import Problem
+from testtime.study.vocabulary import COT
+
+# Raise a stage's number when its rows change meaning; edits of code alone rerun no heavy job.
+FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 2, "search": 2}
+
+DATASET = ("source", "path", "revision", "subset", "split", "columns")
+SAMPLED_AS = ("separator", "context", "dtype", "max_tokens")
+DRAWN_AS = ("temperature", "top_p", "top_k")
+SEARCHED_AS = (*SAMPLED_AS, *DRAWN_AS, "step_tokens", "max_steps")
+SCORED_AS = ("format", "context", "dtype")
+
+Identify = Callable[[ModelSpec], object]  # what tells a model's weights from others
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The samples of a policy on a dataset, a PRM's scores of them, or its searches with a PRM.
+
+    Attributes:
+        stage: "generate", "score" or "search".
+        prm: None where no PRM is used.
+    """
+
+    study: Study
+    stage: str
+    dataset: str
+    policy: str
+    prm: str | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Its names, as in the paths of its files."""
+        named = {"dataset": self.dataset, "policy": self.policy, "prm": self.prm}
+        return {key: value for key, value in named.items() if value is not None}
+
+    @property
+    def store(self) -> str:
+        """The folder of its rows."""
+        return self._path("store")
+
+    @property
+    def record(self) -> str:
+        """The file of what decides it."""
+        return self._path("decided")
+
+    def _path(self, kind: str) -> str:
+        return self.study.layout.path(kind, stage=self.stage, job="/".join(self.names.values()))
+
+    @cached_property
+    def decided(self) -> dict:
+        """All that decides its files, models told at a glance."""
+        study, config = self.study, self.study.config
+        spec = study.catalog.policy(self.policy)
+        known = {
+            "dataset": as_params(study.catalog.dataset(self.dataset), *DATASET),
+            "limit": config["problems"]["limit"],
+        }
+        if self.stage == "search":
+            return known | self._searching(_glance) | {"beam_width": config["beam_width"]}
+        if spec.samples is not None:
+            drawn = study.import_settings(self.policy) | {"samples": spec.samples}
+        else:
+            drawn = self._sampling(_glance, SAMPLED_AS + DRAWN_AS)
+        if self.stage == "generate":
+            return known | drawn | {"held_out": config["difficulty"]["samples"]}
+        return known | self._scoring(_glance) | {"samples": drawn}
+
+    @property
+    def stamp(self) -> str:
+        """Of its files."""
+        return digest(self.stage, self.decided)
+
+    def row_stamps(self, identify: Identify) -> Callable[..., str]:
+        """A function that gives the stamp of a problem's rows.
+
+        Args:
+            identify: tells a model by the content of its files, see `identities`.
+
+        Returns:
+            A function of a problem; for samples also of what they are drawn for ("pool", "cot" or
+            "difficulty"), for searches of the method and of N.
+        """
+        if self.stage == "score":
+            known = digest(self.stage, self._scoring(identify))
+            return lambda problem: digest(known, problem.problem)
+        names = (self.dataset, self.policy, self.prm)
+        if self.stage == "generate":
+            drawn = digest(*names, self._sampling(identify, SAMPLED_AS + DRAWN_AS))
+            greedy = digest(*names, self._sampling(identify, SAMPLED_AS))
+
+            def of_samples(problem: Problem, label: str) -> str:
+                return digest(greedy if label == COT else drawn, label, asdict(problem))
+
+            return of_samples
+        width = self.study.config["beam_width"]
+        searched = digest(*names, self._searching(identify), width)
+
+        def of_trees(problem: Problem, method: str, budget: int) -> str:
+            own = [method] if METHODS[method].nested else [method, budget]
+            return digest(searched, own, asdict(problem))
+
+        return of_trees
+
+    def _sampling(self, identify: Identify, names: tuple[str, ...]) -> dict:
+        study, spec = self.study, self.study.catalog.policy(self.policy)
+        return {
+            "format": FORMATS[self.stage],
+            "seed": study.config["seed"],
+            "engine": study.engine(spec),
+            "prompt": PROMPTS[spec.prompt]("{problem}"),
+            "model": identify(spec),
+            **as_params(spec, *names),
+        }
+
+    def _scoring(self, identify: Identify) -> dict:
+        spec = self.study.catalog.prm(self.prm)
+        return {
+            "format_version": FORMATS[self.stage],
+            "engine": self.study.engine(spec),
+            "model": identify(spec),
+            **as_params(spec, *SCORED_AS),
+        }
+
+    def _searching(self, identify: Identify) -> dict:
+        return {"policy": self._sampling(identify, SEARCHED_AS), "prm": self._scoring(identify)}
+
+
+def cells(study: Study) -> Iterator[Cell]:
+    """Every cell that a model works on."""
+    for dataset, policy in study.cells():
+        if not study.is_imported(policy):
+            yield Cell(study, "generate", dataset, policy)
+        for prm in study.config["prms"]:
+            if study.has("scores") and not study.catalog.prm(prm).in_samples:
+                yield Cell(study, "score", dataset, policy, prm)
+            if study.search_methods() and not study.is_imported(policy):
+                yield Cell(study, "search", dataset, policy, prm)
+
+
+def record(study: Study) -> None:
+    """Write what decides each cell, where that has changed or a file follows something else.
+
+    Raises:
+        UserError: the results folder cannot be written.
+    """
+    for cell in cells(study):
+        found = _recorded(Path(cell.record))
+        replaced = found.get("replaced", 0)
+        if digest(found.get("decided")) != digest(cell.decided):
+            write_json({"decided": cell.decided, "replaced": replaced}, cell.record)
+        elif _is_foreign(cell):
+            write_json({"decided": cell.decided, "replaced": replaced + 1}, cell.record)
+
+
+def identities(study: Study) -> Identify:
+    """A function that tells a model's weights by their content, or by the commit of the hub."""
+    path = Path(study.layout.path("weights"))
+
+    def identify(spec: ModelSpec) -> object:
+        if spec.folder is None:
+            from testtime.runtime import hub  # its client is not needed for local folders
+
+            return hub.find(spec.model, spec.revision).commit
+        known = _recorded(path)
+        before = dict(known)
+        found = weights.digests(spec.folder, known)
+        if known != before:
+            write_json(known, path)
+        return found
+
+    return identify
+
+
+def _glance(spec: ModelSpec) -> object:
+    """A model before its jobs run: trained ones by their recipe, as they need not be there yet."""
+    if spec.train is not None:
+        found: object = spec.train
+    else:
+        found = spec.model if spec.folder is None else weights.at_a_glance(spec.folder)
+    return {"found": found, "revision": spec.revision}
+
+
+def _is_foreign(cell: Cell) -> bool:
+    """Whether a file stands in the cell's place that follows other settings."""
+    paths = [Path(path) for path in cell.study.files_of(cell.stage, **cell.names)]
+    return any(path.exists() and stamp_of(path) != cell.stamp for path in paths)
+
+
+def _recorded(path: Path) -> dict:
+    """A record of before; an empty one if there is none, or not a whole one."""
+    try:
+        return read_json(path)
+    except UserError:
+        return {}
