@@ -4,6 +4,7 @@ An engine is a package `testtime.engines.NAME` with `policy.load_policy(spec, th
 `prm.load_prm(spec, threads=...)`, and a line in `testtime.study.catalog.ENGINES`.
 """
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,11 @@ from types import ModuleType
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec, check_engine
+
+# What transformers imports if it is installed, by engine, and nothing here uses: scikit-learn for a
+# decoding method, scipy for losses of object detection. They are a sixth of a tiny model's start-up
+# time. vLLM itself may use scipy.
+UNUSED = {"transformers": ("scipy", "sklearn"), "vllm": ("sklearn",)}
 
 
 def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
@@ -65,7 +71,7 @@ def _find(role: str, spec: ModelSpec) -> None:
 def _import(engine: str, module: str) -> ModuleType:
     check_engine("engine", engine)
     try:
-        with _hidden("sklearn"):
+        with _uncollected(), _hidden(*UNUSED.get(engine, ())):
             return importlib.import_module(f"testtime.engines.{engine}.{module}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("testtime"):
@@ -74,17 +80,36 @@ def _import(engine: str, module: str) -> ModuleType:
 
 
 @contextmanager
-def _hidden(package: str) -> Iterator[None]:
-    """Hide a package that the engines' libraries import if it is installed.
+def _uncollected() -> Iterator[None]:
+    """Import without Python's search for cyclic garbage, and keep it off what was imported.
 
-    transformers imports scikit-learn for a decoding method that is not used here; that import is a
-    quarter of a tiny model's start-up time.
+    An engine's libraries make half a million objects that last as long as the process. Python would
+    go through all of them time and again while they become more: a fifth of a tiny model's start-up
+    time. Objects made afterwards, such as the models, are collected as ever.
     """
-    if package in sys.modules:
+    if "torch" in sys.modules or not gc.isenabled():
         yield
         return
-    sys.modules[package] = None  # what Python calls a module that cannot be imported
+    gc.disable()
     try:
         yield
     finally:
-        del sys.modules[package]
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Hide packages that transformers imports if they are installed.
+
+    It asks once whether they are and remembers the answer, so nothing is hidden from it that it may
+    have found before.
+    """
+    hidden = [] if "transformers" in sys.modules else [p for p in packages if p not in sys.modules]
+    # What Python calls a module that cannot be imported.
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
