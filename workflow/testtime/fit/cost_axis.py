@@ -12,7 +12,7 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.fit.cells import Cell, Settings, bins_of, read_cells, usable
-from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_context
+from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_budgets
 from testtime.study.vocabulary import ANY, COSTS, NONE
 
 LEVEL = "level"  # the binning of every curve
@@ -94,18 +94,8 @@ def fit_by_cost(
             open_to = cell.take(usable(cell.strategies, prm).to_numpy())
             labels, bins, _ = bins_of(open_to, difficulty, LEVEL, prm)
             means = _bin_costs(open_to, axis, bins, len(labels))
-            fits += [
-                fit_context(
-                    open_to,
-                    prm,
-                    budget,
-                    difficulty,
-                    settings,
-                    binning=LEVEL,
-                    allowed=means <= budget,
-                )
-                for budget in _budgets(means, n_budgets)
-            ]
+            allowed = {budget: means <= budget for budget in _budgets(means, n_budgets)}
+            fits += fit_budgets(open_to, prm, allowed, difficulty, settings, binning=LEVEL)
     return fits
 
 

@@ -4,7 +4,7 @@ A context is (dataset, policy, PRM or "any" or "none", budget, difficulty); `cro
 is the rule of choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from testtime.fit.cells import (
     contexts,
     read_cells,
 )
-from testtime.fit.crossfit import CrossFit, crossfit
+from testtime.fit.crossfit import CrossFit, crossfit_each
 from testtime.study.vocabulary import ALL, CELL, COSTS, STRATEGY
 
 KEYS = [*CELL, "prm", "budget"]
@@ -115,7 +115,6 @@ def fit_context(
     settings: Settings,
     *,
     binning: str,
-    allowed: np.ndarray | None = None,
 ) -> Fit:
     """Choose a strategy per bin of difficulty for one context, and judge the choice.
 
@@ -126,12 +125,66 @@ def fit_context(
         difficulty: as for `fit_study`.
         settings: as for `fit_study`.
         binning: as for `fit_study`.
-        allowed: strategies that may be chosen in each bin, (n_bins, n_strategies); all by default.
+    """
+    (fit,) = fit_budgets(open_to, prm, {budget: None}, difficulty, settings, binning=binning)
+    return fit
+
+
+def fit_budgets(
+    open_to: Cell,
+    prm: str,
+    allowed: Mapping[float, np.ndarray | None],
+    difficulty: pd.DataFrame | None,
+    settings: Settings,
+    *,
+    binning: str,
+) -> list[Fit]:
+    """Fit contexts that differ only in which of the same strategies their budget allows.
+
+    Args:
+        open_to: as for `fit_context`.
+        prm: as for `fit_context`.
+        allowed: by budget, the strategies that may be chosen in each bin, (n_bins, n_strategies);
+            None allows all.
+        difficulty: as for `fit_study`.
+        settings: as for `fit_study`.
+        binning: as for `fit_study`.
     """
     labels, bins, source = bins_of(open_to, difficulty, binning, prm)
     folds, weights = cell_folds(open_to, bins, settings), cell_weights(open_to, settings)
-    correct, level = open_to.correct, settings.confidence
-    result = crossfit(correct, bins, folds, weights, n_bins=len(labels), allowed=allowed)
+    results = crossfit_each(
+        open_to.correct, bins, folds, weights, n_bins=len(labels), allowed=list(allowed.values())
+    )
+    return [
+        _fit(
+            open_to,
+            prm,
+            budget,
+            result,
+            labels,
+            bins,
+            weights,
+            settings.confidence,
+            binning=binning,
+            source=source,
+        )
+        for budget, result in zip(allowed, results, strict=True)
+    ]
+
+
+def _fit(
+    open_to: Cell,
+    prm: str,
+    budget: float,
+    result: CrossFit,
+    labels: Sequence[str],
+    bins: np.ndarray,
+    weights: np.ndarray,
+    level: float,
+    **facts: str,
+) -> Fit:
+    """What is reported of one context's choice; `facts` are the Fit's binning and source."""
+    correct = open_to.correct
     values = (result.use * correct).sum(axis=1)
     low, high = interval(result.accuracy[1:], values, weights, level)
     rows, means = [], []
@@ -156,8 +209,7 @@ def fit_context(
         policy=open_to.policy,
         prm=prm,
         budget=budget,
-        binning=binning,
-        source=source,
+        **facts,
         problem_ids=open_to.problem_ids,
         result=result,
         low=low,

@@ -107,18 +107,19 @@ def _transfer(
     """Accuracy per resample (the study itself first), and correctness per problem."""
     n = len(bins)
     weights = np.concatenate([np.full((1, n), 1 / n), weights])
+    totals = [_sums(cell.correct, own, weights, n_bins) for cell, own in others]
     gained = np.zeros(len(weights))
     values = np.zeros(n)
     for fold_of in folds:
         for fold in range(int(folds.max()) + 1):
             inside = np.flatnonzero(fold_of == fold)
-            outside = np.flatnonzero(fold_of != fold)
-            found = [
-                _bin_means(cell.correct[outside], own[outside], weights[:, outside], n_bins)
-                for cell, own in others
-            ]
-            means = np.mean([means for means, _ in found], axis=0)
-            size = np.mean([size for _, size in found], axis=0)
+            means = size = 0.0
+            for (cell, own), (sums, whole) in zip(others, totals, strict=True):
+                # What is outside the fold is all less the fold, which has far fewer problems.
+                here, left = _sums(cell.correct[inside], own[inside], weights[:, inside], n_bins)
+                found = _bin_means(sums - here, whole - left, n - len(inside))
+                means, size = means + found[0], size + found[1]
+            means, size = means / len(others), size / len(others)
             picks = best_strategy(means, np.ones_like(size), size * n)
             here = grouped_sums(target.correct[inside], bins[inside], n_bins, weights[:, inside])
             gained += np.take_along_axis(here, picks[..., None], axis=2).sum(axis=(1, 2))
@@ -126,18 +127,22 @@ def _transfer(
     return gained / len(folds), values / len(folds)
 
 
-def _bin_means(
+def _sums(
     correct: np.ndarray, bins: np.ndarray, weights: np.ndarray, n_bins: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean per resample, bin and strategy, and the weight of its problems.
+    """Weighted sums per resample, bin and strategy, and the weight of each bin's problems."""
+    return grouped_sums(correct, bins, n_bins, weights), weights @ np.eye(n_bins)[bins]
+
+
+def _bin_means(sums: np.ndarray, size: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean per resample, bin and strategy, and the weight of its problems; overwrites `sums`.
 
     A bin with few problems takes the mean over all.
     """
-    n = len(bins)
-    sums = grouped_sums(correct, bins, n_bins, weights)
-    size = weights @ np.eye(n_bins)[bins]
     total = size.sum(axis=1, keepdims=True)
-    overall = sums.sum(axis=1, keepdims=True) / total[..., None]
-    enough = size >= MIN_SUPPORT / n * total
-    means = np.divide(sums, size[..., None], out=np.zeros_like(sums), where=enough[..., None])
-    return np.where(enough[..., None], means, overall), np.where(enough, size, total)
+    few = size < MIN_SUPPORT / n * total
+    if few.any():
+        sums[few] = sums[np.nonzero(few)[0]].sum(axis=1)
+        size = np.where(few, total, size)
+    sums /= size[..., None]
+    return sums, size
