@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from testtime.evaluate.statistics import percentiles, resample_weights
 from testtime.study.vocabulary import CELL
@@ -96,7 +95,7 @@ def step_auc(
         NaN if all steps are right or all wrong.
     """
     right, flat, _ = _steps(scores, first_errors, first_only=first_only)
-    return float(roc_auc_score(right, flat)) if 0 < right.sum() < len(right) else float("nan")
+    return _auc(right, _ranks(flat), np.ones(len(flat)))
 
 
 def _quality(
@@ -110,7 +109,8 @@ def _quality(
     n = len(np.unique(problem))
     located = _located(scores, errors, THRESHOLD)
     f1 = _f1(located, errors >= 0, np.concatenate([np.ones((1, len(errors))), weights]))
-    aucs = [_weighted_auc(right_steps, flat, row[owner]) for row in weights[:200]]
+    ranks = _ranks(flat)
+    aucs = [_auc(right_steps, ranks, row[owner]) for row in weights[:200]]
     ends = {
         name: percentiles(values, n, confidence) if n > 1 and len(values) else (np.nan, np.nan)
         for name, values in (
@@ -166,11 +166,22 @@ def _f1(located: np.ndarray, erroneous: np.ndarray, weights: np.ndarray) -> np.n
     return np.stack([wrong, right, both], axis=1)
 
 
-def _weighted_auc(right: np.ndarray, flat: np.ndarray, weights: np.ndarray) -> float:
-    drawn = weights > 0
-    if len(np.unique(right[drawn])) < 2:
-        return float("nan")
-    return float(roc_auc_score(right[drawn], flat[drawn], sample_weight=weights[drawn]))
+def _ranks(flat: np.ndarray) -> np.ndarray:
+    """Rank of each score among the distinct ones, lowest first."""
+    return np.unique(flat, return_inverse=True)[1]
+
+
+def _auc(right: np.ndarray, ranks: np.ndarray, weights: np.ndarray) -> float:
+    """Weighted share of the pairs of a right and a wrong step in which the right one scores higher.
+
+    A tie counts half. NaN if all steps are right or all wrong.
+
+    Source: Hanley and McNeil (1982), "The meaning and use of the area under a ROC curve".
+    """
+    ups, downs = np.bincount(ranks, weights * right), np.bincount(ranks, weights * ~right)
+    pairs = ups.sum() * downs.sum()
+    below = downs.cumsum() - downs / 2
+    return float(ups @ below / pairs) if pairs > 0 else float("nan")
 
 
 def _tuned_f1(scores: Sequence[Sequence[float]], errors: np.ndarray, problem: np.ndarray) -> float:

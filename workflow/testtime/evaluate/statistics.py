@@ -7,7 +7,7 @@ between problems, so the interval includes it.
 """
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri, stdtrit  # all of scipy.stats takes long to import
 
 # Below this many problems, or successes or failures, resampling cannot see the tails.
 SMALL_N = 100
@@ -67,7 +67,7 @@ def percentiles(
     Source: Hesterberg (2015), "What teachers should know about the bootstrap", section 5.2.
     """
     n = n_problems
-    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
+    tail = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - level) / 2))
     low, high = np.quantile(resamples, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -87,7 +87,7 @@ def wilson(
 
     Source: Wilson (1927), JASA 22:209.
     """
-    z = stats.norm.ppf((1 + level) / 2)
+    z = ndtri((1 + level) / 2)
     n = np.asarray(n, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         p = successes / n
