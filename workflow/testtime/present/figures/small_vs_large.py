@@ -1,9 +1,10 @@
 """Small policies with compute-optimal TTS against larger policies' CoT, per dataset."""
 
 import matplotlib.figure
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -33,6 +34,7 @@ FIGURE = Figure(
 )
 
 OURS, PUBLISHED = "this study", "published"
+PALE = (0.948, 0.942, 0.945)  # the light end of the shades of the budgets
 COLUMNS = [*CELL, "setting", "budget", "accuracy", *INTERVAL, "n_problems", "source"]
 
 
@@ -85,7 +87,8 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     datasets, policies = unique(data, "dataset"), unique(ours, "policy")
     budgets = sorted(int(n) for n in ours.loc[ours["setting"] == TTS, "budget"].unique())
     # The method's colour at full strength is the largest budget.
-    shades = sns.light_palette(look("compute_optimal").color, len(budgets) + 2)[2:]
+    ramp = LinearSegmentedColormap.from_list("budgets", [PALE, look("compute_optimal").color])
+    shades = ramp(np.linspace(0, 1, len(budgets) + 2))[2:, :3].tolist()
     bars = [(CHAIN, 1, look("cot").color)]
     bars += [(TTS, n, shade) for n, shade in zip(budgets, shades, strict=True)]
     width = max(3.4, 0.2 * len(bars) * len(policies))
