@@ -1,4 +1,6 @@
 # From texts to tables: grades, outcomes, difficulty, and every table of the registry.
+# Their priority starts them as soon as their inputs exist: figures, notebooks and the report wait
+# for the longest of them, the lookup, and would otherwise fill the cores first.
 
 
 # Right or wrong, and which answers are the same: each distinct (problem, answer) once per policy.
@@ -13,6 +15,7 @@ rule grade_samples:
         LAYOUT.log("grades"),
     benchmark:
         LAYOUT.benchmark("grades")
+    priority: 1
     conda:
         "../../envs/analysis.yaml"
     threads: config["grade"]["workers"]
@@ -36,6 +39,7 @@ rule estimate_difficulty:
         LAYOUT.pattern("difficulty"),
     log:
         LAYOUT.log("difficulty"),
+    priority: 1
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -61,6 +65,7 @@ rule predict_difficulty:
         LAYOUT.log("predictions", ".predicted"),
     benchmark:
         LAYOUT.benchmark("predictions")
+    priority: 1
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -88,6 +93,7 @@ rule evaluate_policy:
         LAYOUT.log("cell_outcomes"),
     benchmark:
         LAYOUT.benchmark("cell_outcomes")
+    priority: 1
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -125,6 +131,7 @@ for name, facts in TABLES.items():
             LAYOUT.path("log", stage=facts.stage, job=f"tabulate_{name}"),
         benchmark:
             LAYOUT.path("benchmark", stage=facts.stage, job=f"tabulate_{name}")
+        priority: 1
         localrule: not facts.heavy
         conda:
             "../../envs/analysis.yaml"
