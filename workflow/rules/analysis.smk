@@ -1,6 +1,6 @@
 # From texts to tables: grades, outcomes, difficulty, and every table of the registry.
-# Their priority starts them as soon as their inputs exist: figures, notebooks and the report wait
-# for the longest of them, the lookup, and would otherwise fill the cores first.
+# What waits for the lookup takes longest: its inputs come before other tables, and all of these
+# before figures and notebooks.
 
 
 # Right or wrong, and which answers are the same: each distinct (problem, answer) once per policy.
@@ -15,7 +15,7 @@ rule grade_samples:
         LAYOUT.log("grades"),
     benchmark:
         LAYOUT.benchmark("grades")
-    priority: 1
+    priority: 2
     conda:
         "../../envs/analysis.yaml"
     threads: config["grade"]["workers"]
@@ -39,7 +39,7 @@ rule estimate_difficulty:
         LAYOUT.pattern("difficulty"),
     log:
         LAYOUT.log("difficulty"),
-    priority: 1
+    priority: 2
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -65,7 +65,7 @@ rule predict_difficulty:
         LAYOUT.log("predictions", ".predicted"),
     benchmark:
         LAYOUT.benchmark("predictions")
-    priority: 1
+    priority: 2
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -93,7 +93,7 @@ rule evaluate_policy:
         LAYOUT.log("cell_outcomes"),
     benchmark:
         LAYOUT.benchmark("cell_outcomes")
-    priority: 1
+    priority: 2
     conda:
         "../../envs/analysis.yaml"
     resources:
