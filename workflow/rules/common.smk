@@ -1,6 +1,5 @@
 import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -78,9 +77,9 @@ def none_of(names):
 
 
 def get_decided(stage):
-    """The file of what decides a cell, which its jobs follow."""
+    """The file of what decides a cell or dataset, which its jobs follow."""
     return lambda wildcards: Cell(
-        STUDY, stage, wildcards.dataset, wildcards.policy, wildcards.get("prm")
+        STUDY, stage, wildcards.dataset, wildcards.get("policy"), wildcards.get("prm")
     ).record
 
 

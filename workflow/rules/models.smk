@@ -6,6 +6,7 @@ SCORED_ELSEWHERE = [prm for prm in config["prms"] if CATALOG.prm(prm).in_samples
 # Problems, and their answers in a file that only grading reads.
 rule make_problems:
     input:
+        decided=get_decided("problems"),
         source=lambda wildcards: STUDY.problem_file(wildcards.dataset),
     output:
         problems=LAYOUT.pattern("problems"),
@@ -15,11 +16,6 @@ rule make_problems:
     localrule: True
     conda:
         "../../envs/analysis.yaml"
-    params:
-        dataset=lambda wildcards: asdict(CATALOG.dataset(wildcards.dataset)),
-        seed=config["seed"],
-        limit=config["problems"]["limit"],
-        format=FORMATS["problems"],
     message:
         "Problems of {wildcards.dataset}"
     script:

@@ -1,20 +1,25 @@
+from testtime.data.decided import Cell
 from testtime.data.problems import load_problems
 from testtime.data.store import write_parquet
 from testtime.runtime.job import job
-from testtime.study.catalog import DatasetSpec
+from testtime.study import catalog
+from testtime.study.study import Study
 
 
-def make_problems(dataset, seed, limit, problems, answers):
-    rows = load_problems(DatasetSpec(**dataset), seed=seed, limit=limit)
-    write_parquet(rows.drop(columns="answer"), problems)
-    write_parquet(rows[["problem_id", "answer"]], answers)
+def main(config, dataset, problems, answers):
+    study = Study(config, catalog.of_study(config))
+    stamp = Cell(study, "problems", dataset).stamp
+    rows = load_problems(
+        study.catalog.dataset(dataset), seed=config["seed"], limit=config["problems"]["limit"]
+    )
+    write_parquet(rows.drop(columns="answer"), problems, stamp)
+    write_parquet(rows[["problem_id", "answer"]], answers, stamp)
 
 
 with job(snakemake.log[0]):
-    make_problems(
-        snakemake.params.dataset,
-        snakemake.params.seed,
-        snakemake.params.limit,
+    main(
+        snakemake.config,
+        snakemake.wildcards.dataset,
         snakemake.output.problems,
         snakemake.output.answers,
     )

@@ -12,6 +12,7 @@ from testtime.cli.plan import plan
 from testtime.cli.score import score
 from testtime.cli.search import search
 from testtime.cli.solve import solve
+from testtime.cli.sweep import sweep
 from testtime.errors import UserError
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
 PANELS = {
     "A study to be run": (check, plan),
     "Models and answers": (grade, score, search),
-    "A finished study": (advise, solve),
+    "A finished study": (advise, solve, sweep),
 }
 for panel, commands in PANELS.items():
     for command in commands:
@@ -41,7 +42,7 @@ def options(
         False, "--version", help="Print the version.", is_eager=True, callback=_print_version
     ),
 ) -> None:
-    """Compute-optimal test-time scaling: check, plan, grade, score, search, advise, solve."""
+    """Compute-optimal test-time scaling: check, plan, score, search, advise, and more."""
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from testtime import prms
 from testtime.cli.forecast import forecast
 from testtime.data.problems import load_problems
+from testtime.data.sweep import held, needed
 from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
 from testtime.errors import UserError
 from testtime.runtime import hub
@@ -68,6 +69,7 @@ def check_study(study: Study, *, here: bool = True) -> list[Line]:
     lines += [check_dataset(catalog.dataset(name)) for name in config["datasets"]]
     if here:
         lines += check_machine(study)
+    lines += check_store(study)
     return [*lines, check_disk(study, sum(line.to_fetch for line in lines))]
 
 
@@ -186,6 +188,20 @@ def check_machine(study: Study) -> list[Line]:
         _check_gpus(study, jobs),
         _check_ram(jobs),
     ]
+
+
+def check_store(study: Study) -> list[Line]:
+    """What the store of rows holds, a line per stage, and what of it this study does not need."""
+    found = list(held(study, needed(study))) if Path(study.layout.folder("store")).is_dir() else []
+    lines = []
+    for stage in dict.fromkeys(cell.stage for cell in found):
+        cells = [cell for cell in found if cell.stage == stage]
+        size = sum(cell.size for cell in cells)
+        what = f"{stage}, {len(cells)} cells, {size / 1e6:.1f} MB"
+        share = sum(cell.unneeded * cell.size for cell in cells) / size if size else 0
+        note = f"{share:.0%} of it not needed (testtime sweep)" if share else ""
+        lines.append(Line("store", what, study.layout.folder("store"), note=note))
+    return lines
 
 
 def check_disk(study: Study, to_fetch: int) -> Line:

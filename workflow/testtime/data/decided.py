@@ -1,16 +1,17 @@
 """What decides the rows of a cell: its settings as plain values, and the stamps made of them.
 
-Everything that a job's rows follow stands in `results/decided/`, a file per cell that is an input
-of the cell's jobs: they run again when it changes. It is compared and written whenever Snakemake
-reads the workflow, so it tells a changed setting also where Snakemake has no record of a job, as
-after a kill or for copied files. The stamp of a file is a digest of the same values; the stamp of a
-row has only those that the row follows, and the content of the model's files instead of their
-names.
+All that rows follow stands in `results/decided/`, a file per cell and one per dataset, which is an
+input of the jobs there: they run again when it changes. It is compared and written whenever
+Snakemake reads the workflow, so it tells a changed setting also where Snakemake has no record of a
+job, as after a kill or for copied files. The stamp of a file is a digest of the same values; the
+stamp of a row has only those that the row follows, and the content of the model's files instead of
+their names.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 from testtime.data.rows import digest
@@ -22,7 +23,7 @@ from testtime.study.methods import METHODS
 from testtime.study.prompts import PROMPTS
 from testtime.study.study import Study
 from testtime.study.types import Problem
-from testtime.study.vocabulary import COT
+from testtime.study.vocabulary import COT, DIFFICULTY, POOL
 
 # Raise a stage's number when its rows change meaning; edits of code alone rerun no heavy job.
 FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 2, "search": 2}
@@ -41,14 +42,15 @@ class Cell:
     """The samples of a policy on a dataset, a PRM's scores of them, or its searches with a PRM.
 
     Attributes:
-        stage: "generate", "score" or "search".
+        stage: "generate", "score" or "search"; "problems" for the problems of a dataset.
+        policy: None for problems.
         prm: None where no PRM is used.
     """
 
     study: Study
     stage: str
     dataset: str
-    policy: str
+    policy: str | None = None
     prm: str | None = None
 
     @property
@@ -74,11 +76,12 @@ class Cell:
     def decided(self) -> dict:
         """All that decides its files, models told at a glance."""
         study, config = self.study, self.study.config
+        problems = study.catalog.dataset(self.dataset)
+        known = {"dataset": as_params(problems, *DATASET), "limit": config["problems"]["limit"]}
+        if self.policy is None:
+            own = {"format": FORMATS[self.stage], "seed": config["seed"], "size": problems.size}
+            return known | own
         spec = study.catalog.policy(self.policy)
-        known = {
-            "dataset": as_params(study.catalog.dataset(self.dataset), *DATASET),
-            "limit": config["problems"]["limit"],
-        }
         if self.stage == "search":
             return known | self._searching(_glance) | {"beam_width": config["beam_width"]}
         if spec.samples is not None:
@@ -93,6 +96,17 @@ class Cell:
     def stamp(self) -> str:
         """Of its files."""
         return digest(self.stage, self.decided)
+
+    def stamps(self, problems: Iterable[Problem], identify: Identify) -> set[str]:
+        """The stamps of all rows that it has for these problems; arguments as of `row_stamps`."""
+        stamp_of, study = self.row_stamps(identify), self.study
+        if self.stage == "score":
+            return {stamp_of(problem) for problem in problems}
+        kinds: Iterable[tuple] = [(COT,), (POOL,), (DIFFICULTY,)]
+        if self.stage == "search":
+            budgets = study.config["budgets"]["search"]
+            kinds = list(product(study.search_methods(), budgets))
+        return {stamp_of(problem, *kind) for problem in problems for kind in kinds}
 
     def row_stamps(self, identify: Identify) -> Callable[..., str]:
         """A function that gives the stamp of a problem's rows.
@@ -162,12 +176,13 @@ def cells(study: Study) -> Iterator[Cell]:
 
 
 def record(study: Study) -> None:
-    """Write what decides each cell, where that has changed or a file follows something else.
+    """Write what decides each dataset and cell, where it changed or a file follows other settings.
 
     Raises:
         UserError: the results folder cannot be written.
     """
-    for cell in cells(study):
+    datasets = [Cell(study, "problems", dataset) for dataset in study.config["datasets"]]
+    for cell in [*datasets, *cells(study)]:
         found = _recorded(Path(cell.record))
         replaced = found.get("replaced", 0)
         if digest(found.get("decided")) != digest(cell.decided):

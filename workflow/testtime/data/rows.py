@@ -96,12 +96,22 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[tuple[Key, object]]]]:
     Raises:
         UserError: the file cannot be read; names it.
     """
+    for _, line in read_lines(path):
+        yield json.loads(line)
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The same with each line as it is, which is quicker.
+
+    Raises:
+        UserError: as of `read_rows`.
+    """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
+        with gzip.open(path) as lines:
             for line in lines:
-                stamp, rows = json.loads(line)
-                yield stamp, rows
-    except (EOFError, zlib.error, gzip.BadGzipFile, ValueError):
+                if line.endswith(b"\n"):
+                    yield line[2 : line.index(b'"', 2)].decode(), line
+    except (EOFError, zlib.error, gzip.BadGzipFile):
         return
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -298,15 +298,19 @@ class Study:
             for shard in shards
         ]
 
-    def files_of(self, stage: str, dataset: str, policy: str, prm: str | None = None) -> list[str]:
-        """The files of a cell that a stage makes with models.
+    def files_of(
+        self, stage: str, dataset: str, policy: str | None = None, prm: str | None = None
+    ) -> list[str]:
+        """The files of a dataset or cell that a stage makes.
 
         Args:
-            stage: "generate", "score" or "search".
+            stage: "problems", "generate", "score" or "search".
             dataset: of the cell.
-            policy: of the cell.
+            policy: of the cell, where it has one.
             prm: of the cell, where it has one.
         """
+        if stage == "problems":
+            return [self.layout.path(kind, dataset=dataset) for kind in ("problems", "answers")]
         if stage == "generate":
             return self.samples(dataset, policy, self.all_blocks(policy))
         if stage == "score":
