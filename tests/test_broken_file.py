@@ -1,4 +1,4 @@
-"""A file of samples that was cut short, in a study that had finished."""
+"""A file that was cut short, in a study that had finished."""
 
 import shutil
 
@@ -7,31 +7,50 @@ from studies import SMOKE, snakemake
 
 SAMPLES = "generations/microcosm/smoke-small/cot/1-of-1.parquet"
 GRADES = "grades/microcosm/smoke-small.parquet"
+DIFFICULTY = "difficulty/microcosm/smoke-small.parquet"
 
 
-@pytest.fixture(scope="module")
-def broken(study):
+@pytest.fixture
+def cut(study):
+    """Copies the results and halves a file of them; returns its path."""
     folder = study / "broken"
-    shutil.copytree(study / "results-smoke", folder)
-    whole = (folder / SAMPLES).read_bytes()
-    (folder / SAMPLES).write_bytes(whole[: len(whole) // 2])
-    return folder
+
+    def halve(name):
+        shutil.copytree(study / "results-smoke", folder)
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+        return folder / name
+
+    yield halve
+    shutil.rmtree(folder)
 
 
-def run(study):
-    changed = ("--config", "results=broken", "--", f"broken/{GRADES}")
+def run(study, target):
+    changed = ("--config", "results=broken", "--", f"broken/{target}")
     done = snakemake(study, "--configfile", SMOKE, *changed)
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_job_that_reads_it_names_it_and_after_its_deletion_it_is_made_anew(study, broken):
-    code, said = run(study)
-    assert code != 0
-    assert f"broken/{SAMPLES} is not a whole Parquet file" in said
-    assert "delete it and run again" in said
-    (broken / SAMPLES).unlink()
-    code, said = run(study)
+def test_samples_are_written_again_from_the_store(study, cut):
+    path = cut(SAMPLES)
+    code, said = run(study, GRADES)
     assert code == 0, said
     assert said.count("Finished jobid") == 2
-    for name in (SAMPLES, GRADES):
-        assert (broken / name).read_bytes() == (study / "results-smoke" / name).read_bytes()
+    assert path.read_bytes() == (study / "results-smoke" / SAMPLES).read_bytes()
+
+
+def test_the_job_that_reads_another_file_names_it_and_after_its_deletion_it_is_made_anew(
+    study, cut
+):
+    path = cut(GRADES)
+    code, said = run(study, DIFFICULTY)
+    assert code != 0
+    assert f"broken/{GRADES} is not a whole Parquet file" in said
+    assert "delete it and run again" in said
+    path.unlink()
+    code, said = run(study, DIFFICULTY)
+    assert code == 0, said
+    for name in (GRADES, DIFFICULTY):
+        assert (study / "broken" / name).read_bytes() == (
+            study / "results-smoke" / name
+        ).read_bytes()

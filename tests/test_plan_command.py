@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 # Seconds of all jobs of a stage in the default study, by its benchmark files: one thread per job,
 # two at once on a virtual machine of two cores.
-MEASURED = {"generate": 470, "score": 502, "search": 903, "fit": 30}
-ALL_MEASURED, WALL_MEASURED = 2030, 1015  # both cores from start to end
+MEASURED = {"generate": 258, "score": 157, "search": 363, "fit": 26}
+ALL_MEASURED, WALL_MEASURED = 892, 446  # both cores from start to end
 # Tokens that the policies generated and the PRMs read, and bytes of results, in the same run.
 POLICY_TOKENS = {"generate": 13.14e6, "search": 12.06e6}
 PRM_TOKENS = {"score": 30.77e6}
@@ -45,7 +45,7 @@ def test_the_table_ends_with_the_whole_study_and_its_wall_time():
     done = CliRunner().invoke(app, ["plan", "--jobs", "2"])
     assert done.exit_code == 0, done.stderr
     *_, total, last = done.stdout.splitlines()
-    assert total.split()[:2] == ["all", "145"]
+    assert total.split()[:2] == ["all", "61"]
     hours = float(last.split()[1])
     assert WALL_MEASURED / 2 <= 3600 * hours <= 2 * WALL_MEASURED
 
@@ -57,7 +57,7 @@ def test_gpu_hours_count_every_gpu_of_a_job():
     changes = {"policies": ["qwen2.5-72b-instruct"], "prms": prms}
     found = stages("workflow/studies/paper.yaml", **changes)
     assert found["search"].gpu_seconds == 8 * found["search"].seconds
-    assert found["search"].longest_s == pytest.approx(3600, rel=0.25)
+    assert found["search"].longest_s == pytest.approx(4 * 3600, rel=0.25)  # its `jobs: hours`
 
 
 def test_a_stage_without_jobs_is_left_out():
@@ -72,5 +72,4 @@ def test_the_table_of_a_study_file(tmp_path):
     overlay = tmp_path / "study.yaml"
     overlay.write_text(yaml.safe_dump({"policies": ["micro-xs"], "budgets": {"pool": [4]}}))
     done = CliRunner().invoke(app, ["plan", str(overlay)])
-    blocks = 3  # CoT, the pool's only block, the held-out samples
-    assert ["generate", str(blocks)] in [line.split()[:2] for line in done.stdout.splitlines()]
+    assert ["generate", "1"] in [line.split()[:2] for line in done.stdout.splitlines()]

@@ -3,21 +3,36 @@
 import os
 import subprocess
 import sys
+from contextlib import chdir
 
+import pandas as pd
 import pytest
 import yaml
+from conftest import ROOT
 from fake_slurm import install, submitted
 from studies import copy_checkout
+from testtime.data.decided import Cell, record
+from testtime.data.store import write_parquet
 from testtime.study import catalog
+from testtime.study.config import read, validate
+from testtime.study.layout import identify
+from testtime.study.study import Study
 
 PAPER = "workflow/studies/paper.yaml"
 SMALL, LARGE, PRM = "qwen2.5-0.5b-instruct", "qwen2.5-72b-instruct", "qwen2.5-math-prm-72b"
-BLOCK = "0-4"
-SAMPLES = {name: f"generations/math500/{name}/{BLOCK}/1-of-1.parquet" for name in (SMALL, LARGE)}
-SEARCHES = {
-    name: f"searches/math500/{name}/{PRM}/dvts/{BLOCK}/1-of-1.parquet" for name in (SMALL, LARGE)
-}
-SCORE = f"scores/math500/{LARGE}/{PRM}/16-64/1-of-1.parquet"
+DATASET = "math500"
+
+
+def _study():
+    config = read(ROOT / PAPER)
+    return Study(config, validate(config))
+
+
+STUDY = _study()
+# A file of a job of each kind. A score's samples are of a shard that no other job here makes.
+SAMPLES = {name: STUDY.samples(DATASET, name, ["cot"])[0] for name in (SMALL, LARGE)}
+SEARCHES = {name: STUDY.searches_by(PRM, DATASET, name)[0] for name in (SMALL, LARGE)}
+SCORE = STUDY.scores_by(PRM, DATASET, LARGE, ["16-64"])[-1]
 
 
 FLAGS = {"--parsable", "--requeue"}
@@ -37,13 +52,18 @@ def options(words):
 def submissions(root, tmp_path_factory):
     """Work -> the options of its sbatch at each attempt."""
     folder = copy_checkout(root, tmp_path_factory.mktemp("paper") / "study")
-    results = folder / "results-paper"
-    for name in ("problems/math500", f"generations/math500/{LARGE}/16-64/1-of-1"):
-        path = results / f"{name}.parquet"
-        path.parent.mkdir(parents=True)
-        path.touch()
+    with chdir(folder):
+        record(STUDY)
+        made = [
+            Cell(STUDY, "problems", DATASET),
+            Cell(STUDY, "generate", DATASET, LARGE),
+        ]
+        for cell in made:
+            for path in STUDY.files_of(cell.stage, **cell.names):
+                if "/1-of-" not in path:
+                    write_parquet(pd.DataFrame(), path, cell.stamp)
     commands = install(folder / "bin")
-    targets = [f"results-paper/{path}" for path in [*SAMPLES.values(), *SEARCHES.values(), SCORE]]
+    targets = [*SAMPLES.values(), *SEARCHES.values(), SCORE]
     subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--profile", "slurm", "--configfile", PAPER),
@@ -69,8 +89,10 @@ def jobs(root):
 
 
 def work(path):
-    """A job as Slurm's comment names it: its wildcards, in the order of the path."""
-    return path.removesuffix(".parquet").split("/", 1)[1].replace("/", "_")
+    """A job as Slurm's comment names it: the wildcards of its rule, in the order of the path."""
+    _, names = identify(path)
+    together = ("block", "method")
+    return "_".join(value for name, value in names.items() if name not in together)
 
 
 EVERY = [*SAMPLES.values(), *SEARCHES.values(), SCORE]

@@ -16,7 +16,7 @@ READ_PER_TOKEN = 1.5
 # Rates are for large batches; a search's batches shrink as its paths end, and its engines take
 # turns.
 SEARCH_SHARE = 0.7
-IMPORT_SECONDS = 8.0
+IMPORT_SECONDS = 4.0
 LOADED_BYTES_PER_SECOND = 5e8  # weights from a shared file system
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINING_STEP_SECONDS = 0.2
