@@ -192,7 +192,10 @@ def record(study: Study) -> None:
 
 
 def identities(study: Study) -> Identify:
-    """A function that tells a model's weights by their content, or by the commit of the hub."""
+    """A function that tells a model's weights by their content, or by the commit of the hub.
+
+    It raises a UserError for a model that is not there.
+    """
     path = Path(study.layout.path("weights"))
 
     def identify(spec: ModelSpec) -> object:
@@ -203,6 +206,8 @@ def identities(study: Study) -> Identify:
         known = _recorded(path)
         before = dict(known)
         found = weights.digests(spec.folder, known)
+        if not found:
+            raise UserError(f"no model in {spec.folder}")
         if known != before:
             write_json(known, path)
         return found

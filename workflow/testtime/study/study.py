@@ -172,6 +172,8 @@ class Study:
     def score_shards(self, dataset: str, policy: str, prm: str) -> list[str]:
         """Shards of a PRM's scores: those of the samples, or several of each."""
         whole = len(self.shards(dataset, policy))
+        if self.catalog.prm(prm).in_samples:
+            return shard_names(whole)
         wanted = self._cuts(dataset, self.scoring(dataset, policy, prm))
         return shard_names(
             whole * max(1, min(ceil(wanted / whole), self.n_problems(dataset) // whole))

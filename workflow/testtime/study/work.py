@@ -26,7 +26,7 @@ LEAST_MINUTES = 10
 FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
-WRITTEN_BYTES, SCORED_BYTES = 1.5, 0.4
+WRITTEN_BYTES, SCORED_BYTES = 2.7, 1.0
 # RAM of a job whose model is on GPUs, besides loading the weights.
 HOST_GB, HOST_GB_PER_GPU = 8, 4
 
@@ -42,7 +42,7 @@ class Work:
         start_seconds: until the models are loaded.
         gpus: GPUs that the job holds meanwhile.
         paths: upper bound on the solutions that it writes.
-        size: bytes of its output.
+        size: bytes of its output and of its rows in the store.
     """
 
     policy_tokens: float = 0.0
