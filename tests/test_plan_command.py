@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 # two at once on a virtual machine of two cores.
 MEASURED = {"generate": 258, "score": 157, "search": 363, "fit": 26}
 ALL_MEASURED, WALL_MEASURED = 892, 446  # both cores from start to end
-# Tokens that the policies generated and the PRMs read, and bytes of results and of the store, in the same run.
+# Tokens that the policies generated and the PRMs read, and bytes of results and store, in that run.
 POLICY_TOKENS = {"generate": 13.14e6, "search": 12.06e6}
 PRM_TOKENS = {"score": 30.77e6}
 SIZES = {"generate": 34.3e6, "score": 19.3e6, "search": 19.2e6}
