@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from testtime.runtime.gpus import VISIBLE, take, visible
 
 TAKE = """
@@ -56,6 +57,13 @@ def test_a_killed_job_frees_its_gpus(jobs):
     first.kill()
     first.wait()
     assert jobs(1, "0,1").stdout.readline() == "0\n"
+
+
+def test_gpus_of_a_container_are_numbered_as_cuda_numbers_them(monkeypatch):
+    """One that holds GPUs 4 to 7 of a machine finds them as 0 to 3."""
+    monkeypatch.delenv(VISIBLE, raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert visible() == ["0", "1", "2", "3"]
 
 
 def test_gpus_given_by_a_scheduler_stay_as_they_are(monkeypatch):

@@ -51,10 +51,17 @@ def test_real_solutions_are_fed_as_the_published_code_does(format, folder, reade
     lines = (shared_data / "steps" / "processbench_gsm8k.jsonl").read_text().splitlines()[:20]
     for row in map(json.loads, lines):
         steps = [step.strip() for step in row["steps"]]
-        encoded = reader.encode(row["problem"], steps)
+        encoded = reader.encode(row["problem"], row["steps"])
         expected = prm_references.reference_ids(format, folder, row["problem"], steps)
         assert encoded.token_ids == expected[: len(encoded.token_ids)]
         assert len(encoded.positions) == len(steps)
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "\n\n{} \t", "{}\u3000"])
+def test_white_space_around_a_step_is_left_out(reader, around):
+    for problem, steps in tiny_prms.TEXTS:
+        within = [around.format(step) for step in steps]
+        assert reader.encode(problem, within) == reader.encode(problem, steps)
 
 
 HOSTILE = [

@@ -1,15 +1,20 @@
 """PRMs on vLLM: the scores of the transformers engine, by next token and by pooling."""
 
 import random
+import shutil
 from itertools import pairwise
 
 import prm_references
 import pytest
 import tiny_prms
+import torch
+from safetensors.torch import load_file, save_file
+from testtime import prms
 from testtime.data.microcosm import compute, generate_problems, write
 from testtime.engines.base import score
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.study.types import ScoreRequest
+from transformers import AutoTokenizer
 from vllm_engines import forget, prm, shipped_prm
 
 pytestmark = pytest.mark.vllm
@@ -54,6 +59,31 @@ def test_scores_are_those_of_the_transformers_engine(whole, name):
         assert mine.tokens == other.tokens
     spread = [value for scored in both[0] for value in scored.scores]
     assert max(spread) - min(spread) > 0.5  # so that agreement means something
+
+
+def test_scores_of_bfloat16_weights_are_not_rounded_to_their_grid(tiny, whole, tmp_path):
+    """Large logits that differ a little: as many different scores as under transformers."""
+    folder = tmp_path / "large"
+    shutil.copytree(tiny["math-shepherd"], folder)
+    tensors = load_file(folder / "model.safetensors")
+    head = tensors["lm_head.weight"]
+    right, wrong = prms.get("math-shepherd").reader(AutoTokenizer.from_pretrained(folder)).classes
+    torch.manual_seed(0)
+    head[right] = 8 * torch.randn_like(head[0])
+    head[wrong] = head[right] + 0.2 * torch.randn_like(head[0])
+    save_file(
+        {name: values.bfloat16() for name, values in tensors.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    entry = {"format": "math-shepherd", "context": CONTEXT, "dtype": "bfloat16"}
+    kinds, means = [], []
+    for engine in ("vllm", "transformers"):
+        values = [x for scored in score(prm(folder, engine, **entry), whole) for x in scored.scores]
+        kinds.append(len(set(values)))
+        means.append(sum(values) / len(values))
+    assert kinds[0] > 0.9 * kinds[1]
+    assert means[0] == pytest.approx(means[1], abs=0.01)  # the layers are still in bfloat16
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -22,7 +22,7 @@ from testtime.engines.pretrained import check_chat, check_gpus, loading, open_mo
 from testtime.errors import UserError
 from testtime.runtime import hub
 from testtime.study.catalog import ENGINES, DatasetSpec, ModelSpec, PolicySpec, PrmSpec
-from testtime.study.prompts import PROMPTS
+from testtime.study.prompts import PROMPTS, apply_chat_template
 from testtime.study.study import Study
 from testtime.study.work import ram_gb
 
@@ -118,7 +118,7 @@ def _check_reading(what: str, spec: PolicySpec | PrmSpec) -> None:
         return
     check_chat(what, tokenizer)
     with loading(what):
-        tokenizer.apply_chat_template(PROMPTS[spec.prompt]("1 + 1?"), add_generation_prompt=True)
+        apply_chat_template(tokenizer, PROMPTS[spec.prompt]("1 + 1?"), add_generation_prompt=True)
 
 
 def _check_weights(what: str, folder: Path, *, pickles: bool) -> None:

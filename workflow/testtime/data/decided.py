@@ -20,13 +20,13 @@ from testtime.errors import UserError
 from testtime.runtime import weights
 from testtime.study.catalog import ModelSpec, as_params
 from testtime.study.methods import METHODS
-from testtime.study.prompts import PROMPTS
+from testtime.study.prompts import DAY, PROMPTS
 from testtime.study.study import Study
 from testtime.study.types import Problem
 from testtime.study.vocabulary import COT, DIFFICULTY, POOL
 
 # Raise a stage's number when its rows change meaning; edits of code alone rerun no heavy job.
-FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 2, "search": 2}
+FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 3, "search": 3}
 
 DATASET = ("source", "path", "revision", "subset", "split", "columns")
 SAMPLED_AS = ("separator", "context", "dtype", "max_tokens")
@@ -146,6 +146,7 @@ class Cell:
             "seed": study.config["seed"],
             "engine": study.engine(spec),
             "prompt": PROMPTS[spec.prompt]("{problem}"),
+            "day": DAY.isoformat(),
             "model": identify(spec),
             **as_params(spec, *names),
         }

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from testtime.engines.steps import StepEnds, token_texts
 from testtime.errors import UserError
 from testtime.study.catalog import PolicySpec
-from testtime.study.prompts import PROMPTS, check_prompt
+from testtime.study.prompts import PROMPTS, apply_chat_template, check_prompt
 from testtime.study.types import Request
 
 
@@ -35,8 +35,8 @@ class PolicyText:
         """
         turns = PROMPTS[self._prompt](problem)
         try:
-            ids = self.tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=True, return_dict=False
+            ids = apply_chat_template(
+                self.tokenizer, turns, add_generation_prompt=True, tokenize=True, return_dict=False
             )
         except jinja2.TemplateError as error:
             raise UserError(

@@ -33,7 +33,7 @@ class Reader:
 
     Attributes:
         encode_batch: (problem, steps) pairs -> their encodings, in order. The encoding of k steps
-            is a prefix of that of the same k steps and more.
+            is a prefix of that of the same k steps and more. Steps come without outer white space.
         classes: token ids of "right" and "wrong", for a language model's head; None for others.
         tag: token at which each score is read, None if the format has none.
     """
@@ -53,12 +53,15 @@ class Reader:
     def read(self, texts: Texts) -> list[Encoded]:
         """Encode many; a blank step is refused, as its score would be meaningless.
 
+        White space around a step is left out: the formats' authors cut their training texts so.
+
         Raises:
             UserError: a step is blank; names the problem and the step.
         """
+        texts = [(problem, [step.strip() for step in steps]) for problem, steps in texts]
         for problem, steps in texts:
             for number, step in enumerate(steps, 1):
-                if not step.strip():
+                if not step:
                     raise UserError(f"step {number} of problem {start_of(problem)} is empty")
         return self.encode_batch(texts)
 

@@ -62,8 +62,7 @@ def _lay_out(text: Text, problem: str, steps: Sequence[str]) -> tuple[str, list[
     """The text, and the index of each tag's last character."""
     whole, ends = f"{text.clean(problem)} ", []
     for step in steps:
-        # Spaces before the tag would merge with its own into another token.
-        whole += ("\n" if ends else "") + f"{text.clean(step).rstrip()} {TAG}"
+        whole += ("\n" if ends else "") + f"{text.clean(step)} {TAG}"
         ends.append(len(whole) - 1)
     return whole, ends
 

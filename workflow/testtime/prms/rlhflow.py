@@ -52,7 +52,7 @@ def _lay_out(text: Text, chat: Chat, problem: str, steps: Sequence[str]) -> tupl
     if not steps:
         return "", []
     pieces = chat.pieces(*[("user", None), ("assistant", None)] * len(steps))
-    contents = [text.clean(step.strip()) for step in steps]
+    contents = [text.clean(step) for step in steps]
     contents[0] = f"{text.clean(problem)} {contents[0]}"
     whole, answers = "", []
     for k, content in enumerate(contents):

@@ -8,6 +8,7 @@ from jinja2 import TemplateError
 from tokenizers import Encoding, Tokenizer
 
 from testtime.errors import UserError
+from testtime.study.prompts import apply_chat_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -125,7 +126,7 @@ class Chat:
     def _render(self, turns: Sequence[tuple[str, str]]) -> str:
         messages = [{"role": role, "content": content} for role, content in turns]
         try:
-            return self._tokenizer.apply_chat_template(messages, tokenize=False)
+            return apply_chat_template(self._tokenizer, messages, tokenize=False)
         except (TemplateError, ValueError) as error:
             name = self._tokenizer.name_or_path
             raise UserError(f"chat template of {name} cannot be used: {error}") from error

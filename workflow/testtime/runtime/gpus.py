@@ -14,11 +14,17 @@ _held: list[int] = []  # descriptors whose locks end with the process
 
 
 def visible() -> list[str]:
-    """GPUs that this process may use: those assigned to it, else all of the machine."""
+    """GPUs that this process may use: those assigned to it, else all that it can see.
+
+    A container may hold only some of a machine's GPUs; CUDA numbers those from 0, whatever their
+    device files are called.
+    """
     given = os.environ.get(VISIBLE)
     if given is not None:
         return [name for name in given.split(",") if name]
-    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    import torch  # not needed by jobs whose scheduler assigns GPUs
+
+    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def take(n: int, names: Sequence[str] | None = None) -> None:

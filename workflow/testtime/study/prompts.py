@@ -1,8 +1,17 @@
 """The prompts that policies are given, by the names that catalog entries use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
 
 from testtime.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# The day that chat templates are told which write today's date, as Llama 3.2's does: a prompt must
+# not depend on the calendar. It is what Llama 3's templates write where they know no date.
+DAY = date(2024, 7, 26)
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 
@@ -53,3 +62,10 @@ def check_prompt(what: str, prompt: str) -> None:
     """
     if prompt not in PROMPTS:
         raise UserError(f"{what} {prompt!r} is not known; allowed: {', '.join(PROMPTS)}")
+
+
+def apply_chat_template(
+    tokenizer: "PreTrainedTokenizerBase", turns: Sequence[dict[str, str]], **options: object
+) -> object:
+    """What the tokenizer's own function of this name gives, on `DAY`."""
+    return tokenizer.apply_chat_template(turns, strftime_now=DAY.strftime, **options)

@@ -98,6 +98,8 @@ def load_prm(
         step_tag = reader.tag
         overrides["architectures"] = [PRM_FORMATS[name].architecture]
     else:
+        # In the weights' own precision, scores would be rounded to a few hundred values.
+        overrides["head_dtype"] = "float32"
         # The token drawn after a text is never read, but vLLM needs a position for it.
         context += 1
         if spec.context == getattr(config.get_text_config(), "max_position_embeddings", None):
