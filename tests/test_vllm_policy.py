@@ -170,6 +170,40 @@ def test_steps_end_where_splitting_the_text_says(tmp_path):
     assert set(finishes) == {"step", "stop", "length"}
 
 
+def test_no_token_is_drawn_past_a_step_and_none_is_handed_over_alone(problems, monkeypatch):
+    model = shipped_policy("micro-s", "vllm")
+    outputs, step = [], model.runtime.step
+
+    def watched():
+        outputs.extend(found := step())
+        return found
+
+    monkeypatch.setattr(model.runtime, "step", watched)
+    families = ask(model, problems, seeds=range(4), stop="step", max_tokens=24)
+    children = [child for family in families for child in family]
+    assert {child.finish for child in children} >= {"step"}
+    assert len(outputs) == len(children) == 160
+    assert sum(len(drawn.token_ids) for drawn in outputs) == sum(
+        len(child.token_ids) for child in children
+    )
+
+
+def test_a_separator_before_any_text_does_not_end_the_step(tmp_path):
+    """Drawn in three parts: vLLM ends each at the separator, the step ends after a word."""
+    follow = {"a": {"\n\n": 1.0}, "\n\n": {"\n\n": 0.5, "b": 0.5}, "b": {"\n\n": 1.0}}
+    model = policy(scripted_policy(tmp_path, follow), context=64)
+    wanted = [Request(ids("a"), tuple(range(40)), Sampling(), "step", 20)]
+    (children,) = run(model, wanted)
+    leading = [child.token_ids.count(*ids("\n\n")) - 1 for child in children]
+    assert set(leading) >= {1, 2, 3}
+    for child, count in zip(children, leading, strict=True):
+        assert child.token_ids == ids(*["\n\n"] * count, "b", "\n\n")
+        assert child.finish == "step"
+    (short,) = run(model, [Request(ids("a"), tuple(range(40)), Sampling(), "step", 2)])
+    ended = {(child.token_ids, child.finish) for child in short}
+    assert ended == {(ids("\n\n", "b"), "length"), (ids("\n\n", "\n\n"), "length")}
+
+
 SPOKEN = ["", "", "", *WORDS[3:]]  # special tokens are not part of a text
 
 

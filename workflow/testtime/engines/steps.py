@@ -91,6 +91,7 @@ class StepEnds:
     Attributes:
         following: (states, vocabulary), the state after a token.
         ends: (states, vocabulary), whether the token ends the step.
+        whole: ids of the tokens that contain the separator; each ends a step with visible text.
 
     Args:
         texts: what each vocabulary token adds to the decoded text; "" for special tokens.
@@ -115,6 +116,7 @@ class StepEnds:
                 for state, before in enumerate(_states(separator)):
                     self.ends[state, token], *after = _read(text, separator, *before)
                     self.following[state, token] = _state(*after, separator)
+        self.whole: list[int] = np.flatnonzero(self.ends[_state(True, 0, separator)]).tolist()
 
 
 def _states(separator: str) -> list[tuple[bool, int]]:

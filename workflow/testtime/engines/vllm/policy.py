@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 
 from transformers import GenerationConfig
@@ -42,6 +43,10 @@ class Child:
 class VllmPolicy:
     """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
 
+    vLLM ends a step itself, at tokens that contain the separator; a separator over two tokens is
+    found in what it has drawn until then, and the rest dropped. With a tokenizer that has no such
+    tokens, every token is looked at as it comes.
+
     Draws are vLLM's own: a child depends on its seed, on the position of its first token and on its
     parent, so the steps of a path are drawn independently. Its text differs from the one that the
     engine transformers draws with the same seed, but has the same distribution.
@@ -50,7 +55,7 @@ class VllmPolicy:
     def __init__(self, text: PolicyText, runtime: Runtime, stops: set[int]):
         self.text, self.runtime = text, runtime
         self.encode, self.decode = text.encode, text.decode
-        self._stops = sorted(stops)
+        self._stops = frozenset(stops)
         self._waiting: deque[Child] = deque()
         self._running: dict[str, Child] = {}
         self._tickets: Tickets[list[Continuation]] = Tickets()
@@ -87,19 +92,27 @@ class VllmPolicy:
     def _feed(self) -> None:
         """Submit waiting children, siblings together, as many as vLLM can use."""
         while self._waiting and len(self._running) < AHEAD * self.runtime.sequences:
-            child = self._waiting.popleft()
-            request = child.pending.request
-            key = str(next(self._keys))
-            self._running[key] = child
-            self.runtime.add(
-                key,
-                request.token_ids,
-                seed=derive(request.seeds[child.number], request.first_position),
-                sampling=request.sampling,
-                max_tokens=child.pending.limit,
-                stops=self._stops,
-                stream=request.stop == "step",
-            )
+            self._draw(self._waiting.popleft())
+
+    def _draw(self, child: Child) -> None:
+        """Let vLLM draw the tokens that follow those of a child."""
+        request, drawn = child.pending.request, len(child.token_ids)
+        by_step = request.stop == "step"
+        key = str(next(self._keys))
+        self._running[key] = child
+        self.runtime.add(
+            key,
+            (*request.token_ids, *child.token_ids),
+            seed=derive(request.seeds[child.number], request.first_position + drawn),
+            sampling=request.sampling,
+            max_tokens=child.pending.limit - drawn,
+            stops=self._step_stops if by_step else sorted(self._stops),
+            stream=by_step and not self.text.step_ends.whole,
+        )
+
+    @cached_property
+    def _step_stops(self) -> list[int]:
+        return sorted(self._stops.union(self.text.step_ends.whole))
 
     def _record(self, drawn: Drawn) -> None:
         child = self._running.get(drawn.key)
@@ -114,8 +127,17 @@ class VllmPolicy:
                     self.runtime.abort(drawn.key)
                 self._finish(drawn.key, "step")
                 return
-        if drawn.finish is not None:
+        if drawn.finish == "stop" and by_step and child.token_ids[-1] not in self._stops:
+            self._go_on(drawn.key)  # a separator before visible text ends no step
+        elif drawn.finish is not None:
             self._finish(drawn.key, drawn.finish)
+
+    def _go_on(self, key: str) -> None:
+        """Continue a step that vLLM has ended too early."""
+        if len(self._running[key].token_ids) == self._running[key].pending.limit:
+            self._finish(key, "length")
+        else:
+            self._draw(self._running.pop(key))
 
     def _ends_step(self, child: Child, token: int) -> bool:
         ends, before = self.text.step_ends, child.step_state

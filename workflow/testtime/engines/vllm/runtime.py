@@ -93,6 +93,7 @@ class Runtime:
             ignore_eos=True,  # the stop tokens suffice
             logprobs=0,  # of the drawn token only
             detokenize=False,
+            skip_clone=True,  # these are of this sequence alone
             output_kind=RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY,
         )
         self._engine.add_request(key, {"prompt_token_ids": list(token_ids)}, params)
