@@ -149,10 +149,6 @@ def test_what_is_not_known_is_refused_with_what_is(arguments, message):
         prm_spec(*arguments)
 
 
-def test_a_folder_says_nothing_of_the_memory_it_needs(format, folder):
-    assert prm_spec(str(folder), format).memory_gb is None
-
-
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match="no model in this folder"):
         prm_spec(str(tmp_path))

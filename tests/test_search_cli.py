@@ -31,7 +31,7 @@ def engines(monkeypatch):
     loaded = []
 
     def load(kind, model):
-        def loader(spec, *, engine, threads=None):
+        def loader(spec, *, engine, threads, beside):
             loaded.append((kind, spec.name))
             return model()
 

@@ -10,6 +10,7 @@ from testtime.engines import pretrained
 from testtime.engines.pretrained import least_used
 from testtime.engines.vllm.place import check_gpus, gpu_share, surroundings
 from testtime.errors import UserError
+from testtime.study.catalog import ModelSpec
 
 
 @pytest.mark.parametrize(("gpus", "visible"), [(0, None), (1, 1), (1, 2), (4, 8)])
@@ -31,17 +32,37 @@ def test_what_does_not_fit_the_machine_is_told(gpus, visible, message):
         check_gpus("policy m", gpus, visible)
 
 
-def test_an_engine_takes_what_its_entry_says_and_leaves_the_rest():
-    policy = gpu_share("policy", 1, 24, total_gb=80)
-    prm = gpu_share("PRM", 1, 40, total_gb=80)
-    assert (policy, prm) == (0.3, 0.5)
-    assert gpu_share("policy", 4, 280, total_gb=80) == 280 / 4 / 80
-    assert 2 * gpu_share("a folder", 1, None, total_gb=80) < 1
+def spec(parameters, **options):
+    return ModelSpec("m", parameters, gpus=options.pop("gpus", 1), **options)
+
+
+def test_a_model_alone_takes_its_whole_gpus():
+    for alone in (spec(1e9), spec(7e10, gpus=4), spec(0), spec(4e11, gpus=8, weight_bytes=1)):
+        assert gpu_share("policy m", 80, alone, None) == pytest.approx(0.92)
+
+
+def test_two_models_on_a_gpu_have_as_much_cache_beside_their_weights():
+    small, large = spec(1e9), spec(8e9)  # 2 and 16 GB in bfloat16
+    shares = gpu_share("m", 80, small, large), gpu_share("m", 80, large, small)
+    assert sum(shares) == pytest.approx(0.92)
+    assert [80 * share for share in shares] == pytest.approx([2 + 27.8, 16 + 27.8])
+
+
+def test_weights_have_the_bytes_of_their_precision():
+    single, double, eighth = spec(1e9, dtype="float32"), spec(2e9), spec(4e9, weight_bytes=1)
+    assert gpu_share("m", 80, single, double) == gpu_share("m", 80, double, eighth)
 
 
 def test_a_gpu_that_is_too_small_is_told():
-    with pytest.raises(UserError, match=r"PRM m needs 70 GB on each of 4 GPUs, which have 48 GB"):
-        gpu_share("PRM m", 4, 280, total_gb=48)
+    with pytest.raises(
+        UserError,
+        match=r"PRM m: weights of 36 GB leave no room .* each of 4 GPUs, which have 40 GB",
+    ):
+        gpu_share("PRM m", 40, spec(7.2e10, gpus=4), None)
+    with pytest.raises(
+        UserError, match=r"PRM m beside m: weights of 16 GB leave no room .* have 24 GB"
+    ):
+        gpu_share("PRM m", 24, spec(8e9), spec(3e9))
 
 
 def test_models_of_one_process_take_different_gpus_while_there_are_any(monkeypatch):

@@ -46,14 +46,10 @@ def main(config, wildcards, threads, problems, outputs):
         for trees in planted.values()
         for tree, settings in trees.items()
     }
-    policy = Lazy(
-        lambda: load_policy(
-            study.catalog.policy(cell.policy), engine=config["engine"], threads=threads
-        )
-    )
-    prm = Lazy(
-        lambda: load_prm(study.catalog.prm(cell.prm), engine=config["engine"], threads=threads)
-    )
+    writer, reader = study.catalog.policy(cell.policy), study.catalog.prm(cell.prm)
+    options = {"engine": config["engine"], "threads": threads}
+    policy = Lazy(lambda: load_policy(writer, beside=reader, **options))
+    prm = Lazy(lambda: load_prm(reader, beside=writer, **options))
     with (
         open_rows(cell.store, set(stamps.values())) as rows,
         progress(len(stamps), f"{cell.policy} with {cell.prm}", "trees") as bar,

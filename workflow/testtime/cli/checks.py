@@ -21,10 +21,10 @@ from testtime.data.sweep import held, needed
 from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
 from testtime.errors import UserError
 from testtime.runtime import hub
+from testtime.study import memory
 from testtime.study.catalog import ENGINES, DatasetSpec, ModelSpec, PolicySpec, PrmSpec
 from testtime.study.prompts import PROMPTS, apply_chat_template
 from testtime.study.study import Study
-from testtime.study.work import ram_gb
 
 Job = list[tuple[ModelSpec, str]]  # the models that a job holds, with their engines
 
@@ -245,12 +245,14 @@ def _check_gpus(study: Study, jobs: list[Job]) -> Line:
         names = " with ".join(spec.name for spec, _ in largest)
         problem = f"{names} needs {needed}; where jobs run on other machines, --elsewhere"
         return Line("GPUs", what, problem=problem)
-    sizes = [torch.cuda.get_device_properties(i).total_memory / 2**30 for i in range(visible)]
-    for spec in (spec for job in jobs for spec, _ in job if spec.gpus):
-        each = spec.memory_gb / spec.gpus
-        if each > max(sizes):
-            problem = f"{spec.name} needs {each:.0f} GB of a GPU, the largest has {max(sizes):.0f}"
-            return Line("GPUs", what, problem=problem)
+    on_gpus = [spec for job in jobs for spec, _ in job if spec.gpus]
+    if on_gpus:
+        size = max(torch.cuda.get_device_properties(i).total_memory for i in range(visible)) / 1e9
+        for spec in on_gpus:
+            if memory.cache_gb(size, spec) < memory.LEAST_CACHE_GB:
+                weights = memory.weight_bytes(spec) / spec.gpus / 1e9
+                problem = f"{spec.name} has {weights:.0f} GB of weights, a GPU {size:.0f} GB"
+                return Line("GPUs", what, problem=problem)
     return Line("GPUs", what)
 
 
@@ -270,7 +272,7 @@ def _check_ram(jobs: list[Job]) -> Line:
 
 
 def _ram(job: Job) -> float:
-    return sum(ram_gb(spec, engine) for spec, engine in job)
+    return sum(memory.ram_gb(spec, engine) for spec, engine in job)
 
 
 def _existing(folder: Path) -> Path:

@@ -86,6 +86,5 @@ def _folder_spec(folder: Path, format: str | None) -> PrmSpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
-        memory_gb=None,
         format=prms.detect(folder, format),
     )

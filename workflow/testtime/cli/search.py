@@ -75,8 +75,10 @@ def search(
     lines = read_problems(file)
     problems = [Problem(str(line["problem_id"]), line["problem"]) for line in lines]
     spec = policy_spec(policy, engine)
-    reader = _load_prm(prm, format, engine, threads) if needs_prm else None
-    writer = load_policy(spec, engine="transformers", threads=threads)
+    read = _prm_spec(prm, format, engine) if needs_prm else None
+    options = {"engine": "transformers", "threads": threads}
+    reader = load_prm(read, beside=spec, **options) if read else None
+    writer = load_policy(spec, beside=read, **options)
     settings = SearchSettings.of(
         spec,
         method,
@@ -181,14 +183,13 @@ def _folder_spec(folder: Path) -> PolicySpec:
         context=config["max_position_embeddings"],
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
-        memory_gb=None,
     )
 
 
-def _load_prm(name, format, engine, threads):
+def _prm_spec(name, format, engine):
     from testtime.cli.score import prm_spec
 
-    return load_prm(prm_spec(name, format, engine), engine="transformers", threads=threads)
+    return prm_spec(name, format, engine)
 
 
 def _allow(option: str, value: str, allowed) -> None:

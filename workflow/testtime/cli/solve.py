@@ -67,10 +67,11 @@ def solve(
         raise UserError(f"policy {policy!r} was imported from {spec.samples}: no model to run")
     prm_spec = None if prm == NONE else _located(known.prm(prm), lookup, engine)
     convention = known.datasets.get(plan["dataset"])
+    options = {"engine": "transformers", "threads": threads}
     models = Models(
-        policy=load_policy(spec, engine="transformers", threads=threads),
+        policy=load_policy(spec, beside=prm_spec, **options),
         spec=spec,
-        prm=prm_spec and load_prm(prm_spec, engine="transformers", threads=threads),
+        prm=prm_spec and load_prm(prm_spec, beside=spec, **options),
         prm_spec=prm_spec,
         seed_parts=(seed, plan["dataset"], policy),
         convention=convention.convention if convention else "math",

@@ -1,7 +1,7 @@
 """Loading policies and PRMs into an engine; its libraries are imported only when it is used.
 
-An engine is a package `testtime.engines.NAME` with `policy.load_policy(spec, threads=...)` and
-`prm.load_prm(spec, threads=...)`, and a line in `testtime.study.catalog.ENGINES`.
+An engine is a package `testtime.engines.NAME` with `policy.load_policy` and `prm.load_prm`, which
+take an entry, `threads` and `beside` as the functions here, and a line in `study.catalog.ENGINES`.
 """
 
 import gc
@@ -22,26 +22,42 @@ from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec, check_engine
 UNUSED = {"transformers": ("scipy", "sklearn"), "vllm": ("sklearn",)}
 
 
-def load_policy(spec: PolicySpec, *, engine: str, threads: int | None = None) -> Policy:
+def load_policy(
+    spec: PolicySpec, *, engine: str, threads: int | None = None, beside: ModelSpec | None = None
+) -> Policy:
     """Load a policy into the engine that its entry names, else into `engine`.
+
+    Args:
+        spec: its entry.
+        engine: for entries that name none.
+        threads: CPU threads of this process.
+        beside: another model that this process holds; they share a GPU if there are too few.
 
     Raises:
         UserError: there is no such engine, or the model is not available or does not fit.
     """
     module = _import(spec.engine or engine, "policy")
     _find("policy", spec)
-    return module.load_policy(spec, threads=threads)
+    return module.load_policy(spec, threads=threads, beside=beside)
 
 
-def load_prm(spec: PrmSpec, *, engine: str, threads: int | None = None) -> Prm:
+def load_prm(
+    spec: PrmSpec, *, engine: str, threads: int | None = None, beside: ModelSpec | None = None
+) -> Prm:
     """Load a PRM into the engine that its entry names, else into `engine`.
+
+    Args:
+        spec: its entry.
+        engine: for entries that name none.
+        threads: CPU threads of this process.
+        beside: another model that this process holds; they share a GPU if there are too few.
 
     Raises:
         UserError: there is no such engine, or the model is not available or does not fit.
     """
     module = _import(spec.engine or engine, "prm")
     _find("PRM", spec)
-    return module.load_prm(spec, threads=threads)
+    return module.load_prm(spec, threads=threads, beside=beside)
 
 
 class Lazy:

@@ -51,8 +51,9 @@ class ModelSpec:
         context: most tokens the model reads, prompt included.
         dtype: torch name of the precision, e.g. "bfloat16".
         gpus: GPUs of one tensor-parallel group; 0 runs on the CPU.
-        memory_gb: memory that weights and cache need, on the GPUs, or in RAM where gpus is 0; None
-            for a folder that no entry describes.
+        memory_gb: RAM that a model on the CPU needs, for weights and cache; on GPUs, their memory
+            is divided by `study.memory`.
+        weight_bytes: bytes of a weight where the files are quantised; None for those of `dtype`.
         rate: tokens per second of that group, for planning shards and run times.
         engine: one of `ENGINES`; None takes the study's.
         train: recipe from which the workflow trains the model; None for a model that exists.
@@ -65,7 +66,8 @@ class ModelSpec:
     revision: str | None = None
     dtype: str = "bfloat16"
     gpus: int = 0
-    memory_gb: float | None = 2.0
+    memory_gb: float = 2.0
+    weight_bytes: float | None = None
     rate: float | None = None
     engine: str | None = None
     gated: bool = False

@@ -6,7 +6,7 @@ what `jobs:` allows. `testtime plan` adds up the same estimates over the jobs of
 
 from collections.abc import Callable
 
-from testtime.study import work
+from testtime.study import memory, work
 from testtime.study.methods import METHODS
 from testtime.study.study import Study
 from testtime.study.work import Work
@@ -106,7 +106,7 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
             return held + (workers if rule == "grade_samples" else 0)
         case _:
             return LEAST_GB + outcome_rows(study) * BYTES_PER_ROW / 2**30
-    return sum(work.ram_gb(spec, study.engine(spec)) for spec in models)
+    return sum(memory.ram_gb(spec, study.engine(spec)) for spec in models)
 
 
 def texts(study: Study, dataset: str, policy: str) -> int:

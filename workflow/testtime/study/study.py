@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from testtime.study import work
+from testtime.study import memory, work
 from testtime.study.blocks import (
     COT,
     DIFFICULTY,
@@ -161,7 +161,7 @@ class Study:
     def search_gpus(self, policy: str, prm: str) -> int:
         """GPUs of a search with these models."""
         models = self.catalog.policy(policy), self.catalog.prm(prm)
-        return work.gpus_together(*models, self.config["jobs"]["gpu_gb"])
+        return memory.gpus_together(*models, self.config["jobs"]["gpu_gb"])
 
     def shards(self, dataset: str, policy: str) -> list[str]:
         """Shards of a policy's samples."""

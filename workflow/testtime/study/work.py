@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from testtime.study.catalog import ENGINES, ModelSpec, PolicySpec, PrmSpec
+from testtime.study.memory import weight_bytes
 from testtime.study.methods import METHODS
 
 # Besides a sample's own tokens, a PRM reads the problem and its format's tags.
@@ -18,7 +19,6 @@ READ_PER_TOKEN = 1.5
 SEARCH_SHARE = 0.7
 IMPORT_SECONDS = 4.0
 LOADED_BYTES_PER_SECOND = 5e8  # weights from a shared file system
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TRAINING_STEP_SECONDS = 0.2
 SAFETY = 2.0  # a job may take this many times its estimate before it is killed
 LEAST_MINUTES = 10
@@ -27,8 +27,6 @@ FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 2.7, 1.0
-# RAM of a job whose model is on GPUs, besides loading the weights.
-HOST_GB, HOST_GB_PER_GPU = 8, 4
 
 
 @dataclass(frozen=True)
@@ -162,21 +160,4 @@ def rate(spec: ModelSpec) -> float:
 
 def load_seconds(spec: ModelSpec, engine: str) -> float:
     """Seconds until a model is ready: starting its engine, and reading its weights from disk."""
-    weights = spec.parameters * BYTES.get(spec.dtype, 2)
-    return ENGINES[engine].start_seconds + weights / LOADED_BYTES_PER_SECOND
-
-
-def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
-    """GPUs of a job with both models: one if it holds both, else each has its own."""
-    if max(policy.gpus, prm.gpus) <= 1 and policy.memory_gb + prm.memory_gb <= gpu_gb:
-        return max(policy.gpus, prm.gpus)
-    return policy.gpus + prm.gpus
-
-
-def ram_gb(spec: ModelSpec, engine: str) -> float:
-    """RAM of a job: the model's own on the CPU; what its weights pass through on a GPU."""
-    if spec.gpus == 0:
-        return spec.memory_gb
-    weights = spec.parameters * BYTES.get(spec.dtype, 2) / 2**30
-    parts = spec.gpus if ENGINES[engine].loads_in_parts else 1
-    return HOST_GB + HOST_GB_PER_GPU * spec.gpus + weights / parts
+    return ENGINES[engine].start_seconds + weight_bytes(spec) / LOADED_BYTES_PER_SECOND

@@ -21,7 +21,7 @@ from testtime.engines.transformers.batch import Batch
 from testtime.engines.transformers.kv import KvStore, token_bytes
 from testtime.engines.transformers.rows import Job
 from testtime.errors import UserError
-from testtime.study.catalog import PolicySpec
+from testtime.study.catalog import ModelSpec, PolicySpec
 from testtime.study.types import Continuation, Request
 
 # Memory for keys and values; a third of it is for prefixes, the rest bounds the number of rows.
@@ -125,6 +125,7 @@ def load_policy(
     *,
     threads: int | None = None,
     max_rows: int | None = None,
+    beside: ModelSpec | None = None,
 ) -> TransformersPolicy:
     """Load a policy as its catalog entry says.
 
@@ -133,6 +134,7 @@ def load_policy(
         threads: CPU threads of this process.
         max_rows: most children that generate together; None for as many as the memory is likely to
             hold. It is halved when memory runs out all the same.
+        beside: another model of this process, of no account here: memory is taken as it is needed.
 
     Raises:
         UserError: the model, its tokenizer or the machine does not fit; names what and why.

@@ -26,7 +26,7 @@ from testtime.engines.transformers.attention import Text
 from testtime.engines.transformers.kv import KvStore
 from testtime.errors import UserError
 from testtime.prms.base import Encoded, Reader
-from testtime.study.catalog import PrmSpec
+from testtime.study.catalog import ModelSpec, PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
 # Tokens of one batch: small enough for a CPU's caches, large enough to keep a GPU busy.
@@ -192,6 +192,7 @@ def load_prm(
     threads: int | None = None,
     max_tokens_per_batch: int | None = None,
     cache_bytes: int | None = None,
+    beside: ModelSpec | None = None,
 ) -> TransformersPrm:
     """Load a PRM as its catalog entry says.
 
@@ -201,6 +202,7 @@ def load_prm(
         threads: CPU threads of this process.
         max_tokens_per_batch: tokens of one batch, padding included.
         cache_bytes: most memory for keys and values of paths under way.
+        beside: another model of this process, of no account here: memory is taken as it is needed.
 
     Raises:
         UserError: the model, its format or the machine does not fit; names what and why.

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 import torch
 
 from testtime.errors import UserError
-
-MOST = 0.95  # share of a GPU's memory that an engine may take
-UNKNOWN = 0.45  # share if no entry says how much: so that a policy and a PRM fit side by side
+from testtime.study import memory
+from testtime.study.catalog import ModelSpec
 
 
 def check_gpus(what: str, gpus: int, visible: int | None) -> None:
@@ -39,30 +38,27 @@ def check_gpus(what: str, gpus: int, visible: int | None) -> None:
         raise UserError(f"{what} needs {gpus} GPUs and {visible} are visible")
 
 
-def gpu_share(what: str, gpus: int, memory_gb: float | None, total_gb: float) -> float:
-    """Part of each GPU's memory that an engine takes, weights included.
-
-    It follows the catalog entry instead of taking everything, so that a PRM fits beside a policy.
+def gpu_share(what: str, total_gb: float, spec: ModelSpec, beside: ModelSpec | None) -> float:
+    """Part of each GPU's memory that an engine takes: its weights, and the cache beside them.
 
     Args:
         what: the model, for messages.
-        gpus: over which its weights are spread.
-        memory_gb: needed on all of them together; None if unknown.
         total_gb: memory of one GPU.
+        spec: the model.
+        beside: another one on the same GPU, which gets as much cache; None if there is none.
 
     Raises:
         UserError: a GPU has less.
     """
-    if memory_gb is None:
-        return UNKNOWN
-    share = memory_gb / gpus / total_gb
-    if share > MOST:
+    cache = memory.cache_gb(total_gb, *filter(None, (spec, beside)))
+    weights = memory.weight_bytes(spec) / spec.gpus / memory.GB
+    if cache < memory.LEAST_CACHE_GB:
+        company = f" beside {beside.name}" if beside else ""
         raise UserError(
-            f"{what} needs {memory_gb / gpus:.0f} GB on each of {gpus} GPUs, which have "
-            f"{total_gb:.0f} GB; raise gpus in its catalog entry, or lower memory_gb if that is "
-            "enough"
+            f"{what}{company}: weights of {weights:.0f} GB leave no room for a cache on each of "
+            f"{spec.gpus} GPUs, which have {total_gb:.0f} GB; raise gpus in its catalog entry"
         )
-    return share
+    return (weights + cache) / total_gb
 
 
 @contextmanager

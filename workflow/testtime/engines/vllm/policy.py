@@ -11,7 +11,7 @@ from testtime.engines.base import Tickets
 from testtime.engines.pretrained import check_chat, open_model
 from testtime.engines.text import PolicyText, check_options, stop_ids
 from testtime.engines.vllm.runtime import Drawn, Runtime, start
-from testtime.study.catalog import PolicySpec
+from testtime.study.catalog import ModelSpec, PolicySpec
 from testtime.study.seeds import derive
 from testtime.study.types import Continuation, Finish, Request
 
@@ -156,7 +156,11 @@ class VllmPolicy:
 
 
 def load_policy(
-    spec: PolicySpec, *, threads: int | None = None, in_process: bool | None = None
+    spec: PolicySpec,
+    *,
+    threads: int | None = None,
+    in_process: bool | None = None,
+    beside: ModelSpec | None = None,
 ) -> VllmPolicy:
     """Load a policy.
 
@@ -164,6 +168,7 @@ def load_policy(
         spec: its catalog entry.
         threads: CPU threads of this process.
         in_process: run the engine in this process; None does so on the CPU alone.
+        beside: another model of this process.
 
     Raises:
         UserError: the model, its tokenizer or the machine does not fit; names what and why.
@@ -173,7 +178,7 @@ def load_policy(
     where, config, tokenizer = open_model(what, spec)
     check_chat(what, tokenizer)
     config = config.get_text_config()
-    runtime = start(what, spec, where, threads=threads, in_process=in_process)
+    runtime = start(what, spec, where, threads=threads, in_process=in_process, beside=beside)
     text = PolicyText(spec, tokenizer, vocabulary=config.vocab_size)
     return VllmPolicy(text, runtime, stop_ids(_generation_config(where), config, tokenizer))
 

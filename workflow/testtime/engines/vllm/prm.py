@@ -11,7 +11,7 @@ from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.engines.vllm.runtime import Runtime, start
 from testtime.prms.base import Reader
-from testtime.study.catalog import PRM_FORMATS, PrmSpec
+from testtime.study.catalog import PRM_FORMATS, ModelSpec, PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
 
@@ -74,7 +74,11 @@ class VllmPrm:
 
 
 def load_prm(
-    spec: PrmSpec, *, threads: int | None = None, in_process: bool | None = None
+    spec: PrmSpec,
+    *,
+    threads: int | None = None,
+    in_process: bool | None = None,
+    beside: ModelSpec | None = None,
 ) -> VllmPrm | TransformersPrm:
     """Load a PRM; one with a value head, which vLLM does not support, runs on transformers.
 
@@ -82,6 +86,7 @@ def load_prm(
         spec: its catalog entry.
         threads: CPU threads of this process.
         in_process: run the engine in this process; None does so on the CPU alone.
+        beside: another model of this process.
 
     Raises:
         UserError: the model, its format or the machine does not fit; names what and why.
@@ -112,6 +117,7 @@ def load_prm(
         step_tag=step_tag,
         overrides=overrides,
         in_process=in_process,
+        beside=beside,
     )
     return VllmPrm(spec.location, runtime, reader, spec.context)
 

@@ -132,6 +132,7 @@ def start(
     step_tag: int | None = None,
     overrides: dict | None = None,
     in_process: bool | None = None,
+    beside: ModelSpec | None = None,
 ) -> Runtime:
     """Start an engine.
 
@@ -143,11 +144,12 @@ def start(
         step_tag: token at which a two-class model is read; None for language models.
         overrides: changes of the model's config.
         in_process: run in this process; None does so on the CPU alone.
+        beside: another model of this process; they share a GPU if there are too few.
 
     Raises:
         UserError: the machine does not have what the model needs, or vLLM refuses the model.
     """
-    gpus, memory_gb = spec.gpus, spec.memory_gb
+    gpus = spec.gpus
     visible = None if current_platform.is_cpu() else current_platform.device_count()
     check_gpus(what, gpus, visible)
     in_process = gpus == 0 if in_process is None else in_process
@@ -159,15 +161,19 @@ def start(
             # A prompt read in parts breaks seeded draws: its generator cannot be reset.
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": max(CPU_TOKENS, spec.context),
-            "kv_cache_memory_bytes": int((memory_gb or 2.0) * CPU_KV_SHARE * GB),
+            "kv_cache_memory_bytes": int(spec.memory_gb * CPU_KV_SHARE * GB),
         }
     else:
         sequences = GPU_SEQUENCES
+        crowded = beside is not None and gpus + beside.gpus > visible
         place = {
             "tensor_parallel_size": gpus,
             "device_ids": least_used(gpus, visible),
             "gpu_memory_utilization": gpu_share(
-                what, gpus, memory_gb, current_platform.get_device_total_memory() / GB
+                what,
+                current_platform.get_device_total_memory() / GB,
+                spec,
+                beside if crowded else None,
             ),
         }
     if step_tag is not None:
@@ -193,7 +199,7 @@ def start(
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{what}: vLLM does not start with context {spec.context}, gpus {gpus} and "
-            f"memory_gb {memory_gb}, which its catalog entry may change: {reason}"
+            f"memory_gb {spec.memory_gb}, which its catalog entry may change: {reason}"
         ) from error
     return Runtime(llm, in_process=in_process, sequences=sequences)
 
