@@ -1,7 +1,9 @@
 """What decides a cell: a change of it recomputes all that follows, whatever Snakemake remembers."""
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from small_study import SmallStudy
 from studies import copy_checkout
 from testtime.data.store import read_parquet, stamp_of
+from testtime.runtime.lock import hold
 
 STUDY = {
     "policies": ["own"],
@@ -122,6 +125,30 @@ def test_a_change_recomputes_what_follows_it(finished, weights, tmp_path, name):
     study.run_models()
     assert study.kept() == everything
     assert_same(study, finished)
+
+
+def test_dry_runs_of_other_settings_leave_nothing_to_do(finished, tmp_path):
+    study = finished.copied(tmp_path / "study")
+    for _ in range(3):
+        study.change({"seed": 7})
+        assert "sample_pool" in study.run(*study.files(), "--dry-run")
+    study.change({})
+    assert "Nothing to be done" in study.run(*study.files(), "--dry-run")
+
+
+def test_other_settings_are_refused_beside_a_run(finished, tmp_path):
+    study = finished.copied(tmp_path / "study")
+    descriptor = hold(study.results)
+    try:
+        assert "Nothing to be done" in study.run(*study.files(), "--dry-run")
+        study.change({"seed": 7})
+        done = subprocess.run(
+            study.command("--dry-run"), capture_output=True, text=True, check=False
+        )
+    finally:
+        os.close(descriptor)
+    assert done.returncode != 0
+    assert "a run with other settings is writing to results" in done.stdout + done.stderr
 
 
 def set_as(study, other):

@@ -31,7 +31,9 @@ ROOMS += (("search", "sample", "score"), "evaluate", "fit", "compare", "present"
 
 
 @pytest.mark.parametrize("kind", PATTERNS)
-@pytest.mark.parametrize("results", ["results", "/data/studies/grades", "problems/generations"])
+@pytest.mark.parametrize(
+    "results", ["results", "/data/grades", "problems/generations", "/store/me/x"]
+)
 def test_a_path_tells_its_kind_and_names(kind, results):
     names = {name: f"{name}.{i}-x" for i, name in enumerate(names_in(kind))}
     assert identify(Layout(results).path(kind, **names)) == (kind, names)

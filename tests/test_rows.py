@@ -99,6 +99,20 @@ def test_a_full_disk_is_said_so(folder):
             rows.add("a", {0: 1})
 
 
+def test_a_disk_that_takes_a_part_of_a_line_is_full(folder):
+    class Disk:
+        def write(self, data):
+            return len(data) - 1
+
+        def close(self):
+            pass
+
+    with open_rows(folder, ()) as rows:
+        rows._file = Disk()
+        with pytest.raises(UserError, match=r"cannot write in .*No space left on device"):
+            rows.add("a", {0: 1})
+
+
 def test_a_digest_tells_values_apart_and_nothing_else():
     assert digest({"a": 1, "b": (2, 3)}) == digest({"b": [2, 3], "a": 1})
     assert len({digest(x) for x in ("1", 1, [1], {"1": 1}, None, "", "\ud800")}) == 7
@@ -110,6 +124,19 @@ def test_a_model_is_loaded_when_it_is_first_used():
     assert loaded == []
     assert policy.encode("x") == policy.encode("x")
     assert loaded == [1]
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_once():
+    tried = []
+
+    def load():
+        tried.append(1)
+        raise AttributeError("a library of another version")
+
+    policy = Lazy(load)
+    with pytest.raises(AttributeError, match="of another version"):
+        policy.encode("x")
+    assert tried == [1]
 
 
 def end_after(rows, n):

@@ -6,7 +6,7 @@ from itertools import groupby
 import pytest
 from fakes import END, PROMPT, SEPARATOR, FakePolicy, FakePrm, random_tree
 from testtime.errors import UserError
-from testtime.search.rows import to_rows
+from testtime.search.rows import describe, to_table
 from testtime.search.run import SearchSettings, search_problems
 from testtime.search.scheduler import Seconds
 from testtime.study.methods import METHODS, names
@@ -263,14 +263,15 @@ def test_a_path_is_described_by_its_own_tokens():
 
 
 def test_rows_say_what_each_path_is_and_what_its_tree_cost():
-    rows = to_rows(search(fake(), method="dvts", budget=8))
+    results = search(fake(), method="dvts", budget=8)
+    rows = to_table((result.problem_id, describe(result)) for result in results)
     assert list(rows[["problem_id", "subtree"]].itertuples(index=False, name=None)) == sorted(
         (problem.problem_id, k) for problem in PROBLEMS for k in range(2)
     )
     assert (rows["finished"] == (rows["finish"] == "stop")).all()
     assert (rows["scores"].map(len) == rows["steps"].map(len)).all()
     assert (rows["tree_policy_tokens"] >= rows["tokens"]).all()
-    empty = to_rows([])
+    empty = to_table([])
     assert list(empty.columns) == list(rows.columns)
     assert empty["seed"].dtype == rows["seed"].dtype == "int64"
 

@@ -77,6 +77,20 @@ def test_rows_of_another_study_in_the_folder_may_stay(study):
     assert study.kept() == everything
 
 
+def test_a_study_of_another_folder_cannot_protect_rows(study, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(STUDY | {"results": str(tmp_path / "elsewhere")}))
+    with pytest.raises(UserError, match=r"--also .*other.yaml: its results are in .*elsewhere"):
+        run("sweep", study, OTHER, "--also", str(other))
+
+
+def test_another_spelling_of_the_folder_is_the_same_folder(study, monkeypatch):
+    monkeypatch.chdir(study.folder)
+    relative = study.folder / "relative.yaml"
+    relative.write_text(yaml.safe_dump(STUDY | {"results": "results"}))
+    assert run("sweep", study, OTHER, "--also", "relative.yaml")[0] == "every row is needed\n"
+
+
 def test_rows_of_a_cell_stay_whose_model_cannot_be_found(study):
     changes = OTHER | {"catalog": {"prms": {"micro-prm-good": {"model": "nobody/nowhere"}}}}
     kept = study.kept("s*")

@@ -14,7 +14,7 @@ from testtime.runtime.job import export_package
 from testtime.runtime.lock import check_run, hold
 from testtime.study.closure import import_closure
 from testtime.study.config import validate
-from testtime.study.layout import from_here
+from testtime.study.layout import TOGETHER, from_here
 from testtime.study.resources import priority, resources
 from testtime.study.study import Study
 

@@ -90,9 +90,9 @@ for number, (blocks, policies) in enumerate(STUDY.sampled_together()):
         output:
             [LAYOUT.pattern("generations", block=block) for block in blocks],
         log:
-            LAYOUT.log("generations", together=("block",)),
+            LAYOUT.log("generations", together=TOGETHER["generations"]),
         benchmark:
-            LAYOUT.benchmark("generations", together=("block",))
+            LAYOUT.benchmark("generations", together=TOGETHER["generations"])
         wildcard_constraints:
             policy=one_of(policies),
         priority: priority(STUDY, "sample_pool")
@@ -146,9 +146,9 @@ for number, (blocks, policies) in enumerate(STUDY.scored_together()):
         output:
             [LAYOUT.pattern("scores", block=block) for block in blocks],
         log:
-            LAYOUT.log("scores", together=("block",)),
+            LAYOUT.log("scores", together=TOGETHER["scores"]),
         benchmark:
-            LAYOUT.benchmark("scores", together=("block",))
+            LAYOUT.benchmark("scores", together=TOGETHER["scores"])
         wildcard_constraints:
             policy=one_of(policies),
             prm=none_of(SCORED_ELSEWHERE),
@@ -205,9 +205,9 @@ if STUDY.search_methods():
                 for block in STUDY.search_blocks(method)
             ],
         log:
-            LAYOUT.log("searches", together=("method", "block")),
+            LAYOUT.log("searches", together=TOGETHER["searches"]),
         benchmark:
-            LAYOUT.benchmark("searches", together=("method", "block"))
+            LAYOUT.benchmark("searches", together=TOGETHER["searches"])
         priority: priority(STUDY, "search_trees")
         conda:
             lambda wildcards: f"../../envs/{STUDY.search_environment(wildcards.policy, wildcards.prm)}.yaml"

@@ -2,7 +2,7 @@ from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
 from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import Lazy, load_policy, load_prm
+from testtime.engines.load import load_policy, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored
@@ -32,6 +32,19 @@ def plant_block(study, cell, problems, method, block):
     return dict.fromkeys(plant(problems, settings, subtrees), settings)
 
 
+def grow(study, cell, trees, threads):
+    """The results of trees; models are loaded only if there are any, both before either is used."""
+    if not trees:
+        return
+    policy, prm = study.catalog.policy(cell.policy), study.catalog.prm(cell.prm)
+    options = {"engine": study.config["engine"], "threads": threads}
+    writer, reader = (
+        load_policy(policy, beside=prm, **options),
+        load_prm(prm, beside=policy, **options),
+    )
+    yield from grow_trees(writer, reader, trees)
+
+
 def main(config, wildcards, threads, problems, outputs):
     study = Study(config, catalog.of_study(config))
     cell = Cell(study, "search", wildcards.dataset, wildcards.policy, wildcards.prm)
@@ -46,10 +59,6 @@ def main(config, wildcards, threads, problems, outputs):
         for trees in planted.values()
         for tree, settings in trees.items()
     }
-    writer, reader = study.catalog.policy(cell.policy), study.catalog.prm(cell.prm)
-    options = {"engine": config["engine"], "threads": threads}
-    policy = Lazy(lambda: load_policy(writer, beside=reader, **options))
-    prm = Lazy(lambda: load_prm(reader, beside=writer, **options))
     with (
         open_rows(cell.store, set(stamps.values())) as rows,
         progress(len(stamps), f"{cell.policy} with {cell.prm}", "trees") as bar,
@@ -64,7 +73,7 @@ def main(config, wildcards, threads, problems, outputs):
         places = {problem.problem_id: i for i, problem in enumerate(chosen)}
         ordered = sorted(missing, key=lambda tree: (places[tree.problem.problem_id], -tree.budget))
         bar.update(len(stamps) - len(missing))
-        for tree, result in grow_trees(policy, prm, {tree: missing[tree] for tree in ordered}):
+        for tree, result in grow(study, cell, {tree: missing[tree] for tree in ordered}, threads):
             rows.add(stamps[tree], {tree.subtree: describe(result)})
             bar.update()
     for path, trees in planted.items():

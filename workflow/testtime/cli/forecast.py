@@ -6,23 +6,19 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
 from testtime.errors import UserError
 from testtime.present import registry
-from testtime.study.layout import ROOT, STAGE_OF, STAGES, identify
+from testtime.study.layout import ROOT, STAGE_OF, STAGES, TOGETHER, identify
 from testtime.study.resources import job_work
 from testtime.study.study import Study
 from testtime.study.work import Work
 
 Job = tuple[str, Work]  # its stage, and what it does
-# Names in the paths of files that one job of a rule makes.
-MADE_TOGETHER = {
-    "sample_pool": ("block",),
-    "score_pool": ("block",),
-    "search_trees": ("method", "block"),
-}
+MODEL_RULES = ("sample_pool", "score_pool", "search_trees")  # import rules make single files
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ def study_jobs(study: Study) -> list[Job]:
     for row in _summary(study.config):
         # A rule that is made several times has numbers behind its name.
         rule, (kind, names) = re.sub(r"_\d+$", "", row["rule"]), identify(row["output_file"])
-        together = {"table", *MADE_TOGETHER.get(rule, ())}
+        together = {"table", *(TOGETHER[kind] if rule in MODEL_RULES else ())}
         wildcards = {key: value for key, value in names.items() if key not in together}
         key = (rule, *wildcards.items())
         if key not in found:
@@ -83,12 +79,15 @@ def study_jobs(study: Study) -> list[Job]:
 
 
 def _summary(config: dict) -> list[dict[str, str]]:
-    """Snakemake's list of all output files of a study, with the rule that makes each."""
+    """Snakemake's list of all output files of a study, with the rule that makes each.
+
+    Reading the workflow writes what decides the jobs, so the results are put elsewhere for it.
+    """
     command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", "--cores", "1"]
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(config, file)
-        file.flush()
-        command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", file.name]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "config.yaml")
+        file.write_text(yaml.safe_dump(config | {"results": f"{folder}/results"}))
+        command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]

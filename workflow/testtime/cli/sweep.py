@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from testtime.cli.check import config_study, print_table
+from testtime.errors import UserError
 
 
 def sweep(
@@ -31,6 +32,12 @@ def sweep(
 
     study = config_study(config)
     others = [config_study([path]) for path in also or []]
+    for path, other in zip(also or [], others, strict=True):
+        if Path(other.config["results"]).resolve() != Path(study.config["results"]).resolve():
+            raise UserError(
+                f"--also {path}: its results are in {other.config['results']}; allowed: a study "
+                f"with results in {study.config['results']}"
+            )
     stamps = store.needed(study, *others)
     unneeded = [cell for cell in store.held(study, stamps) if cell.unneeded]
     if not unneeded:

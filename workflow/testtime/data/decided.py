@@ -9,7 +9,7 @@ their names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from testtime.data.rows import digest
 from testtime.data.store import read_json, stamp_of, write_json
 from testtime.errors import UserError
 from testtime.runtime import weights
+from testtime.runtime.lock import is_held
 from testtime.study.catalog import ModelSpec, as_params
 from testtime.study.methods import METHODS
 from testtime.study.prompts import DAY, PROMPTS
@@ -87,7 +88,8 @@ class Cell:
         if spec.samples is not None:
             drawn = study.import_settings(self.policy) | {"samples": spec.samples}
         else:
-            drawn = self._sampling(_glance, SAMPLED_AS + DRAWN_AS)
+            samples = replace(self, stage="generate", prm=None)
+            drawn = samples._sampling(_glance, SAMPLED_AS + DRAWN_AS)
         if self.stage == "generate":
             return known | drawn | {"held_out": config["difficulty"]["samples"]}
         return known | self._scoring(_glance) | {"samples": drawn}
@@ -179,17 +181,34 @@ def cells(study: Study) -> Iterator[Cell]:
 def record(study: Study) -> None:
     """Write what decides each dataset and cell, where it changed or a file follows other settings.
 
+    Snakemake compares the content of a record with that of the last run. So it also says how often
+    files of other settings were found in the place of files with these; then they are made again.
+
     Raises:
-        UserError: the results folder cannot be written.
+        UserError: the results folder cannot be written, or a run with other settings is writing
+            there.
     """
     datasets = [Cell(study, "problems", dataset) for dataset in study.config["datasets"]]
+    counts = Path(study.layout.path("replaced"))
+    replaced = _recorded(counts)
+    changed: dict[str, dict] = {}
     for cell in [*datasets, *cells(study)]:
-        found = _recorded(Path(cell.record))
-        replaced = found.get("replaced", 0)
-        if digest(found.get("decided")) != digest(cell.decided):
-            write_json({"decided": cell.decided, "replaced": replaced}, cell.record)
-        elif _is_foreign(cell):
-            write_json({"decided": cell.decided, "replaced": replaced + 1}, cell.record)
+        found, times = _recorded(Path(cell.record)), replaced.get(cell.stamp, 0)
+        wanted = {"decided": cell.decided, "replaced": times}
+        if digest(found.get("decided")) == digest(cell.decided) and _is_foreign(cell):
+            replaced[cell.stamp] = wanted["replaced"] = times + 1
+        if digest(found) != digest(wanted):
+            changed[cell.record] = wanted
+    if not changed:
+        return
+    if is_held(study.config["results"]):
+        raise UserError(
+            f"a run with other settings is writing to {study.config['results']}: wait for it, end "
+            "it, or set another `results:`"
+        )
+    write_json(replaced, counts)
+    for path, wanted in changed.items():
+        write_json(wanted, path)
 
 
 def identities(study: Study) -> Identify:

@@ -10,9 +10,11 @@ The files are JSON lines, compressed a line at a time (`zcat` reads them):
 [stamp, [[key, row], ...]].
 """
 
+import errno
 import gzip
 import hashlib
 import json
+import os
 import time
 import uuid
 import zlib
@@ -66,7 +68,9 @@ class StoredRows(Rows):
             if self._file is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = (self._folder / _own_name()).open("xb", buffering=0)
-            self._file.write(gzip.compress(line.encode(), mtime=0))
+            packed = gzip.compress(line.encode(), mtime=0)
+            if self._file.write(packed) < len(packed):  # the last bytes of a disk or a quota
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise UserError(f"cannot write in {self._folder}: {error.strerror}") from error
 

@@ -52,7 +52,7 @@ def needed(*studies: Study) -> Needed:
 
         weights = identities(study)
         for cell in cells(study):
-            folder = Path(cell.store)
+            folder = Path(cell.store).resolve()
             try:
                 stamps = cell.stamps(problems(cell.dataset), weights)
             except UserError:
@@ -112,6 +112,6 @@ def _is_needed(stamp: str, folder: Path, stamps: Needed) -> bool:
 def _stored(study: Study) -> dict[Path, list[Path]]:
     """The files of the store, by the folder of their cell."""
     found: dict[Path, list[Path]] = {}
-    for path in sorted(Path(study.layout.folder("store")).rglob(f"*{SUFFIX}")):
+    for path in sorted(Path(study.layout.folder("store")).resolve().rglob(f"*{SUFFIX}")):
         found.setdefault(path.parent, []).append(path)
     return found

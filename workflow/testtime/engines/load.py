@@ -9,7 +9,6 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from types import ModuleType
 
 from testtime.engines.base import Policy, Prm
@@ -64,15 +63,13 @@ class Lazy:
     """A model that is loaded when it is first used: a job whose rows are all there needs none."""
 
     def __init__(self, load: Callable[[], Policy | Prm]):
-        self._load = load
+        self._load, self._loaded = load, None
 
     def __getattr__(self, name: str) -> object:
         """What the loaded model has."""
-        return getattr(self._model, name)
-
-    @cached_property
-    def _model(self) -> Policy | Prm:
-        return self._load()
+        if self._loaded is None:
+            self._loaded = self._load()
+        return getattr(self._loaded, name)
 
 
 def _find(role: str, spec: ModelSpec) -> None:

@@ -49,6 +49,23 @@ def hold(results: str | Path) -> int:
     return descriptor
 
 
+def is_held(results: str | Path) -> bool:
+    """Whether a run is writing to the folder."""
+    try:
+        descriptor = os.open(Layout(str(results)).path("lock"), os.O_RDWR)
+    except OSError:  # no run has ever been there, or this user may not write
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _lock(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 # Suffixes of a model's files: weights, tokenizer, chat template and sampling defaults.
@@ -43,15 +44,15 @@ def digests(folder: Path, known: Known) -> dict[str, str]:
 
 def _glance(path: Path) -> str:
     size, changed = _stat(path)
-    return _read(path) if size < LARGE else f"{size} bytes of {changed}"
+    return _read(path, size, changed) if size < LARGE else f"{size} bytes of {changed}"
 
 
 def _digest(path: Path, known: Known) -> str:
     name, stat = str(path.resolve()), _stat(path)
     if stat[0] < LARGE:
-        return _read(path)
+        return _read(path, *stat)
     if known.get(name, [])[:2] != stat:
-        known[name] = [*stat, _read(path)]
+        known[name] = [*stat, _read(path, *stat)]
     return known[name][2]
 
 
@@ -60,7 +61,9 @@ def _stat(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _read(path: Path) -> str:
+@cache
+def _read(path: Path, size: int, changed: int) -> str:
+    """The digest of a file; size and time are what tells whether it was read before."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

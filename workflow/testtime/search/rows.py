@@ -35,11 +35,6 @@ INTEGERS = (
 )
 
 
-def to_rows(results: Iterable[SearchResult]) -> pd.DataFrame:
-    """The paths of some trees as a table, see `to_table`."""
-    return to_table((result.problem_id, describe(result)) for result in results)
-
-
 def to_table(trees: Iterable[tuple[str, list[dict]]]) -> pd.DataFrame:
     """One row per path, sorted by problem, subtree and path.
 

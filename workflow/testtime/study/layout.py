@@ -40,8 +40,11 @@ PATTERNS = {
     "store": "store/{stage}/{job}",  # the folder of a cell's rows, see data.rows
     "weights": "store/weights.json",
     "decided": "decided/{stage}/{job}.json",
+    "replaced": "decided/replaced.json",
     "lock": ".lock",
 }
+# Names in the paths of files that one job makes together.
+TOGETHER = {"generations": ("block",), "scores": ("block",), "searches": ("method", "block")}
 # Kinds with one Parquet file per (dataset, policy).
 CELL_KINDS = ("grades", "difficulty", "predictions", "cell_outcomes")
 # The folders of logs and benchmarks, in the order in which data flow.
@@ -131,7 +134,7 @@ def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
     """The kind of a file and the names in its path; None for a path of no kind."""
     text = Path(path).as_posix()
     for kind, expression in _expressions():
-        found = expression.search(text)
+        found = expression.match(text)
         if found:
             return kind, found.groupdict()
     return None
@@ -143,13 +146,14 @@ def _expressions() -> tuple[tuple[str, re.Pattern], ...]:
 
 
 def _compiled() -> Iterator[tuple[str, re.Pattern]]:
-    # Those with the fewest names first: a results folder may itself be called "grades".
-    for kind in sorted(PATTERNS, key=lambda kind: len(names_in(kind))):
+    # Those with the fewest names first: a results folder may itself be called "grades". The store's
+    # cells, which have no suffix, come last: they could be the beginning of any path below "store".
+    for kind in sorted(PATTERNS, key=lambda kind: (kind == "store", len(names_in(kind)))):
         parts = re.split(r"{(\w+)}", PATTERNS[kind])
         names = (f"(?P<{name}>{'.+' if name == 'job' else '[^/]+'})" for name in parts[1::2])
         fixed = map(re.escape, parts[::2])
         text = "".join(piece for pair in zip(fixed, [*names, ""], strict=True) for piece in pair)
-        yield kind, re.compile(f"(?:^|/){text}$")
+        yield kind, re.compile(f"(?:.*/)?{text}$")
 
 
 def from_here(path: Path) -> str:

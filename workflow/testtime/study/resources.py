@@ -106,7 +106,10 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
             return held + (workers if rule == "grade_samples" else 0)
         case _:
             return LEAST_GB + outcome_rows(study) * BYTES_PER_ROW / 2**30
-    return sum(memory.ram_gb(spec, study.engine(spec)) for spec in models)
+    job = job_work(study, rule, **wildcards)
+    # Texts and their steps.
+    held = max(job.policy_tokens, job.prm_tokens) * 2 * BYTES_PER_TOKEN / 2**30
+    return held + sum(memory.ram_gb(spec, study.engine(spec)) for spec in models)
 
 
 def texts(study: Study, dataset: str, policy: str) -> int:

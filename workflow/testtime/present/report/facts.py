@@ -16,7 +16,7 @@ from testtime.study.layout import ROOT, STAGES, Layout, identify
 from testtime.study.study import Study
 
 PACKAGES = ("testtime", "snakemake", "torch", "transformers", "vllm", "math-verify", "numpy")
-PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "seaborn")
+PACKAGES += ("pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib")
 COSTS = ["stage", "jobs", "wall_s", "longest_s", "memory_mb"]
 UNDECIDED = ["dataset", "policy", "method", "problem_id", "answer", "gold", "reason", "samples"]
 
