@@ -204,6 +204,15 @@ def test_a_separator_before_any_text_does_not_end_the_step(tmp_path):
     assert ended == {(ids("\n\n", "b"), "length"), (ids("\n\n", "\n\n"), "length")}
 
 
+def test_a_step_ends_at_a_token_that_vllm_was_not_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr("testtime.engines.vllm.policy.MOST_STOPS", 1)  # "\n\n", not ".\n\n"
+    follow = {"a": {".\n\n": 1.0}, ".\n\n": {"b": 1.0}, "b": {"\n\n": 1.0}}
+    model = policy(scripted_policy(tmp_path, follow), context=64)
+    (children,) = run(model, [Request(ids("a"), (0, 1), Sampling(), "step", 20)])
+    assert texts([children]) == [[(ids(".\n\n"), "step")] * 2]
+    assert [len(child.logprobs) for child in children] == [1, 1]
+
+
 SPOKEN = ["", "", "", *WORDS[3:]]  # special tokens are not part of a text
 
 

@@ -16,6 +16,9 @@ from testtime.study.seeds import derive
 from testtime.study.types import Continuation, Finish, Request
 
 AHEAD = 2  # sequences queued in vLLM per running one; the rest wait here
+# Tokens at which vLLM ends a step. It compares every token that it draws with all of them, one by
+# one; those with the lowest ids are the most frequent in vocabularies that are made by merging.
+MOST_STOPS = 128
 
 
 @dataclass(eq=False)
@@ -43,9 +46,9 @@ class Child:
 class VllmPolicy:
     """A policy in the sense of `engines.base.Policy`; made by `load_policy`.
 
-    vLLM ends a step itself, at tokens that contain the separator; a separator over two tokens is
-    found in what it has drawn until then, and the rest dropped. With a tokenizer that has no such
-    tokens, every token is looked at as it comes.
+    vLLM ends a step itself, at tokens that contain the separator; a separator over two tokens, or
+    in a rare one, is found in what it has drawn until then, and the rest dropped. With a tokenizer
+    that has no such tokens, every token is looked at as it comes.
 
     Draws are vLLM's own: a child depends on its seed, on the position of its first token and on its
     parent, so the steps of a path are drawn independently. Its text differs from the one that the
@@ -112,7 +115,7 @@ class VllmPolicy:
 
     @cached_property
     def _step_stops(self) -> list[int]:
-        return sorted(self._stops.union(self.text.step_ends.whole))
+        return sorted(self._stops.union(self.text.step_ends.whole[:MOST_STOPS]))
 
     def _record(self, drawn: Drawn) -> None:
         child = self._running.get(drawn.key)
