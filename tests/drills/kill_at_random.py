@@ -184,7 +184,7 @@ def main() -> None:
             drill.kill()
         drill.finish()
         states = Counter(job["JobState"] for job in cluster.jobs())
-    assert_same_tables(expected, study / "results-smoke")
+    assert_same_tables(expected, study / "results-smoke", in_other_batches=True)
     if sum(drill.kills.values()) < args.kills:
         raise SystemExit(f"the run ended after {sum(drill.kills.values())} kills: shorten --pause")
     print(f"killed: {dict(drill.kills)}; Snakemake started {drill.starts} times")

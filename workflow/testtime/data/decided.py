@@ -201,7 +201,8 @@ def record(study: Study) -> None:
             changed[cell.record] = wanted
     if not changed:
         return
-    if is_held(study.config["results"]):
+    # A dry run may add records beside a run, but not replace those that it goes by.
+    if any(Path(path).exists() for path in changed) and is_held(study.config["results"]):
         raise UserError(
             f"a run with other settings is writing to {study.config['results']}: wait for it, end "
             "it, or set another `results:`"
