@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 
 from testtime import prms
 from testtime.cli.forecast import forecast
+from testtime.data import sweep
 from testtime.data.problems import load_problems
-from testtime.data.sweep import held, needed
 from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
 from testtime.errors import UserError
 from testtime.runtime import hub
@@ -192,7 +192,9 @@ def check_machine(study: Study) -> list[Line]:
 
 def check_store(study: Study) -> list[Line]:
     """What the store of rows holds, a line per stage, and what of it this study does not need."""
-    found = list(held(study, needed(study))) if Path(study.layout.folder("store")).is_dir() else []
+    if not Path(study.layout.folder("store")).is_dir():
+        return []
+    found = list(sweep.held(study, sweep.needed(study)))
     lines = []
     for stage in dict.fromkeys(cell.stage for cell in found):
         cells = [cell for cell in found if cell.stage == stage]

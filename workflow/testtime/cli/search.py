@@ -63,6 +63,7 @@ def search(
     Example: testtime search problems.jsonl --policy micro-s --prm micro-prm-good
     --method beam_search --budget 16 --output solved.jsonl
     """
+    from testtime.cli.score import prm_spec
     from testtime.solve.answer import answer_problems
 
     _allow("--scoring", scoring, SCORINGS)
@@ -75,7 +76,7 @@ def search(
     lines = read_problems(file)
     problems = [Problem(str(line["problem_id"]), line["problem"]) for line in lines]
     spec = policy_spec(policy, engine)
-    read = _prm_spec(prm, format, engine) if needs_prm else None
+    read = prm_spec(prm, format, engine) if needs_prm else None
     options = {"engine": "transformers", "threads": threads}
     reader = load_prm(read, beside=spec, **options) if read else None
     writer = load_policy(spec, beside=read, **options)
@@ -184,12 +185,6 @@ def _folder_spec(folder: Path) -> PolicySpec:
         dtype="auto",
         gpus=int(torch.cuda.is_available()),
     )
-
-
-def _prm_spec(name, format, engine):
-    from testtime.cli.score import prm_spec
-
-    return prm_spec(name, format, engine)
 
 
 def _allow(option: str, value: str, allowed) -> None:

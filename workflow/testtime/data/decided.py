@@ -97,7 +97,7 @@ class Cell:
     @property
     def stamp(self) -> str:
         """Of its files."""
-        return digest(self.stage, self.decided)
+        return digest(self.stage, self.names, self.decided)
 
     def stamps(self, problems: Iterable[Problem], identify: Identify) -> set[str]:
         """The stamps of all rows that it has for these problems; arguments as of `row_stamps`."""

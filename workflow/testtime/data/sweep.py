@@ -7,7 +7,7 @@ beyond a pool that was made smaller, which a larger one takes up again.
 import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from testtime.data.decided import cells, identities
@@ -17,6 +17,7 @@ from testtime.data.store import atomic
 from testtime.errors import UserError
 from testtime.study.layout import identify
 from testtime.study.study import Study
+from testtime.study.types import Problem
 
 # Stamps by the folder of a cell; None stands for all of them.
 Needed = dict[Path, set[str] | None]
@@ -43,14 +44,7 @@ def needed(*studies: Study) -> Needed:
     """The stamps that these studies need; all of a cell whose model or problems cannot be found."""
     found: Needed = {}
     for study in studies:
-
-        @cache
-        def problems(dataset: str, study: Study = study) -> list:
-            spec, config = study.catalog.dataset(dataset), study.config
-            rows = load_problems(spec, seed=config["seed"], limit=config["problems"]["limit"])
-            return as_problems(rows)
-
-        weights = identities(study)
+        problems, weights = cache(partial(_problems, study)), identities(study)
         for cell in cells(study):
             folder = Path(cell.store).resolve()
             try:
@@ -102,6 +96,12 @@ def sweep(study: Study, stamps: Needed) -> int:
                 out.writelines(gzip.compress(line, mtime=0) for line in kept)
             freed -= path.stat().st_size
     return freed
+
+
+def _problems(study: Study, dataset: str) -> list[Problem]:
+    spec, config = study.catalog.dataset(dataset), study.config
+    rows = load_problems(spec, seed=config["seed"], limit=config["problems"]["limit"])
+    return as_problems(rows)
 
 
 def _is_needed(stamp: str, folder: Path, stamps: Needed) -> bool:

@@ -175,9 +175,8 @@ class Study:
         if self.catalog.prm(prm).in_samples:
             return shard_names(whole)
         wanted = self._cuts(dataset, self.scoring(dataset, policy, prm))
-        return shard_names(
-            whole * max(1, min(ceil(wanted / whole), self.n_problems(dataset) // whole))
-        )
+        parts = min(ceil(wanted / whole), self.n_problems(dataset) // whole)
+        return shard_names(whole * max(1, parts))
 
     def search_shards(self, dataset: str, policy: str, prm: str) -> list[str]:
         """Shards of the searches of a policy with a PRM."""
@@ -215,12 +214,8 @@ class Study:
 
     def _cuts(self, dataset: str, job: work.Work) -> int:
         """Into how many shards a cell's work is cut: each takes about `jobs: hours`."""
-        return max(
-            1,
-            min(
-                self.n_problems(dataset), ceil(job.seconds / (3600 * self.config["jobs"]["hours"]))
-            ),
-        )
+        wanted = ceil(job.seconds / (3600 * self.config["jobs"]["hours"]))
+        return max(1, min(wanted, self.n_problems(dataset)))
 
     # Its files, as rules and readers name them.
 
