@@ -27,7 +27,7 @@ def config(results: Path) -> dict:
         "catalog": entries,
         "problems": {"limit": synthetic_results.N_PROBLEMS},
         "scorings": ["min", "last", "avg"],
-        "jobs": {"hours": 1, "gpu_gb": 80},
+        "jobs": {"hours": 1, "gpu": "h100"},
     }
 
 

@@ -103,7 +103,7 @@ def test_generation_has_twice_the_time_that_its_tokens_take(jobs, paper):
         if (job["rule"], job.get("policy"), job.get("dataset"))
         == ("sample_pool", spec.name, "math500")
     ]
-    minutes = 500 * (1 + 256 + 64) * spec.typical_tokens / spec.rate / 60
+    minutes = 500 * (1 + 256 + 64) * spec.typical_tokens / paper.rate(spec) / 60
     loading = (60 + spec.parameters * 2 / 5e8) / 60
     assert job["runtime"] == pytest.approx(2 * (minutes + loading), abs=1)
 
@@ -118,7 +118,7 @@ def test_a_large_prm_has_the_time_that_it_takes_to_read_a_small_policys_shard(jo
             *("score_pool", policy.name, "math500"),
         ) and job["prm"] in asked:
             asked[job["prm"]].append(job["runtime"])
-    minutes = 500 * 256 * min(1.5 * policy.typical_tokens, spec.context) / spec.rate / 60
+    minutes = 500 * 256 * min(1.5 * policy.typical_tokens, spec.context) / paper.rate(spec) / 60
     assert sum(asked[slow]) > 2 * minutes
     assert sum(asked[slow]) > 3 * sum(asked[quick])
 
@@ -136,7 +136,8 @@ def test_searches_have_the_time_of_both_models(jobs, paper):
         shards = int(job["shard"].split("-of-")[1])
         problems = paper.n_problems(job["dataset"]) // shards
         tokens = problems * n * policy.typical_tokens
-        seconds = tokens / policy.rate + min(tokens, problems * n * prm.context) / prm.rate
+        seconds = tokens / paper.rate(policy)
+        seconds += min(tokens, problems * n * prm.context) / paper.rate(prm)
         assert job["runtime"] >= seconds / 60, job
 
 
@@ -160,12 +161,6 @@ def test_weights_pass_through_ram_on_their_way_to_a_gpu():
     many = replace(spec, gpus=4)
     assert memory.ram_gb(many, "vllm") == pytest.approx(24 + weights / 4)
     assert memory.ram_gb(replace(spec, gpus=0, memory_gb=20.0), "transformers") == 20.0
-
-
-def test_a_model_without_a_rate_gets_a_guess_that_falls_with_its_size():
-    small, large = (replace(load().policy("micro-l"), rate=None, gpus=1, parameters=p)
-                    for p in (8e9, 7e10))  # fmt: skip
-    assert work.rate(small) > 5 * work.rate(large) > 0
 
 
 @pytest.mark.parametrize("name", ["smoke", "from-scratch", "one-gpu"])

@@ -8,18 +8,20 @@ import pandas as pd
 import pytest
 from fakes import FakePolicy, FakePrm, random_tree
 from testtime.data.rows import Rows, digest, open_rows
-from testtime.engines.load import Lazy
+from testtime.engines.load import Measured
 from testtime.errors import UserError
 from testtime.sample import Draw, SampleSettings, draw_missing, to_table
 from testtime.score import score_pool
 from testtime.search.rows import describe
 from testtime.search.rows import to_table as to_paths
 from testtime.search.run import SearchSettings, grow_trees, plant
+from testtime.study.catalog import load
 from testtime.study.methods import names
 from testtime.study.types import Problem, Sampling
 
 PROBLEMS = [Problem(f"p{i}", f"What is {i} + {i}?") for i in range(12)]
 IDS = {problem.problem_id for problem in PROBLEMS}
+SPEC = load().policy("micro-s")
 
 
 class EndedError(Exception):
@@ -120,7 +122,7 @@ def test_a_digest_tells_values_apart_and_nothing_else():
 
 def test_a_model_is_loaded_when_it_is_first_used():
     loaded = []
-    policy = Lazy(lambda: loaded.append(1) or FakePolicy(random_tree(1)))
+    policy = Measured(SPEC, lambda: loaded.append(1) or FakePolicy(random_tree(1)))
     assert loaded == []
     assert policy.encode("x") == policy.encode("x")
     assert loaded == [1]
@@ -133,7 +135,7 @@ def test_a_model_that_cannot_be_loaded_is_tried_once():
         tried.append(1)
         raise AttributeError("a library of another version")
 
-    policy = Lazy(load)
+    policy = Measured(SPEC, load)
     with pytest.raises(AttributeError, match="of another version"):
         policy.encode("x")
     assert tried == [1]
@@ -205,7 +207,7 @@ def test_a_model_is_not_loaded_where_all_rows_are_there(folder):
     with open_rows(folder, IDS) as rows:
         drawn(draws(), rows)
     with open_rows(folder, IDS) as rows:
-        draw_missing(Lazy(lambda: pytest.fail("loaded")), draws(), rows)
+        draw_missing(Measured(SPEC, lambda: pytest.fail("loaded")), draws(), rows)
 
 
 def test_scores_go_on_behind_the_finished_texts(folder, monkeypatch):

@@ -2,7 +2,7 @@ from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
 from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import Lazy, load_policy
+from testtime.engines.load import Measured, load_policy
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.sample import Draw, SampleSettings, draw_missing, to_table
@@ -27,12 +27,13 @@ def main(config, wildcards, threads, problems, outputs):
         numbers = range(study.block_samples(block)) if block in SINGLE else block_range(block)
         draws[block] = [Draw(p, settings, numbers, stamp_of(p, label)) for p in chosen]
     by_problem = [draw for of_one in zip(*draws.values(), strict=True) for draw in of_one]
-    policy = Lazy(lambda: load_policy(spec, engine=config["engine"], threads=threads))
+    policy = Measured(spec, lambda: load_policy(spec, engine=config["engine"], threads=threads))
     with (
         open_rows(cell.store, {draw.stamp for draw in by_problem}) as rows,
         progress(sum(len(draw.numbers) for draw in by_problem), spec.name, "samples") as bar,
     ):
         draw_missing(policy, by_problem, rows, bar)
+    policy.report()
     for block, path in blocks.items():
         write_parquet(to_table(draws[block], rows), path, cell.stamp)
 

@@ -3,7 +3,7 @@ from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
 from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import Lazy, load_prm
+from testtime.engines.load import Measured, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored, score_pool
@@ -24,12 +24,13 @@ def main(config, wildcards, threads, problems, generations, outputs):
         rows = read_parquet(path, columns=["problem_id", "sample", "steps"])
         samples[identify(path)[1]["block"]] = rows[rows["problem_id"].isin(set(stamps))]
     pool = pd.concat(samples.values(), keys=samples, names=["block", None])
-    prm = Lazy(lambda: load_prm(spec, engine=config["engine"], threads=threads))
+    prm = Measured(spec, lambda: load_prm(spec, engine=config["engine"], threads=threads))
     with (
         open_rows(cell.store, set(stamps.values())) as kept,
         progress(len(pool), spec.name, "samples") as bar,
     ):
         scored = score_pool(prm, texts, pool, bar, rows=kept, stamps=stamps)
+    prm.report()
     print(describe_unscored(pool["steps"], scored["scores"], "samples"))
     blocks = pool.index.get_level_values("block")
     for path in outputs:

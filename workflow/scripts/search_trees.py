@@ -2,7 +2,7 @@ from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
 from testtime.data.rows import open_rows
 from testtime.data.store import read_parquet, write_parquet
-from testtime.engines.load import load_policy, load_prm
+from testtime.engines.load import Measured, load_policy, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored
@@ -38,11 +38,14 @@ def grow(study, cell, trees, threads):
         return
     policy, prm = study.catalog.policy(cell.policy), study.catalog.prm(cell.prm)
     options = {"engine": study.config["engine"], "threads": threads}
-    writer, reader = (
-        load_policy(policy, beside=prm, **options),
-        load_prm(prm, beside=policy, **options),
-    )
-    yield from grow_trees(writer, reader, trees)
+    writer = Measured(policy, lambda: load_policy(policy, beside=prm, **options))
+    reader = Measured(prm, lambda: load_prm(prm, beside=policy, **options))
+    models = writer, reader
+    for model in models:
+        model.load()
+    yield from grow_trees(*models, trees)
+    for model in models:
+        model.report()
 
 
 def main(config, wildcards, threads, problems, outputs):

@@ -50,9 +50,16 @@ def _verdict(line: Line) -> str:
     return ", ".join(filter(None, ["ok", line.note, fetch]))
 
 
-def config_study(config: list[Path] | None) -> Study:
-    """The study of config.yaml with the files on top of it."""
+def config_study(config: list[Path] | None, entries: dict[str, dict] | None = None) -> Study:
+    """The study of config.yaml with the files on top of it, and changes of catalog entries."""
     merged = read(*(config or []))
+    for kind, changed in (entries or {}).items():
+        known = merged["catalog"].get(kind) or {}
+        # What the study does not know is another one's.
+        of_study = {name: entry for name, entry in changed.items() if name in merged[kind]}
+        merged["catalog"][kind] = known | {
+            name: known.get(name, {}) | entry for name, entry in of_study.items()
+        }
     return Study(merged, validate(merged))
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from testtime.cli.check import config_study, print_table
 from testtime.cli.forecast import Stage, forecast
+from testtime.cli.rates import measured_entries
 
 
 def plan(
@@ -15,20 +17,28 @@ def plan(
     ] = None,
     *,
     jobs: Annotated[int, typer.Option(help="Jobs that run at once.", min=1)] = 1,
+    rates_from: Annotated[
+        Path | None,
+        typer.Option(help="Results whose logs, or file of a probe, that tell measured rates."),
+    ] = None,
 ) -> None:
     """Print jobs, hours, model starts, GPU-hours, tokens and disk of a study, stage by stage.
 
     Counts the jobs that Snakemake would run for the whole study, including those whose output
-    exists already, at the catalog's rates and lengths.
+    exists already, at the catalog's lengths, and at its rates or what its GPUs should do. Measured
+    rates are printed as they may stand in a config.
 
     Example: testtime plan workflow/studies/paper.yaml
     """
-    stages = forecast(config_study(config))
+    measured = {} if rates_from is None else measured_entries(rates_from)
+    stages = forecast(config_study(config, measured))
     head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "model starts", "starting")
     head += ("policy tokens", "PRM tokens")
     print_table([(*head, "disk"), *map(_row, stages)])
     total = stages[-1]
     wall = max(total.longest_s, total.seconds / jobs)
+    if measured:
+        print(yaml.safe_dump({"catalog": measured}, sort_keys=False))
     print(f"about {_hours(wall)} hours with {jobs} jobs at once (--jobs), waiting not counted")
 
 

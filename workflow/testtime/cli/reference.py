@@ -20,6 +20,7 @@ from testtime.study.catalog import (
     PRM_FORMATS,
     ROOT,
     DatasetSpec,
+    GpuSpec,
     PolicySpec,
     PrmSpec,
     load,
@@ -30,7 +31,7 @@ from testtime.study.schema import SCHEMAS
 BEGIN, END = "<!-- generated: {} -->\n", "<!-- end -->"
 # Allowed values of keys that the schema leaves to a registry.
 REGISTERED = {"engine": ENGINES, "format": PRM_FORMATS}
-SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec}
+SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec, "gpu": GpuSpec}
 
 
 def main() -> None:
@@ -115,15 +116,26 @@ def dataset_list() -> str:
     return _table(("dataset", "source", "problems", "convention"), rows)
 
 
+def gpu_list() -> str:
+    """Every kind of GPU of the catalog."""
+    rows = [
+        (f"`{g.name}`", f"{g.memory_gb:g}", f"{g.teraflops:g}", f"{g.bandwidth_gb_s:,g}")
+        for g in load().gpus.values()
+    ]
+    return _table(("GPU", "GB", "teraflops", "GB/s"), rows)
+
+
 PARTS = {
     "config": config_table,
     "methods": method_table,
     "policy": lambda: entry_table("policy"),
     "prm": lambda: entry_table("prm"),
     "dataset": lambda: entry_table("dataset"),
+    "gpu": lambda: entry_table("gpu"),
     "policies": policy_list,
     "prms": prm_list,
     "datasets": dataset_list,
+    "gpus": gpu_list,
 }
 
 

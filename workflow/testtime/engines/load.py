@@ -6,14 +6,18 @@ take an entry, `threads` and `beside` as the functions here, and a line in `stud
 
 import gc
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from types import ModuleType
 
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 from testtime.study.catalog import ModelSpec, PolicySpec, PrmSpec, check_engine
+from testtime.study.rates import MEASURED
+from testtime.study.types import Continuation, Request, ScoreRequest, StepScores
 
 # What transformers imports if it is installed, by engine, and nothing here uses: scikit-learn for a
 # decoding method, scipy for losses of object detection. They are a sixth of a tiny model's start-up
@@ -59,17 +63,63 @@ def load_prm(
     return module.load_prm(spec, threads=threads, beside=beside)
 
 
-class Lazy:
-    """A model that is loaded when it is first used: a job whose rows are all there needs none."""
+class Measured:
+    """A policy or PRM that is loaded when it is first used, and what its work takes.
 
-    def __init__(self, load: Callable[[], Policy | Prm]):
-        self._load, self._loaded = load, None
+    A job whose rows are all there loads none.
+    """
+
+    def __init__(self, spec: ModelSpec, load: Callable[[], Policy | Prm]):
+        self._spec, self._load, self._loaded = spec, load, None
+        self._start_seconds = self._seconds = 0.0
+        self._tokens = 0
+
+    def load(self) -> Policy | Prm:
+        """The model; it is loaded now, unless it was before."""
+        if self._loaded is None:
+            started = perf_counter()
+            self._loaded = self._load()
+            self._start_seconds = perf_counter() - started
+        return self._loaded
 
     def __getattr__(self, name: str) -> object:
-        """What the loaded model has."""
-        if self._loaded is None:
-            self._loaded = self._load()
-        return getattr(self._loaded, name)
+        """What the loaded model has besides its requests."""
+        return getattr(self.load(), name)
+
+    def submit(self, request: Request | ScoreRequest) -> int:
+        """Queue a request; returns its ticket."""
+        model, started = self.load(), perf_counter()
+        ticket = model.submit(request)
+        self._seconds += perf_counter() - started
+        return ticket
+
+    def poll(self) -> list[tuple[int, list[Continuation] | StepScores]]:
+        """What the model's `poll` gives."""
+        started = perf_counter()
+        found = self.load().poll()
+        self._seconds += perf_counter() - started
+        self._tokens += sum(count_tokens(result) for _, result in found)
+        return found
+
+    def report(self) -> None:
+        """Print what was measured, for `testtime plan --rates-from`; nothing if it did not run."""
+        if self._tokens:
+            role = "policies" if isinstance(self._spec, PolicySpec) else "prms"
+            measured = {
+                "kind": role,
+                "name": self._spec.name,
+                "tokens": self._tokens,
+                "seconds": round(self._seconds, 3),
+                "start_seconds": round(self._start_seconds, 3),
+            }
+            print(f"{MEASURED}{json.dumps(measured)}")
+
+
+def count_tokens(result: list[Continuation] | StepScores) -> int:
+    """Tokens that were drawn for a request, or read."""
+    if isinstance(result, StepScores):
+        return result.tokens
+    return sum(len(child.token_ids) for child in result)
 
 
 def _find(role: str, spec: ModelSpec) -> None:

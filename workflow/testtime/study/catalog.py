@@ -11,7 +11,7 @@ from testtime.study.layout import ROOT, WORKFLOW, Layout
 from testtime.study.schema import check
 from testtime.study.types import Sampling
 
-KINDS = ("policies", "prms", "datasets")
+KINDS = ("policies", "prms", "datasets", "gpus")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Engine:
 
     Attributes:
         start_seconds: until it is ready to load a model.
+        step_seconds: that it takes by itself for each token of a batch, on a GPU.
+        sequences: most that it draws together on a GPU.
         package: Python package that it needs, and the extra of this one that installs it.
         most_gpus: of one model; None for any number.
         pickled_policies: whether it reads policies whose weights are pickled; any reads such PRMs.
@@ -27,6 +29,8 @@ class Engine:
     """
 
     start_seconds: float
+    step_seconds: float
+    sequences: int
     package: str
     most_gpus: int | None = None
     pickled_policies: bool = False
@@ -34,9 +38,10 @@ class Engine:
 
 
 ENGINES = {
-    "transformers": Engine(0.5, "transformers", most_gpus=1),
+    # It starts every kernel of a step one by one.
+    "transformers": Engine(0.5, 0.03, 1024, "transformers", most_gpus=1),
     # It compiles and measures its memory; its workers map the files and keep their own part.
-    "vllm": Engine(60.0, "vllm", pickled_policies=True, loads_in_parts=True),
+    "vllm": Engine(60.0, 0.004, 512, "vllm", pickled_policies=True, loads_in_parts=True),
 }
 
 
@@ -54,7 +59,10 @@ class ModelSpec:
         memory_gb: RAM that a model on the CPU needs, for weights and cache; on GPUs, their memory
             is divided by `study.memory`.
         weight_bytes: bytes of a weight where the files are quantised; None for those of `dtype`.
-        rate: tokens per second of that group, for planning shards and run times.
+        kv_bytes: bytes of one token's keys and values in all layers; None for a guess.
+        rate: measured tokens per second of that group, for planning shards and run times; None for
+            what `study.rates` expects.
+        start_seconds: measured until it is loaded; None for what is expected.
         engine: one of `ENGINES`; None takes the study's.
         train: recipe from which the workflow trains the model; None for a model that exists.
     """
@@ -68,7 +76,9 @@ class ModelSpec:
     gpus: int = 0
     memory_gb: float = 2.0
     weight_bytes: float | None = None
+    kv_bytes: float | None = None
     rate: float | None = None
+    start_seconds: float | None = None
     engine: str | None = None
     gated: bool = False
     train: dict | None = None
@@ -186,7 +196,22 @@ class DatasetSpec:
     convention: str = "math"
 
 
-Spec = TypeVar("Spec", PolicySpec, PrmSpec, DatasetSpec)
+@dataclass(frozen=True)
+class GpuSpec:
+    """A kind of GPU, by its maker's figures.
+
+    Attributes:
+        teraflops: dense arithmetic in bfloat16.
+        bandwidth_gb_s: of its memory.
+    """
+
+    name: str
+    memory_gb: float
+    teraflops: float
+    bandwidth_gb_s: float
+
+
+Spec = TypeVar("Spec", PolicySpec, PrmSpec, DatasetSpec, GpuSpec)
 
 
 @dataclass(frozen=True)
@@ -196,6 +221,7 @@ class Catalog:
     policies: dict[str, PolicySpec]
     prms: dict[str, PrmSpec]
     datasets: dict[str, DatasetSpec]
+    gpus: dict[str, GpuSpec]
 
     def policy(self, name: str) -> PolicySpec:
         """The policy of this name, or of this local folder."""
@@ -208,6 +234,10 @@ class Catalog:
     def dataset(self, name: str) -> DatasetSpec:
         """The dataset of this name."""
         return _find(self.datasets, name, "dataset")
+
+    def gpu(self, name: str) -> GpuSpec:
+        """The kind of GPU of this name."""
+        return _find(self.gpus, name, "GPU")
 
 
 def load(extra: dict[str, dict] | None = None) -> Catalog:
@@ -244,6 +274,7 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
         policies=_specs(PolicySpec, entries["policies"], "policies"),
         prms=_specs(PrmSpec, entries["prms"], "prms"),
         datasets=_specs(DatasetSpec, entries["datasets"], "datasets"),
+        gpus=_specs(GpuSpec, entries["gpus"], "gpus"),
     )
 
 
@@ -251,10 +282,10 @@ def of_study(config: dict) -> Catalog:
     """The catalog of a study: its own entries included, trained models found among its results."""
     catalog = load(config["catalog"])
     layout = Layout(config["results"])
-    return Catalog(
+    return replace(
+        catalog,
         policies=_trained_in(layout, catalog.policies),
         prms=_trained_in(layout, catalog.prms),
-        datasets=catalog.datasets,
     )
 
 

@@ -75,7 +75,7 @@ def validate(config: dict) -> Catalog:
     _check_budgets(config)
     _check_difficulty(config)
     _check_methods(config)
-    _check_jobs(config)
+    _check_jobs(config, catalog)
     _check_imported(config, catalog)
     _check_datasets(config, catalog)
     for name in config["policies"]:
@@ -137,7 +137,12 @@ def _check_methods(config: dict) -> None:
             )
 
 
-def _check_jobs(config: dict) -> None:
+def _check_jobs(config: dict, catalog: Catalog) -> None:
+    if config["jobs"]["gpu"] not in catalog.gpus:
+        raise UserError(
+            f"config jobs.gpu: {config['jobs']['gpu']!r} is not known; "
+            f"allowed: {', '.join(catalog.gpus)}, or an entry of yours under catalog.gpus"
+        )
     hours, most = config["jobs"]["hours"], config["jobs"]["max_hours"]
     if hours > most:
         raise UserError(

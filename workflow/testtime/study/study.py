@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from testtime.study import memory, work
+from testtime.study import memory, rates, work
 from testtime.study.blocks import (
     COT,
     DIFFICULTY,
@@ -17,7 +17,7 @@ from testtime.study.blocks import (
     shard_names,
     shard_size,
 )
-from testtime.study.catalog import Catalog, ModelSpec
+from testtime.study.catalog import Catalog, GpuSpec, ModelSpec, PolicySpec
 from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_in
 from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
@@ -161,7 +161,18 @@ class Study:
     def search_gpus(self, policy: str, prm: str) -> int:
         """GPUs of a search with these models."""
         models = self.catalog.policy(policy), self.catalog.prm(prm)
-        return memory.gpus_together(*models, self.config["jobs"]["gpu_gb"])
+        return memory.gpus_together(*models, self.gpu.memory_gb)
+
+    @property
+    def gpu(self) -> GpuSpec:
+        """The kind of GPU that its jobs are planned for."""
+        return self.catalog.gpu(self.config["jobs"]["gpu"])
+
+    def rate(self, spec: ModelSpec, beside: ModelSpec | None = None) -> float:
+        """Tokens per second that a model draws, or reads, beside another one on its GPU."""
+        if isinstance(spec, PolicySpec):
+            return rates.drawing(spec, self.gpu, self.engine(spec), beside)
+        return rates.reading(spec, self.gpu)
 
     def shards(self, dataset: str, policy: str) -> list[str]:
         """Shards of a policy's samples."""
@@ -186,18 +197,22 @@ class Study:
         """The work of drawing a policy's samples, of one shard; by default of all."""
         spec = self.catalog.policy(policy)
         samples = sum(map(self.block_samples, self.all_blocks(policy)))
-        return work.drawing(spec, self.n_problems(dataset, shard) * samples, self.engine(spec))
+        samples *= self.n_problems(dataset, shard)
+        return work.drawing(spec, samples, self.engine(spec), self.rate(spec))
 
     def scoring(self, dataset: str, policy: str, prm: str, shard: str = "1-of-1") -> work.Work:
         """The work of scoring a policy's pool, of one shard; by default of all."""
         spec = self.catalog.prm(prm)
         samples = self.n_problems(dataset, shard) * self.pool_budgets(policy)[-1]
-        return work.scoring(spec, self.catalog.policy(policy), samples, self.engine(spec))
+        writer = self.catalog.policy(policy)
+        return work.scoring(spec, writer, samples, self.engine(spec), self.rate(spec))
 
     def searching(self, dataset: str, policy: str, prm: str, shard: str = "1-of-1") -> work.Work:
         """The work of all searches of a policy with a PRM, of one shard; by default of all."""
         writer, reader = self.catalog.policy(policy), self.catalog.prm(prm)
-        problems = self.n_problems(dataset, shard)
+        problems, gpus = self.n_problems(dataset, shard), self.search_gpus(policy, prm)
+        shared = gpus < writer.gpus + reader.gpus
+        speeds = self.rate(writer, reader if shared else None), self.rate(reader)
         return work.total(
             work.searching(
                 writer,
@@ -206,7 +221,8 @@ class Study:
                 problems * (len(block_range(block)) if METHODS[method].nested else int(block)),
                 self.config["beam_width"],
                 tuple(self.search_engines(policy, prm)),
-                self.search_gpus(policy, prm),
+                speeds,
+                gpus,
             )
             for method in self.search_methods()
             for block in self.search_blocks(method)
@@ -365,10 +381,10 @@ class Study:
 
         Args:
             name: "policies" and "prm_parameters", the number of weights of each; "pretraining",
-                tokens that each policy was trained on; "rates", tokens per second of each model;
-                "conventions" of the datasets; "labelled", datasets whose steps are known to be
-                right or wrong; "headline", the budget of figures that show one; "thresholds" of
-                Pass@1, easy from and hard below; else a key of the config.
+                tokens that each policy was trained on; "rates", tokens per second of each model
+                that runs; "conventions" of the datasets; "labelled", datasets whose steps are
+                known to be right or wrong; "headline", the budget of figures that show one;
+                "thresholds" of Pass@1, easy from and hard below; else a key of the config.
         """
         config, catalog = self.config, self.catalog
         policies = {name: catalog.policy(name) for name in config["policies"]}
@@ -378,7 +394,10 @@ class Study:
             "policies": {name: spec.parameters for name, spec in policies.items()},
             "prm_parameters": {name: spec.parameters for name, spec in prms.items()},
             "pretraining": {name: spec.pretraining_tokens for name, spec in policies.items()},
-            "rates": {name: spec.rate for name, spec in (policies | prms).items()},
+            "rates": {
+                name: None if self._is_given(spec) else self.rate(spec)
+                for name, spec in (policies | prms).items()
+            },
             "conventions": {name: spec.convention for name, spec in datasets.items()},
             "labelled": [name for name, spec in datasets.items() if spec.source == "microcosm"],
             "headline": headline_budget(config["budgets"]),
@@ -400,6 +419,11 @@ class Study:
             "held_out": self.config["difficulty"]["samples"],
             "part": self.config["problems"]["limit"] is not None,
         }
+
+    @staticmethod
+    def _is_given(spec: ModelSpec) -> bool:
+        """Whether what a model made comes from a file."""
+        return bool(getattr(spec, "samples", None) or getattr(spec, "in_samples", False))
 
     def recipes(self) -> dict[str, dict]:
         """Recipes of the models that a study may train, by name."""

@@ -1,4 +1,4 @@
-"""How much work a model's job has, and how long it takes at the catalog's rates.
+"""How much work a model's job has, and how long it takes at given rates, in tokens per second.
 
 What rules ask of a scheduler and what `testtime plan` prints both come from here. Estimates divide
 work into jobs and bound their time; they change no result.
@@ -71,12 +71,12 @@ def total(jobs: Iterable[Work]) -> Work:
     )
 
 
-def drawing(policy: PolicySpec, samples: int, engine: str) -> Work:
+def drawing(policy: PolicySpec, samples: int, engine: str, rate: float) -> Work:
     """Draw whole samples of a policy."""
     tokens = samples * policy.typical_tokens
     return Work(
         policy_tokens=tokens,
-        seconds=tokens / rate(policy),
+        seconds=tokens / rate,
         start_seconds=IMPORT_SECONDS + load_seconds(policy, engine),
         gpus=policy.gpus,
         paths=samples,
@@ -84,12 +84,12 @@ def drawing(policy: PolicySpec, samples: int, engine: str) -> Work:
     )
 
 
-def scoring(prm: PrmSpec, policy: PolicySpec, samples: int, engine: str) -> Work:
-    """Score a policy's samples by a PRM, at the PRM's own rate."""
+def scoring(prm: PrmSpec, policy: PolicySpec, samples: int, engine: str, rate: float) -> Work:
+    """Score a policy's samples by a PRM."""
     tokens = samples * tokens_read(prm, policy)
     return Work(
         prm_tokens=tokens,
-        seconds=tokens / rate(prm),
+        seconds=tokens / rate,
         start_seconds=IMPORT_SECONDS + load_seconds(prm, engine),
         gpus=prm.gpus,
         size=samples * policy.typical_tokens * SCORED_BYTES,
@@ -103,9 +103,13 @@ def searching(
     candidates: int,
     beam_width: int,
     engines: tuple[str, str],
+    rates: tuple[float, float],
     gpus: int,
 ) -> Work:
-    """Search with this many candidates per step in total; policy and PRM take turns."""
+    """Search with this many candidates per step in total; policy and PRM take turns.
+
+    The pairs are those of the policy and the PRM.
+    """
     grown = candidates * METHODS[method].effort
     paths = candidates // beam_width if METHODS[method].beams else candidates
     written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy)
@@ -113,7 +117,7 @@ def searching(
     return Work(
         policy_tokens=written,
         prm_tokens=read,
-        seconds=(written / rate(policy) + read / rate(prm)) / SEARCH_SHARE,
+        seconds=(written / rates[0] + read / rates[1]) / SEARCH_SHARE,
         start_seconds=IMPORT_SECONDS + sum(loading),
         gpus=gpus,
         paths=paths,
@@ -149,15 +153,8 @@ def tokens_read(prm: PrmSpec, policy: PolicySpec) -> float:
     return min(READ_PER_TOKEN * policy.typical_tokens, prm.context)
 
 
-def rate(spec: ModelSpec) -> float:
-    """Tokens per second: the catalog's, else a guess from the number of weights."""
-    if spec.rate:
-        return spec.rate
-    if spec.gpus:
-        return min(40_000, spec.gpus * 6e13 / spec.parameters)
-    return min(40_000, 1e10 / max(spec.parameters, 1))
-
-
 def load_seconds(spec: ModelSpec, engine: str) -> float:
     """Seconds until a model is ready: starting its engine, and reading its weights from disk."""
+    if spec.start_seconds is not None:
+        return spec.start_seconds
     return ENGINES[engine].start_seconds + weight_bytes(spec) / LOADED_BYTES_PER_SECOND
