@@ -28,6 +28,7 @@ def config(results: Path) -> dict:
         "problems": {"limit": synthetic_results.N_PROBLEMS},
         "scorings": ["min", "last", "avg"],
         "jobs": {"hours": 1, "gpu": "h100"},
+        "per_policy": {},
     }
 
 

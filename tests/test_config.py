@@ -25,7 +25,7 @@ def test_the_shipped_study_is_valid(shipped):
     validate(shipped)
 
 
-@pytest.mark.parametrize("study", ["smoke", "from-scratch"])
+@pytest.mark.parametrize("study", ["smoke", "from-scratch", "one-gpu", "headline", "paper"])
 def test_the_other_studies_are_valid_on_top_of_it(shipped, root, study):
     overlay = yaml.safe_load((root / f"workflow/studies/{study}.yaml").read_text())
     for key, value in overlay.items():
@@ -49,6 +49,13 @@ WRONG = [
     ("budgets/pool", [16, 4], "budgets.pool: [16, 4] is out of order"),
     ("budgets/pool", [4, 4], "budgets.pool: 4 is given twice"),
     ("budgets/pools", [4], "unknown key 'pools' (did you mean 'pool'?)"),
+    ("per_policy/micro-9", {"methods": ["cot"]}, "per_policy: 'micro-9' is not among policies"),
+    ("per_policy/micro-s", {"methods": ["cott"]}, "per_policy.micro-s.methods: 'cott'"),
+    ("per_policy/micro-s", {"budgets": {"pool": [9, 4]}}, "micro-s.budgets.pool: [9, 4] is out of"),
+    ("per_policy/micro-s", {"budgets": {"search": [6]}}, "micro-s.budgets.search: 6 is not a mul"),
+    ("per_policy/micro-s", {"sampling": {}}, "unknown key 'sampling'"),
+    ("methods", ["cot"], "methods: every policy has CoT alone"),
+    ("jobs/gpu", "tpu", "jobs.gpu: 'tpu' is not known; allowed: h100, "),
     ("beam_width", 1, "beam_width: 1"),
     ("beem_width", 4, "unknown key 'beem_width' (did you mean 'beam_width'?)"),
     ("difficulty/hard", 0.7, "difficulty.hard: 0.7 is not below difficulty.easy 0.5"),

@@ -80,6 +80,22 @@ def test_cot_is_the_greedy_sample_alone(outcomes):
     assert cot["flops"].to_list() == [2 * P * 12] * 2
 
 
+def test_cot_of_several_samples_is_their_mean(outcomes):
+    generations, _, grades = frames()
+    pool = ~generations["block"].isin(["cot", "difficulty"])
+    chains = generations[pool].assign(block="cot")
+    of_pool = grades[grades["method"] == "pool"]
+    rows = evaluate(chains, NO_SCORES, NO_SEARCH, of_pool.assign(method="cot"), pool_budgets=[])
+    assert set(rows["method"]) == {"cot"}
+    for problem, own in of_pool.groupby("problem_id"):
+        right = own["correct"].fillna(False).astype(float)
+        row = rows.set_index("problem_id").loc[problem]
+        assert row["correct"] == pytest.approx(right.mean())
+        tokens = chains[chains["problem_id"] == problem]["tokens"]
+        assert row["policy_tokens"] == pytest.approx(tokens.mean())
+    assert "0 (exact) for 0 of 1 strategies" in " ".join(rows.attrs["notes"])
+
+
 def test_a_prm_reads_each_distinct_text_of_a_draw_once(outcomes):
     tokens, texts = [11, 21, 21, 31], ["x", "y", "y", "z"]
     for k in (2, 4):

@@ -11,7 +11,7 @@ import yaml
 
 pytestmark = pytest.mark.study
 
-N_PROBLEMS, RIGHT = 12, {"long": 0.5, "short": 0.25}
+N_PROBLEMS, RIGHT = 12, {"long": 0.5, "short": 0.25, "large": 0.25}
 
 
 def rows_of(policy, n_samples, rng):
@@ -52,11 +52,13 @@ def study(root, tmp_path_factory):
     write(folder / "problems.jsonl", problems)
     write(folder / "long.jsonl", rows_of("long", 16, rng))
     write(folder / "short.jsonl", rows_of("short", 8, rng))
+    write(folder / "large-own.jsonl", rows_of("large", 8, rng))
     config = {
         "study": "imported",
         "results": "results",
         "datasets": ["own"],
-        "policies": ["long", "short"],
+        "policies": ["long", "short", "large"],
+        "per_policy": {"large": {"methods": ["cot"]}},
         "prms": ["elsewhere"],
         "methods": ["majority", "best_of_n"],
         "budgets": {"pool": [2, 8, 16]},
@@ -68,6 +70,8 @@ def study(root, tmp_path_factory):
             "policies": {
                 "long": {"samples": "long.jsonl", "parameters": 7e9},
                 "short": {"samples": "short.jsonl", "parameters": 1e9, "n_samples": 8},
+                # The first two of its eight samples are right, and the first four are its CoT.
+                "large": {"samples": "large-{dataset}.jsonl", "parameters": 7e10, "cot_samples": 4},
             },
             "prms": {"elsewhere": {"in_samples": True, "parameters": 7e9}},
         },
@@ -109,6 +113,17 @@ def test_tokens_are_those_of_the_file_and_unknown_ones_stay_empty(accuracy):
     assert majority["policy_tokens"]["long", 2] == pytest.approx(2 * (20 + 7.5))
     assert majority["policy_tokens"]["short"].isna().all()
     assert accuracy.loc[accuracy["method"] == "best_of_n", "prm_tokens"].isna().all()
+
+
+def test_a_policy_that_is_only_compared_with_has_the_mean_over_its_samples(study, accuracy):
+    (row,) = accuracy[accuracy["policy"] == "large"].itertuples()
+    assert (row.method, row.budget, row.accuracy) == ("cot", 1, 0.5)
+    assert not (study / "difficulty/own/large.parquet").exists()
+    assert set(pd.read_csv(study / "tables/pass_at_k.csv")["policy"]) == {"long", "short"}
+    pairs = pd.read_csv(study / "tables/overtaking.csv").set_index("small")
+    assert set(pairs["large"]) == {"large"}
+    assert pairs["large_accuracy"].to_list() == [0.5, 0.5]
+    assert pairs["difference"]["long"] == pytest.approx(0.5, abs=1e-6)  # the best of 16 is right
 
 
 def test_it_ends_with_a_report(study):

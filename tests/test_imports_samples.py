@@ -123,8 +123,8 @@ def test_blocks_share_out_the_samples_and_the_held_out_ones_follow(tmp_path):
     assert held_out["sample"].to_list() == [0, 0]
     with pytest.raises(UserError, match=r"samples up to 4 of each problem are needed .* has 3"):
         select_block(rows, "difficulty", pool=2, held_out=2)
-    with pytest.raises(UserError, match="'cot' cannot come from a file"):
-        select_block(rows, "cot", pool=2, held_out=1)
+    chains = select_block(rows, "cot", pool=2, held_out=1, chains=2)
+    assert chains["sample"].to_list() == [0, 1, 0, 1]
 
 
 def test_a_part_of_the_dataset_leaves_other_rows_out(tmp_path):

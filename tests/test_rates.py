@@ -68,9 +68,6 @@ def test_the_studys_kind_of_gpu_counts(root, monkeypatch):
     for name in config["policies"]:
         spec = fast.catalog.policy(name)
         assert fast.rate(spec) > 1.1 * slow.rate(spec)
-    config = config | {"jobs": config["jobs"] | {"gpu": "tpu"}}
-    with pytest.raises(UserError, match=r"config jobs\.gpu: 'tpu' is not known; allowed: h100, "):
-        validate(config)
 
 
 def test_a_measured_rate_goes_before_all_else():

@@ -73,7 +73,7 @@ rule predict_difficulty:
     params:
         dataset=lambda wildcards: wildcards.dataset,
         policy=lambda wildcards: wildcards.policy,
-        n_probe=min(4, config["budgets"]["pool"][0]),
+        n_probe=lambda wildcards: min(4, *STUDY.pool_budgets(wildcards.policy)),
         settings=STUDY.settings("fit", "evaluate", "difficulty", "seed"),
     message:
         "Predicted difficulty of {wildcards.dataset} for {wildcards.policy}"
@@ -103,11 +103,10 @@ rule evaluate_policy:
         policy=lambda wildcards: wildcards.policy,
         parameters=lambda wildcards: CATALOG.policy(wildcards.policy).parameters,
         pool_budgets=lambda wildcards: STUDY.pool_budgets(wildcards.policy),
-        search_budgets=config["budgets"]["search"],
+        search_budgets=lambda wildcards: STUDY.budgets("search", wildcards.policy),
+        methods=lambda wildcards: STUDY.methods(wildcards.policy),
         subsets=config["evaluate"]["subsets"],
-        settings=STUDY.settings(
-            "prm_parameters", "methods", "scorings", "votes", "beam_width", "seed"
-        ),
+        settings=STUDY.settings("prm_parameters", "scorings", "votes", "beam_width", "seed"),
     message:
         "Outcomes of {wildcards.policy} on {wildcards.dataset}"
     script:

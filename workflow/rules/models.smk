@@ -111,7 +111,7 @@ for number, (blocks, policies) in enumerate(STUDY.sampled_together()):
 rule import_samples:
     input:
         problems=LAYOUT.pattern("problems"),
-        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
+        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples_of(wildcards.dataset),
         code=get_code("workflow/scripts/import_samples.py"),
     output:
         LAYOUT.pattern("generations"),
@@ -168,7 +168,7 @@ for number, (blocks, policies) in enumerate(STUDY.scored_together()):
 rule import_scores:
     input:
         problems=LAYOUT.pattern("problems"),
-        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples,
+        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples_of(wildcards.dataset),
         code=get_code("workflow/scripts/import_scores.py"),
     output:
         LAYOUT.pattern("scores"),
@@ -191,9 +191,11 @@ rule import_scores:
 
 # Tree searches of a policy with a PRM, every method and budget in one job: beam search once per
 # budget, DVTS as one nested pool of subtrees.
-if STUDY.search_methods():
+for number, (searches, policies) in enumerate(STUDY.searched_together()):
 
-    rule search_trees:
+    rule:
+        name:
+            numbered("search_trees", number)
         input:
             problems=LAYOUT.pattern("problems"),
             decided=get_decided("search"),
@@ -201,13 +203,14 @@ if STUDY.search_methods():
         output:
             [
                 LAYOUT.pattern("searches", method=method, block=block)
-                for method in STUDY.search_methods()
-                for block in STUDY.search_blocks(method)
+                for method, block in searches
             ],
         log:
             LAYOUT.log("searches", together=TOGETHER["searches"]),
         benchmark:
             LAYOUT.benchmark("searches", together=TOGETHER["searches"])
+        wildcard_constraints:
+            policy=one_of(policies),
         priority: priority(STUDY, "search_trees")
         conda:
             lambda wildcards: f"../../envs/{STUDY.search_environment(wildcards.policy, wildcards.prm)}.yaml"

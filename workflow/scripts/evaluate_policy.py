@@ -16,6 +16,7 @@ def main(inputs, params, output):
             parameters=params.parameters,
             pool_budgets=params.pool_budgets,
             search_budgets=params.search_budgets,
+            methods=params.methods,
             subsets=params.subsets,
             **params.settings,
         ),

@@ -6,7 +6,8 @@ from testtime.runtime.job import job
 def main(inputs, params, output):
     ids, settings = read_parquet(inputs.problems)["problem_id"], params.settings
     rows = import_samples(inputs.samples, ids, separator=params.separator, part=settings["part"])
-    chosen = select_block(rows, params.block, pool=settings["pool"], held_out=settings["held_out"])
+    sizes = {key: settings[key] for key in ("pool", "held_out", "chains")}
+    chosen = select_block(rows, params.block, **sizes)
     write_parquet(chosen, output)
 
 

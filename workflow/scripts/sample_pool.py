@@ -24,7 +24,8 @@ def main(config, wildcards, threads, problems, outputs):
         label = block if block in SINGLE else POOL
         parts = (config["seed"], cell.dataset, cell.policy)
         settings = SampleSettings.of(spec, parts, label)
-        numbers = range(study.block_samples(block)) if block in SINGLE else block_range(block)
+        single = range(study.block_samples(cell.policy, block)) if block in SINGLE else None
+        numbers = single or block_range(block)
         draws[block] = [Draw(p, settings, numbers, stamp_of(p, label)) for p in chosen]
     by_problem = [draw for of_one in zip(*draws.values(), strict=True) for draw in of_one]
     policy = Measured(spec, lambda: load_policy(spec, engine=config["engine"], threads=threads))

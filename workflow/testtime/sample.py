@@ -54,8 +54,9 @@ class SampleSettings:
     def of(
         cls, spec: PolicySpec, seed_parts: tuple[str | int, ...], label: str = "pool"
     ) -> "SampleSettings":
-        """Samples as a policy's entry says; "cot" is greedy."""
-        sampling = GREEDY if label == COT else spec.sampling
+        """Samples as a policy's entry says; "cot" is greedy unless it is a mean over samples."""
+        greedy = label == COT and spec.cot_samples is None
+        sampling = GREEDY if greedy else spec.sampling
         return cls(sampling, spec.max_tokens, seed_parts, label, spec.separator)
 
 

@@ -229,7 +229,7 @@ def _jobs(study: Study) -> Iterator[Job]:
         if spec.samples is None:
             policy = (spec, study.engine(spec))
             yield [policy]
-            yield from ([policy, prm] for prm in prms if study.search_methods())
+            yield from ([policy, prm] for prm in prms if study.search_blocks(spec.name))
 
 
 def _check_engine(engine: str) -> Line:

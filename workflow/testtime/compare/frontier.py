@@ -173,7 +173,7 @@ def _compare(fit: Fit, cell: Cell, column: int, settings: Settings) -> dict:
 
 
 def chain_column(cell: Cell) -> int | None:
-    """Index of greedy CoT among the cell's strategies, None if the study has none."""
+    """Index of CoT among the cell's strategies, None if the study has none."""
     found = np.flatnonzero(cell.strategies["method"] == COT)
     return int(found[0]) if len(found) else None
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from testtime.evaluate.statistics import accuracy_interval, bootstrap_interval
-from testtime.fit.cells import Cell, Settings, cell_weights, read_cells
+from testtime.fit.cells import Cell, Settings, cell_weights, spending_cells
 from testtime.study.vocabulary import MAJORITY, NONE, STRATEGY
 
 
@@ -16,7 +16,7 @@ def voting_ablation(outcomes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         at the same budget, NaN if the study has none; its intervals are each at the study's
         confidence, not adjusted for their number.
     """
-    tables = [_ablate(cell, settings) for cell in read_cells(outcomes)]
+    tables = [_ablate(cell, settings) for cell in spending_cells(outcomes)]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -86,12 +86,14 @@ class Cell:
         if self.stage == "search":
             return known | self._searching(_glance) | {"beam_width": config["beam_width"]}
         if spec.samples is not None:
-            drawn = study.import_settings(self.policy) | {"samples": spec.samples}
+            drawn = study.import_settings(self.policy)
+            drawn |= {"samples": spec.samples_of(self.dataset)}
         else:
             samples = replace(self, stage="generate", prm=None)
             drawn = samples._sampling(_glance, SAMPLED_AS + DRAWN_AS)
         if self.stage == "generate":
-            return known | drawn | {"held_out": config["difficulty"]["samples"]}
+            samples = {"cot_samples": spec.cot_samples} if spec.cot_samples else {}
+            return known | drawn | {"held_out": config["difficulty"]["samples"]} | samples
         return known | self._scoring(_glance) | {"samples": drawn}
 
     @property
@@ -106,8 +108,8 @@ class Cell:
             return {stamp_of(problem) for problem in problems}
         kinds: Iterable[tuple] = [(COT,), (POOL,), (DIFFICULTY,)]
         if self.stage == "search":
-            budgets = study.config["budgets"]["search"]
-            kinds = list(product(study.search_methods(), budgets))
+            budgets = study.budgets("search", self.policy)
+            kinds = list(product(study.search_methods(self.policy), budgets))
         return {stamp_of(problem, *kind) for problem in problems for kind in kinds}
 
     def row_stamps(self, identify: Identify) -> Callable[..., str]:
@@ -126,10 +128,11 @@ class Cell:
         names = (self.dataset, self.policy, self.prm)
         if self.stage == "generate":
             drawn = digest(*names, self._sampling(identify, SAMPLED_AS + DRAWN_AS))
-            greedy = digest(*names, self._sampling(identify, SAMPLED_AS))
+            sampled = self.study.catalog.policy(self.policy).cot_samples is not None
+            cot = drawn if sampled else digest(*names, self._sampling(identify, SAMPLED_AS))
 
             def of_samples(problem: Problem, label: str) -> str:
-                return digest(greedy if label == COT else drawn, label, asdict(problem))
+                return digest(cot if label == COT else drawn, label, asdict(problem))
 
             return of_samples
         width = self.study.config["beam_width"]
@@ -172,9 +175,9 @@ def cells(study: Study) -> Iterator[Cell]:
         if not study.is_imported(policy):
             yield Cell(study, "generate", dataset, policy)
         for prm in study.config["prms"]:
-            if study.has("scores") and not study.catalog.prm(prm).in_samples:
+            if prm in study.scorers(policy) and not study.catalog.prm(prm).in_samples:
                 yield Cell(study, "score", dataset, policy, prm)
-            if study.search_methods() and not study.is_imported(policy):
+            if study.search_blocks(policy):
                 yield Cell(study, "search", dataset, policy, prm)
 
 

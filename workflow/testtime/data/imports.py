@@ -23,7 +23,7 @@ import pandas as pd
 
 from testtime.data.store import read_numbered_jsonl, read_parquet
 from testtime.errors import UserError
-from testtime.study.blocks import DIFFICULTY, block_range
+from testtime.study.blocks import COT, DIFFICULTY, block_range
 
 NEEDED = ("problem_id", "sample")
 TEXTS = ("completion", "answer")
@@ -105,30 +105,34 @@ def import_scores(
     )
 
 
-def select_block(rows: pd.DataFrame, block: str, *, pool: int, held_out: int) -> pd.DataFrame:
+def select_block(
+    rows: pd.DataFrame, block: str, *, pool: int, held_out: int, chains: int = 0
+) -> pd.DataFrame:
     """The samples of a block: of the pool by index, or the held-out ones that follow the pool.
+
+    CoT's are the first of the pool.
 
     Args:
         rows: of `import_samples` or `import_scores`.
-        block: "0-4", "4-16", ..., or "difficulty".
+        block: "0-4", "4-16", ..., "cot" or "difficulty".
         pool: size of the pool, the largest budget.
         held_out: number of held-out samples.
+        chains: number of samples of CoT.
 
     Raises:
-        UserError: the file has too few samples, or the block is one that a file cannot provide.
+        UserError: the file has too few samples.
     """
     n = int(rows["sample"].max()) + 1
     if block == DIFFICULTY:
         chosen = range(pool, pool + held_out)
-    elif "-" in block:
-        chosen = block_range(block)
     else:
-        raise UserError(f"block {block!r} cannot come from a file of samples; leave it out")
+        chosen = range(chains) if block == COT else block_range(block)
     if chosen.stop > n:
         raise UserError(
             f"samples up to {chosen.stop} of each problem are needed for {block!r}, the file has "
-            f"{n}; allowed: budgets.pool and difficulty.samples that sum to at most {n}, or "
-            f"`n_samples: {n}` in the policy's catalog entry, which leaves larger budgets out"
+            f"{n}; allowed: budgets.pool and difficulty.samples that sum to at most {n}, "
+            f"cot_samples up to {n}, or `n_samples: {n}` in the policy's catalog entry, which "
+            "leaves larger budgets out"
         )
     selected = rows[rows["sample"].isin(chosen)]
     return selected.assign(sample=selected["sample"] - (pool if block == DIFFICULTY else 0))

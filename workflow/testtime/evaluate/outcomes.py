@@ -9,7 +9,7 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.evaluate.costs import inference_flops
 from testtime.evaluate.pool import Draw
-from testtime.evaluate.samples import greedy_draws, pool_draws, read_pool
+from testtime.evaluate.samples import chain_draws, pool_draws, read_pool
 from testtime.evaluate.trees import tree_draws
 from testtime.evaluate.votes import Draws, expected_vote
 from testtime.study.seeds import derive
@@ -105,14 +105,15 @@ def evaluate_policy(
         UserError: a sample, score or grade is missing, or a budget is larger than its pool.
     """
     pool, samples = read_pool(generations, grades)
+    problem_ids = np.unique(generations["problem_id"].to_numpy(dtype=object))
     shared = {"methods": settings.methods, "scorings": settings.scorings}
     drawn = [
-        *greedy_draws(generations, grades, settings.methods),
+        *chain_draws(generations, grades, settings.methods),
         *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **shared),
         *tree_draws(
             searches,
             grades,
-            problem_ids=pool.problem_ids,
+            problem_ids=problem_ids,
             budgets=settings.search_budgets,
             beam_width=settings.beam_width,
             **shared,
@@ -120,11 +121,11 @@ def evaluate_policy(
     ]
     seeds = [
         derive(settings.seed, settings.dataset, problem, settings.policy, "subsets")
-        for problem in pool.problem_ids
+        for problem in problem_ids
     ]
     draws = Draws(settings.subsets, np.array(seeds))
     outcomes = [outcome for draw in drawn for outcome in _outcomes(draw, settings, draws)]
-    rows = pd.concat([_rows(o, pool.problem_ids, settings) for o in outcomes], ignore_index=True)
+    rows = pd.concat([_rows(o, problem_ids, settings) for o in outcomes], ignore_index=True)
     rows = rows.sort_values([*STRATEGY, "problem_id"], kind="stable", ignore_index=True)
     rows.attrs["notes"] = list(_notes(outcomes, grades, settings.methods))
     return rows[OUTCOMES]
@@ -154,8 +155,10 @@ def _choose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Expected correctness, and its error, each (n_problems, n_weightings)."""
     pool = draw.pool
-    if vote == NONE:  # there is one path to choose
-        return pool.correct, np.zeros_like(pool.correct)
+    if vote == NONE:  # nothing to choose: any one of the paths
+        error = pool.correct.std(axis=1, ddof=1) / np.sqrt(pool.n) if pool.n > 1 else None
+        correct = pool.correct.mean(axis=1, keepdims=True)
+        return correct, np.zeros_like(correct) if error is None else error[:, None]
     return expected_vote(pool.classes, pool.correct, weights, draw.k, vote, draws)
 
 

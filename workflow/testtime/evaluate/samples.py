@@ -1,4 +1,4 @@
-"""Draws from a policy's own samples: the greedy one, or k of the nested pool."""
+"""Draws from a policy's own samples: plain CoT, or k of the nested pool."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,15 +14,15 @@ from testtime.study.methods import METHODS
 from testtime.study.vocabulary import COT, NONE, POOL
 
 
-def greedy_draws(
+def chain_draws(
     generations: pd.DataFrame, grades: pd.DataFrame, methods: Sequence[str]
 ) -> Iterator[Draw]:
-    """The one greedy sample of each problem, if there is one."""
-    greedy = generations[generations["block"] == COT]
-    for name in [name for name in methods if METHODS[name].kind == "greedy" and len(greedy)]:
-        pool = make_pool(greedy, "sample", grades[grades["method"] == COT], name)
-        weights = pool.spread(weigh(METHODS[name], greedy, [NONE]))
-        costs = _costs(pool.spread(token_counts(greedy["tokens"])), 1)
+    """One sample of CoT for each problem, if there are any: the greedy one, or one of several."""
+    chains = generations[generations["block"] == COT]
+    for name in [name for name in methods if METHODS[name].kind == "greedy" and len(chains)]:
+        pool = make_pool(chains, "sample", grades[grades["method"] == COT], name)
+        weights = pool.spread(weigh(METHODS[name], chains, [NONE]))
+        costs = _costs(pool.spread(token_counts(chains["tokens"])), 1)
         yield Draw(pool, 1, 1, [Weighting(METHODS[name], NONE, weights, costs)])
 
 

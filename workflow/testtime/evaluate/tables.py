@@ -29,7 +29,8 @@ def accuracy_table(
 
     Args:
         outcomes: of one or more datasets and policies, see `evaluate_policy`.
-        difficulty: dataset, policy, problem_id, level (easy, medium, hard), quantile (q1, ...).
+        difficulty: dataset, policy, problem_id, level (easy, medium, hard), quantile (q1, ...); a
+            policy without any has rows over all problems only.
         n_resamples: bootstrap resamples of the problems, shared by all strategies.
         seed: of the study.
         level: coverage of the intervals.
@@ -61,11 +62,13 @@ def _bins(
     problem_ids: pd.Index, known: pd.DataFrame, where: str
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and mask of every bin with problems: all, by level, by quantile."""
+    yield ALL, np.ones(len(problem_ids), dtype=bool)
+    if known.empty:
+        return
     bins = known.set_index("problem_id").reindex(problem_ids)
     if bins["level"].isna().any():
         missing = bins.index[bins["level"].isna()][0]
         raise UserError(f"{where}: problem {missing} has no difficulty; estimate it again")
-    yield ALL, np.ones(len(bins), dtype=bool)
     for name in LEVELS:
         if (bins["level"] == name).any():
             yield name, (bins["level"] == name).to_numpy()

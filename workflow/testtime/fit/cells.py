@@ -115,6 +115,11 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
     )
 
 
+def spending_cells(outcomes: pd.DataFrame) -> Iterator[Cell]:
+    """The cells whose policy spends a budget; others are only compared with, by their CoT."""
+    return (cell for cell in read_cells(outcomes) if (cell.strategies["method"] != COT).any())
+
+
 def contexts(cell: Cell) -> list[tuple[str, int]]:
     """Every (prm, budget) that gets a choice: each PRM, "none" (no PRM available) and "any"."""
     found = []
@@ -127,7 +132,7 @@ def contexts(cell: Cell) -> list[tuple[str, int]]:
 def candidates(cell: Cell, prm: str, budget: int) -> Cell:
     """The strategies available to a context.
 
-    Those that spend exactly this budget, with this PRM or with none, and greedy CoT, which fits
+    Those that spend exactly this budget, with this PRM or with none, and plain CoT, which fits
     every budget: if more samples do not help, the advice should say so. With PRM "any", the PRM is
     part of the choice.
     """

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.fit.cells import Cell, Settings, bins_of, read_cells, usable
+from testtime.fit.cells import Cell, Settings, bins_of, spending_cells, usable
 from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_budgets
 from testtime.study.vocabulary import ANY, COSTS, NONE
 
@@ -84,7 +84,7 @@ def fit_by_cost(
     if axis not in (*COSTS, SECONDS):
         raise UserError(f"axis {axis!r} is not known; allowed: {', '.join((*COSTS, SECONDS))}")
     fits = []
-    cells = read_cells(outcomes)
+    cells = spending_cells(outcomes)
     if axis == SECONDS:
         cells = (_with_seconds(cell, rates or {}) for cell in cells)
     for cell in cells:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.fit.cells import Cell, Settings, contexts, read_cells, usable
+from testtime.fit.cells import Cell, Settings, contexts, spending_cells, usable
 from testtime.fit.predict import N_PROBE
 from testtime.fit.select import KEYS, fit_context
 from testtime.study.methods import names
@@ -41,7 +41,7 @@ def make_plans(
         cost (means per problem, the first samples included).
     """
     plans = []
-    for cell in read_cells(outcomes):
+    for cell in spending_cells(outcomes):
         for prm, budget in contexts(cell):
             if prm == ANY:
                 continue

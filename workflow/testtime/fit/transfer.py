@@ -17,7 +17,7 @@ from testtime.fit.cells import (
     candidates,
     cell_folds,
     cell_weights,
-    read_cells,
+    spending_cells,
 )
 from testtime.fit.crossfit import MIN_SUPPORT, best_strategy, grouped_sums
 from testtime.fit.select import KEYS, Fit, interval
@@ -44,7 +44,7 @@ def transfer_table(
         transferred), lost_low, lost_high (paired, both selections rerun in each resample). Policies
         without another policy of their dataset, on the same problems, have no row.
     """
-    cells = {(cell.dataset, cell.policy): cell for cell in read_cells(outcomes)}
+    cells = {(cell.dataset, cell.policy): cell for cell in spending_cells(outcomes)}
     rows = []
     for fit in fits:
         target = candidates(cells[fit.dataset, fit.policy], fit.prm, int(fit.budget))

@@ -109,7 +109,9 @@ class PolicySpec(ModelSpec):
         step_tokens: most new tokens of one step of a search.
         max_steps: most steps of a search.
         typical_tokens: usual length of a sample, for planning.
-        samples: file with completions made elsewhere; then no engine runs.
+        cot_samples: CoT is the mean over so many samples; None for one greedy sample.
+        samples: file with completions made elsewhere; then no engine runs. "{dataset}" in it stands
+            for the dataset's name.
         n_samples: how many of each problem that file holds; larger budgets are left out. None if it
             holds enough for all.
     """
@@ -124,8 +126,13 @@ class PolicySpec(ModelSpec):
     step_tokens: int = 2048
     max_steps: int = 40
     typical_tokens: int = 600
+    cot_samples: int | None = None
     samples: str | None = None
     n_samples: int | None = None
+
+    def samples_of(self, dataset: str) -> str:
+        """The file with its completions for a dataset."""
+        return self.samples.replace("{dataset}", dataset)
 
     @property
     def sampling(self) -> Sampling:

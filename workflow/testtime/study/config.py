@@ -72,6 +72,7 @@ def validate(config: dict) -> Catalog:
     _known(config, "policies", catalog.policies)
     _known(config, "prms", catalog.prms)
     _known(config, "methods", METHODS)
+    _check_per_policy(config)
     _check_budgets(config)
     _check_difficulty(config)
     _check_methods(config)
@@ -82,7 +83,7 @@ def validate(config: dict) -> Catalog:
         check_prompt(f"config catalog.policies.{name}.prompt:", catalog.policy(name).prompt)
     for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
         for name in config[kind]:
-            _check_model(f"catalog.{kind}.{name}", specs[name])
+            _check_model(f"catalog.{kind}.{name}", specs[name], config["datasets"])
     if config["pinned"]:
         _check_pinned(config, catalog)
     return catalog
@@ -96,17 +97,41 @@ def _known(config: dict, key: str, allowed: Iterable[str]) -> None:
             )
 
 
-def _check_budgets(config: dict) -> None:
-    width = config["beam_width"]
-    for key, budgets in config["budgets"].items():
-        if budgets != sorted(budgets):
-            raise UserError(f"config budgets.{key}: {budgets} is out of order; allowed: ascending")
-    for budget in config["budgets"]["search"]:
-        if budget % width:
+def _check_per_policy(config: dict) -> None:
+    for policy, own in config["per_policy"].items():
+        if policy not in config["policies"]:
             raise UserError(
-                f"config budgets.search: {budget} is not a multiple of beam_width {width}; "
-                f"allowed: {width}, {2 * width}, {3 * width}, ..."
+                f"config per_policy: {policy!r} is not among policies; "
+                f"allowed: {', '.join(config['policies'])}"
             )
+        for name in own.get("methods", []):
+            if name not in METHODS:
+                raise UserError(
+                    f"config per_policy.{policy}.methods: {name!r} is not known; "
+                    f"allowed: {', '.join(sorted(METHODS))}"
+                )
+    if all(_methods(config, policy) == ["cot"] for policy in config["policies"]):
+        raise UserError(
+            "config methods: every policy has CoT alone, so that no budget is spent; "
+            f"allowed: {', '.join(names('pool', 'search'))} for at least one"
+        )
+
+
+def _check_budgets(config: dict) -> None:
+    own = {f"per_policy.{p}.budgets": o.get("budgets", {}) for p, o in config["per_policy"].items()}
+    width = config["beam_width"]
+    for where, budgets in {"budgets": config["budgets"], **own}.items():
+        for key, values in budgets.items():
+            if values != sorted(values):
+                raise UserError(
+                    f"config {where}.{key}: {values} is out of order; allowed: ascending"
+                )
+        for budget in budgets.get("search", []):
+            if budget % width:
+                raise UserError(
+                    f"config {where}.search: {budget} is not a multiple of beam_width {width}; "
+                    f"allowed: {width}, {2 * width}, {3 * width}, ..."
+                )
 
 
 def _check_difficulty(config: dict) -> None:
@@ -118,9 +143,14 @@ def _check_difficulty(config: dict) -> None:
         )
 
 
+def _methods(config: dict, policy: str) -> list[str]:
+    return config["per_policy"].get(policy, {}).get("methods", config["methods"])
+
+
 def _check_methods(config: dict) -> None:
-    guided = [name for name in config["methods"] if METHODS[name].needs_prm]
-    searches = [name for name in config["methods"] if name in names("search")]
+    every = {name: None for p in config["policies"] for name in _methods(config, p)}
+    guided = [name for name in every if METHODS[name].needs_prm]
+    searches = [name for name in every if name in names("search")]
     if guided and not config["prms"]:
         raise UserError(
             f"config prms: [] is empty but {', '.join(guided)} need one; allowed: a catalog name, "
@@ -151,13 +181,15 @@ def _check_jobs(config: dict, catalog: Catalog) -> None:
 
 
 def _check_imported(config: dict, catalog: Catalog) -> None:
-    held_out, first = config["difficulty"]["samples"], config["budgets"]["pool"][0]
+    held_out = config["difficulty"]["samples"]
     for name in config["policies"]:
-        spec = catalog.policies[name]
-        if not pool_budgets(spec, config["budgets"]["pool"], held_out):
+        spec, own = catalog.policies[name], _methods(config, name)
+        budgets = config["per_policy"].get(name, {}).get("budgets", {})
+        budgets = budgets.get("pool", config["budgets"]["pool"])
+        if own != ["cot"] and not pool_budgets(spec, budgets, held_out):
             raise UserError(
                 f"config catalog.policies.{name}.n_samples: {spec.n_samples} are fewer than the "
-                f"smallest budget, {first}, and the {held_out} held out for difficulty; "
+                f"smallest budget, {budgets[0]}, and the {held_out} held out for difficulty; "
                 "allowed: smaller budgets.pool or difficulty.samples"
             )
         for prm in config["prms"]:
@@ -166,13 +198,19 @@ def _check_imported(config: dict, catalog: Catalog) -> None:
                     f"config prms: the scores of {prm!r} come from files of samples, but policy "
                     f"{name!r} has none; allowed: policies with `samples:`"
                 )
-    engine = [name for name in config["methods"] if name in names("greedy", "search")]
     for name in config["policies"]:
-        if catalog.policies[name].samples is not None and engine:
-            raise UserError(
-                f"config methods: {engine[0]!r} must run a model, but the samples of policy "
-                f"{name!r} come from a file; allowed: {', '.join(names('pool'))}"
-            )
+        spec = catalog.policies[name]
+        if spec.samples is None:
+            continue
+        greedy = names("greedy") if spec.cot_samples is None else ()
+        for method in _methods(config, name):
+            if method in (*greedy, *names("search")):
+                raise UserError(
+                    f"config methods: {method!r} must run a model, but the samples of policy "
+                    f"{name!r} come from a file; allowed: {', '.join(names('pool'))}, for this "
+                    f"policy alone under per_policy.{name}, and cot where its catalog entry says "
+                    "how many samples are CoT (cot_samples)"
+                )
 
 
 def _check_datasets(config: dict, catalog: Catalog) -> None:
@@ -193,11 +231,11 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
             )
 
 
-def _check_model(key: str, spec: ModelSpec) -> None:
-    samples = getattr(spec, "samples", None)
-    if samples is not None:
-        if not Path(samples).is_file():
-            raise UserError(f"config {key}.samples: no such file: {samples}")
+def _check_model(key: str, spec: ModelSpec, datasets: Iterable[str]) -> None:
+    if getattr(spec, "samples", None) is not None:
+        for path in map(spec.samples_of, datasets):
+            if not Path(path).is_file():
+                raise UserError(f"config {key}.samples: no such file: {path}")
         return
     if spec.train is not None or getattr(spec, "in_samples", False):
         return

@@ -78,10 +78,10 @@ def priority(study: Study, rule: str) -> Callable:
     def seconds(wildcards) -> int:
         own = job_work(study, rule, **wildcards)
         waiting = [0.0]
-        if rule == "sample_pool" and study.has("scores"):
+        if rule == "sample_pool":
             cell = (wildcards.dataset, wildcards.policy)
-            shards = len(study.shards(*cell))
-            waiting = [study.scoring(*cell, prm).seconds / shards for prm in study.config["prms"]]
+            shards, prms = len(study.shards(*cell)), study.scorers(wildcards.policy)
+            waiting += [study.scoring(*cell, prm).seconds / shards for prm in prms]
         return 1 + int(own.start_seconds + own.seconds + max(waiting))
 
     return seconds
@@ -114,8 +114,8 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
 
 def texts(study: Study, dataset: str, policy: str) -> int:
     """Upper bound on the solutions of a policy that are graded."""
-    samples = sum(map(study.block_samples, study.all_blocks(policy)))
-    prms = [] if study.is_imported(policy) else study.config["prms"]
+    samples = sum(study.block_samples(policy, block) for block in study.all_blocks(policy))
+    prms = study.config["prms"] if study.search_blocks(policy) else []
     searched = (study.searching(dataset, policy, prm).paths for prm in prms)
     return study.n_problems(dataset) * samples + sum(searched)
 
@@ -128,9 +128,11 @@ def tokens(study: Study, dataset: str, policy: str) -> int:
 def outcome_rows(study: Study) -> int:
     """Approximate rows of the table of outcomes: problems by strategies, PRMs and budgets."""
     config = study.config
-    strategies = 0
-    for method in (METHODS[name] for name in config["methods"]):
-        budgets = 1 if method.kind == "greedy" else len(config["budgets"][method.kind])
-        prms = len(config["prms"]) if method.needs_prm else 1
-        strategies += prms * budgets * len(method.strategies(config["scorings"], config["votes"]))
-    return strategies * sum(study.n_problems(dataset) for dataset, _ in study.cells())
+    rows = 0
+    for dataset, policy in study.cells():
+        for method in (METHODS[name] for name in study.methods(policy)):
+            budgets = 1 if method.kind == "greedy" else len(study.budgets(method.kind, policy))
+            prms = len(config["prms"]) if method.needs_prm else 1
+            strategies = len(method.strategies(config["scorings"], config["votes"]))
+            rows += study.n_problems(dataset) * prms * budgets * strategies
+    return rows

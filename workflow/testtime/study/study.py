@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import TypeVar
 
 from testtime.study import memory, rates, work
 from testtime.study.blocks import (
@@ -22,14 +23,17 @@ from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_i
 from testtime.study.methods import METHODS, names
 from testtime.study.vocabulary import EASY, HARD
 
+T = TypeVar("T")
 PUBLISHED = WORKFLOW / "resources" / "published"
+# Kinds of files that a policy which is only compared with does not have.
+OF_STUDIED = ("difficulty", "predictions", "predictors")
 
 
 def _grouped(
-    policies: Iterable[str], blocks: Callable[[str], list[str]]
-) -> list[tuple[list[str], list[str]]]:
+    policies: Iterable[str], blocks: Callable[[str], list[T]]
+) -> list[tuple[list[T], list[str]]]:
     """Policies by their blocks."""
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[T, ...], list[str]] = {}
     for policy in policies:
         groups.setdefault(tuple(blocks(policy)), []).append(policy)
     return [(list(known), own) for known, own in groups.items()]
@@ -58,51 +62,80 @@ class Study:
         size = self.catalog.dataset(dataset).size
         return shard_size(min(size, self.config["problems"]["limit"] or size), shard)
 
+    def methods(self, policy: str | None = None) -> list[str]:
+        """Methods of a policy; of all policies together by default."""
+        if policy is None:
+            known = [name for p in self.config["policies"] for name in self.methods(p)]
+            return list(dict.fromkeys(known))
+        return self._own(policy).get("methods", self.config["methods"])
+
+    def budgets(self, kind: str, policy: str | None = None) -> list[int]:
+        """Budgets of a policy, of "pool" or "search"; of all policies together by default."""
+        if policy is None:
+            known = {n for p in self.config["policies"] for n in self.budgets(kind, p)}
+            return sorted(known)
+        return self._own(policy).get("budgets", {}).get(kind, self.config["budgets"][kind])
+
+    def _own(self, policy: str) -> dict:
+        return self.config["per_policy"].get(policy, {})
+
+    def is_studied(self, policy: str) -> bool:
+        """Whether a policy spends a budget; others are only compared with, by their CoT."""
+        return any(METHODS[name].kind != "greedy" for name in self.methods(policy))
+
     def pool_budgets(self, policy: str) -> list[int]:
-        """Budgets that the policy's pool can have."""
+        """Budgets that the policy's pool can have; none if it is only compared with."""
+        if not self.is_studied(policy):
+            return []
         spec, held_out = self.catalog.policy(policy), self.config["difficulty"]["samples"]
-        return pool_budgets(spec, self.config["budgets"]["pool"], held_out)
+        return pool_budgets(spec, self.budgets("pool", policy), held_out)
 
     def pool_blocks(self, policy: str) -> list[str]:
         """Blocks of the nested pool."""
         return nested_blocks(self.pool_budgets(policy))
 
     def all_blocks(self, policy: str) -> list[str]:
-        """Greedy CoT, pool and held-out samples: the blocks drawn from a policy."""
-        cot = [COT] if self.has("cot") else []
-        held_out = [DIFFICULTY] if self.config["difficulty"]["samples"] else []
-        return [*cot, *self.pool_blocks(policy), *held_out]
+        """CoT, pool and held-out samples: the blocks drawn from a policy."""
+        held_out = self.is_studied(policy) and self.config["difficulty"]["samples"]
+        return [*self._cot(policy), *self.pool_blocks(policy), *([DIFFICULTY] if held_out else [])]
 
-    def block_samples(self, block: str) -> int:
+    def _cot(self, policy: str) -> list[str]:
+        return [COT] if COT in self.methods(policy) else []
+
+    def block_samples(self, policy: str, block: str) -> int:
         """How many samples per problem a block holds."""
         if block == COT:
-            return 1
+            return self.catalog.policy(policy).cot_samples or 1
         if block == DIFFICULTY:
             return self.config["difficulty"]["samples"]
         return len(block_range(block))
 
-    def search_methods(self) -> list[str]:
+    def search_methods(self, policy: str | None = None) -> list[str]:
         """Methods that search."""
-        return [name for name in self.config["methods"] if METHODS[name].kind == "search"]
+        return [name for name in self.methods(policy) if METHODS[name].kind == "search"]
 
     def weighing_modules(self) -> list[str]:
         """Files of the methods that choose among samples, which `evaluate` imports by name."""
-        chosen = [METHODS[name] for name in self.config["methods"] if name not in names("search")]
+        chosen = [METHODS[name] for name in self.methods() if name not in names("search")]
         return [f"workflow/{method.module.replace('.', '/')}.py" for method in chosen]
 
-    def search_blocks(self, method: str) -> list[str]:
-        """One block per budget, or nested ones."""
-        budgets = self.config["budgets"]["search"]
-        return nested_blocks(budgets) if METHODS[method].nested else [str(b) for b in budgets]
+    def search_blocks(self, policy: str) -> list[tuple[str, str]]:
+        """Method and block of every search of a policy with a PRM: one per budget, or nested."""
+        if self.is_imported(policy):
+            return []
+        budgets = self.budgets("search", policy)
+        return [
+            (method, block)
+            for method in self.search_methods(policy)
+            for block in (nested_blocks(budgets) if METHODS[method].nested else map(str, budgets))
+        ]
 
     def searches(self, dataset: str, policy: str) -> list[dict[str, str]]:
         """Every search of a cell: its dataset, policy, prm, method and block."""
         return [
             {"dataset": dataset, "policy": policy, "prm": prm, "method": method, "block": block}
             for prm in self.config["prms"]
-            for method in self.search_methods()
-            for block in self.search_blocks(method)
-            if not self.is_imported(policy)
+            for method, block in self.search_blocks(policy)
         ]
 
     def is_imported(self, policy: str) -> bool:
@@ -113,19 +146,18 @@ class Study:
         """Whether a condition holds that a figure, table or notebook may need.
 
         Args:
-            condition: "prms"; "cot", greedy CoT among the methods; "scores", the pool's samples
-                have step scores; "quality", PRMs can be measured, as some dataset's steps are
-                labelled; "scored", some PRM reads anything; "two_policies"; "cross_check",
+            condition: "prms"; "cot", CoT among the methods of some policy; "scores", the samples of
+                some pool have step scores; "quality", PRMs can be measured, as some dataset's steps
+                are labelled; "scored", some PRM reads anything; "two_policies"; "cross_check",
                 answers are compared in a way on which another grader may disagree.
         """
         config = self.config
         prms, searches = bool(config["prms"]), bool(self.search_methods())
-        read = [name for name in names("pool") if METHODS[name].needs_prm]
-        scores = prms and any(name in config["methods"] for name in read)
+        scores = any(self._is_scored(policy) for policy in config["policies"])
         conventions = [self.catalog.dataset(name).convention for name in config["datasets"]]
         return {
             "prms": prms,
-            "cot": "cot" in config["methods"],
+            "cot": COT in self.methods(),
             "scores": scores,
             "quality": scores and bool(self.setting("labelled")),
             "scored": scores or (prms and searches),
@@ -140,8 +172,20 @@ class Study:
 
     def scored_together(self) -> list[tuple[list[str], list[str]]]:
         """The blocks of pools that PRMs score, with the policies that have the same ones."""
-        scored = self.config["policies"] if self.has("scores") else []
-        return _grouped(scored, self.pool_blocks)
+        return _grouped(filter(self._is_scored, self.config["policies"]), self.pool_blocks)
+
+    def searched_together(self) -> list[tuple[list[tuple[str, str]], list[str]]]:
+        """The searches (method, block) of policies, with the policies that have the same ones."""
+        searching = [p for p in self.config["policies"] if self.search_blocks(p)]
+        return _grouped(searching if self.config["prms"] else [], self.search_blocks)
+
+    def scorers(self, policy: str) -> list[str]:
+        """The PRMs that score a policy's pool."""
+        return self.config["prms"] if self._is_scored(policy) else []
+
+    def _is_scored(self, policy: str) -> bool:
+        reading = [name for name in names("pool") if METHODS[name].needs_prm]
+        return bool(self.config["prms"]) and any(name in self.methods(policy) for name in reading)
 
     # How its work is divided.
 
@@ -196,7 +240,7 @@ class Study:
     def drawing(self, dataset: str, policy: str, shard: str = "1-of-1") -> work.Work:
         """The work of drawing a policy's samples, of one shard; by default of all."""
         spec = self.catalog.policy(policy)
-        samples = sum(map(self.block_samples, self.all_blocks(policy)))
+        samples = sum(self.block_samples(policy, block) for block in self.all_blocks(policy))
         samples *= self.n_problems(dataset, shard)
         return work.drawing(spec, samples, self.engine(spec), self.rate(spec))
 
@@ -224,8 +268,7 @@ class Study:
                 speeds,
                 gpus,
             )
-            for method in self.search_methods()
-            for block in self.search_blocks(method)
+            for method, block in self.search_blocks(policy)
         )
 
     def _cuts(self, dataset: str, job: work.Work) -> int:
@@ -258,6 +301,8 @@ class Study:
         match names_in(name) if name in PATTERNS else None:
             case ("dataset", "policy"):
                 cells = self.cells()
+                if name in OF_STUDIED:
+                    cells = [cell for cell in cells if self.is_studied(cell[1])]
                 return [self.layout.path(name, dataset=d, policy=p) for d, p in cells]
             case ("dataset",):
                 return [self.layout.path(name, dataset=d) for d in self.config["datasets"]]
@@ -275,7 +320,7 @@ class Study:
 
     def step_scores(self, dataset: str, policy: str, blocks: list[str]) -> list[str]:
         """Files of every PRM's scores of some blocks; none where the pool is not scored."""
-        prms = self.config["prms"] if self.has("scores") else []
+        prms = self.scorers(policy)
         return [path for prm in prms for path in self.scores_by(prm, dataset, policy, blocks)]
 
     def scores_by(self, prm: str, dataset: str, policy: str, blocks: list[str]) -> list[str]:
@@ -298,7 +343,7 @@ class Study:
 
     def search_files(self, dataset: str, policy: str) -> list[str]:
         """Files of all searches of a cell."""
-        prms = [] if self.is_imported(policy) else self.config["prms"]
+        prms = self.config["prms"] if self.search_blocks(policy) else []
         return [path for prm in prms for path in self.searches_by(prm, dataset, policy)]
 
     def searches_by(self, prm: str, dataset: str, policy: str) -> list[str]:
@@ -340,9 +385,8 @@ class Study:
     def evaluated(self, dataset: str, policy: str) -> dict[str, list[str]]:
         """Files from which a cell's strategies are evaluated."""
         blocks = self.pool_blocks(policy)
-        cot = [COT] if self.has("cot") else []
         return {
-            "generations": self.samples(dataset, policy, cot + blocks),
+            "generations": self.samples(dataset, policy, self._cot(policy) + blocks),
             "scores": self.step_scores(dataset, policy, blocks),
             "searches": self.search_files(dataset, policy),
         }
@@ -371,7 +415,7 @@ class Study:
         return [spec.path] if spec.source == "file" else []
 
     def _scored_samples(self, dataset: str, policy: str) -> list[str]:
-        blocks = self.pool_blocks(policy) if self.has("scores") else []
+        blocks = self.pool_blocks(policy) if self._is_scored(policy) else []
         return self.samples(dataset, policy, blocks)
 
     # Its settings, as rules hand them on.
@@ -383,8 +427,9 @@ class Study:
             name: "policies" and "prm_parameters", the number of weights of each; "pretraining",
                 tokens that each policy was trained on; "rates", tokens per second of each model
                 that runs; "conventions" of the datasets; "labelled", datasets whose steps are
-                known to be right or wrong; "headline", the budget of figures that show one;
-                "thresholds" of Pass@1, easy from and hard below; else a key of the config.
+                known to be right or wrong; "methods" and "budgets" of any policy; "headline", the
+                budget of figures that show one; "thresholds" of Pass@1, easy from and hard below;
+                else a key of the config.
         """
         config, catalog = self.config, self.catalog
         policies = {name: catalog.policy(name) for name in config["policies"]}
@@ -400,6 +445,8 @@ class Study:
             },
             "conventions": {name: spec.convention for name, spec in datasets.items()},
             "labelled": [name for name, spec in datasets.items() if spec.source == "microcosm"],
+            "methods": self.methods(),
+            "budgets": {kind: self.budgets(kind) for kind in config["budgets"]},
             "headline": headline_budget(config["budgets"]),
             "thresholds": {level: config["difficulty"][level] for level in (EASY, HARD)},
         }
@@ -410,13 +457,14 @@ class Study:
         return {name: self.setting(name) for name in names}
 
     def import_settings(self, policy: str) -> dict:
-        """Which part of a file of samples is the pool and which is held out.
+        """Which part of a file of samples is the pool, which is held out and which is CoT's.
 
         `part` says whether only a part of the dataset's problems is used.
         """
         return {
-            "pool": self.pool_budgets(policy)[-1],
+            "pool": max(self.pool_budgets(policy), default=0),
             "held_out": self.config["difficulty"]["samples"],
+            "chains": self.catalog.policy(policy).cot_samples or 0,
             "part": self.config["problems"]["limit"] is not None,
         }
 
@@ -431,6 +479,6 @@ class Study:
         return {name: spec.train for name, spec in known.items() if spec.train is not None}
 
     def smallest(self) -> str:
-        """The policy with the fewest weights."""
-        sizes = self.setting("policies")
+        """The policy with the fewest weights that spends a budget."""
+        sizes = {p: n for p, n in self.setting("policies").items() if self.is_studied(p)}
         return min(sizes, key=sizes.get)

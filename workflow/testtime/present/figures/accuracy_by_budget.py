@@ -58,6 +58,9 @@ def data(
         dataset, policy, prm, method, scoring, vote, budget, accuracy, ci_low, ci_high, n_problems.
     """
     lines = one_line_per_method(accuracy[accuracy["difficulty"] == ALL], **figures)
+    # Policies that are only compared with have no line over budgets.
+    spends = (lines["method"] != COT).groupby(lines["policy"]).transform("any")
+    lines = lines[spends]
     sizes = lines.groupby("dataset")["n_problems"].max()
     ceiling = pass_at_k.rename(columns={"k": "budget", "pass_at_k": "accuracy"}).assign(
         prm=NONE, method="pass_at_n", scoring=NONE, vote=NONE

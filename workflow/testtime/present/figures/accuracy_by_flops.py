@@ -21,7 +21,7 @@ FIGURE = Figure(
     title="Accuracy by FLOPs: small policies with TTS beside larger ones",
     see="What the same compute buys: a small policy that spends it on many samples and a PRM, or a"
     " larger one that spends it on a few. Where a small policy's line lies above a larger one's "
-    "ring (its greedy CoT) and not to the right of it, test-time scaling is the cheaper way to "
+    "ring (its CoT) and not to the right of it, test-time scaling is the cheaper way to "
     "that accuracy.",
     computed="Lines: at each budget of FLOPs the strategy is chosen, per difficulty, among all "
     "whose mean cost fits, whatever their N, PRM and method, and judged on other problems than "
@@ -38,7 +38,7 @@ COLUMNS = ["dataset", "policy", "setting", "flops", "accuracy", *INTERVAL, "n_pr
 def data(
     *, by_cost: pd.DataFrame, accuracy: pd.DataFrame, policies: dict[str, float]
 ) -> pd.DataFrame:
-    """Accuracy by FLOPs: greedy CoT of each policy, and the compute-optimal choice.
+    """Accuracy by FLOPs: CoT of each policy, and the compute-optimal choice.
 
     Args:
         by_cost: rows of `by_cost.csv`.
@@ -79,5 +79,5 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
         note_problems(ax, here)
     ring = Line2D([], [], linestyle="", marker="o", mfc="white", mec="#444444")
     names = [f"{policy}, {count(sizes[policy])}" for policy in policies]
-    place_legend(figure, [*group_handles(policies), ring], [*names, "greedy CoT"])
+    place_legend(figure, [*group_handles(policies), ring], [*names, "CoT"])
     return figure

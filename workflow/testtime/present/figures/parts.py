@@ -66,7 +66,7 @@ def percent_axis(ax: Axes, label: str | None = "Accuracy (%)") -> None:
 
 
 def method_lines(ax: Axes, data: pd.DataFrame, methods: list[str]) -> None:
-    """Every method's line; greedy CoT, which has no budget, as a horizontal line."""
+    """Every method's line; CoT, which has no budget, as a horizontal line."""
     for method in methods:
         chosen = data[data["method"] == method]
         if chosen.empty:

@@ -21,7 +21,8 @@ FIGURE = Figure(
     see="Whether a coloured bar of a smaller policy reaches the dotted line, the plain chain of "
     "thought (CoT) of the largest policy. Policies are ordered by size; the stronger the "
     "colour, the larger the budget N.",
-    computed="CoT is one greedy sample. Compute-optimal TTS picks, for each difficulty level and "
+    computed="CoT is one sample, greedy, or drawn where the policy's entry says so (then a mean "
+    "over several). Compute-optimal TTS picks, for each difficulty level and "
     "budget, the best strategy with any of the study's PRMs; the strategy is picked on other "
     "problems than those it is judged on (cross-fitting), so its accuracy is not flattered by the"
     " choice. Lines on the bars are intervals over problems. Diamonds, where there are any, are "

@@ -122,7 +122,7 @@ def _examples(cell: ReportCell, outcomes: pd.DataFrame) -> Iterator[Example]:
             why=why,
             budget=cell.budget,
             answers=tuple(_answers(cell, wide.loc[problem_id], choices)),
-            samples=(*own.greedy, *own.pool[:SAMPLES]),
+            samples=(*own.chains[:SAMPLES], *own.pool[:SAMPLES]),
             searches=tuple(searches),
         )
 
@@ -136,7 +136,7 @@ def shown_strategies(outcomes: pd.DataFrame, cell: ReportCell) -> pd.DataFrame:
     """
     own = outcomes[(outcomes["dataset"] == cell.dataset) & (outcomes["policy"] == cell.policy)]
     found = []
-    for name in cell.study.config["methods"]:
+    for name in cell.study.methods(cell.policy):
         strategy, method = cell.strategy(name), METHODS[name]
         if strategy is None:
             continue
@@ -155,6 +155,7 @@ def _answers(
     cell: ReportCell, expected: pd.Series, choices: Mapping[str, Sequence[Solution]]
 ) -> Iterator[Answer]:
     """What each method answers from the very paths that are kept."""
+    greedy = cell.study.catalog.policy(cell.policy).cot_samples is None
     for method in methods_in_order(expected.index):
         if method not in choices:
             continue
@@ -163,7 +164,7 @@ def _answers(
         text = " + ".join(part for part in (scoring, how) if part != NONE)
         yield Answer(
             method=method,
-            how=text or "greedy",
+            how=text or ("greedy" if greedy else "its first sample"),
             answers=tuple(vote(choices[method], MAJORITY if how == NONE else how)),
             expected=None if pd.isna(expected[method]) else float(expected[method]),
         )

@@ -108,7 +108,7 @@ def write_report(
                 "costs": folder("benchmark"),
             },
             lookup=_lookup(lookup, parameters),
-            examples=examples(study, prm, by_size(parameters)),
+            examples=examples(study, prm, list(filter(study.is_studied, by_size(parameters)))),
             costs=facts.stage_costs(layout).to_dict("records"),
             undecided=undecided_rows.head(MOST_UNDECIDED).to_dict("records"),
             undecided_kinds=len(undecided_rows),

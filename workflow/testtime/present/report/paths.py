@@ -70,13 +70,13 @@ class Drawn:
     """What a policy drew for one problem without a search.
 
     Attributes:
-        greedy: greedy CoT, if the study has it.
+        chains: samples of CoT, if the policy has them.
         pool: all samples of the pool, with the PRM's scores where there are any.
         choices: method -> the paths that it chooses among at the budget shown, each with what the
             method weighs it by as its score.
     """
 
-    greedy: list[Solution]
+    chains: list[Solution]
     pool: list[Solution]
     choices: dict[str, list[Solution]]
 
@@ -119,10 +119,11 @@ class ReportCell:
         return read_parquet(path, filters=[("problem_id", "in", ids)])
 
     def solutions(self, ids: list[str]) -> dict[str, Drawn]:
-        """Greedy CoT and the pool of each problem, and what each method makes of them."""
+        """CoT and the pool of each problem, and what each method makes of them."""
         study, cell = self.study, (self.dataset, self.policy)
-        blocks, cot = study.pool_blocks(self.policy), [COT] if study.has("cot") else []
-        greedy = read_problems(study.samples(*cell, cot), ids)
+        blocks = study.pool_blocks(self.policy)
+        cot = [COT] if COT in study.methods(self.policy) else []
+        chains = read_problems(study.samples(*cell, cot), ids)
         pool = read_problems(study.samples(*cell, blocks), ids)
         read = [path for path in study.step_scores(*cell, blocks) if prm_of(path) == self.prm]
         if read:
@@ -133,9 +134,9 @@ class ReportCell:
         found = {}
         for problem_id in ids:
             own = pool[pool["problem_id"] == problem_id]
-            first = self._of(greedy, grades, problem_id, COT)
+            first = self._of(chains, grades, problem_id, COT)
             samples = self._of(own, grades, problem_id, "pool")
-            choices = {COT: first} if cot else {}
+            choices = {COT: first[:1]} if cot else {}
             choices |= self._weighed(own.head(self.budget), samples)
             found[problem_id] = Drawn(first, samples, choices)
         return found
@@ -143,12 +144,12 @@ class ReportCell:
     def searches(self, ids: list[str]) -> dict[str, list[Search]]:
         """Every tree search of each problem at the budget shown."""
         study, found = self.study, {problem_id: [] for problem_id in ids}
-        budgets = study.config["budgets"]["search"]
+        budgets = study.budgets("search", self.policy)
         if self.prm is None or self.budget not in budgets:
             return found
         grades = self.grades(ids)
         grades = grades[grades["prm"] == self.prm]
-        for method in study.search_methods():
+        for method in study.search_methods(self.policy):
             nested = METHODS[method].nested
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
@@ -180,7 +181,7 @@ class ReportCell:
     def _weighed(self, rows: pd.DataFrame, samples: list[Solution]) -> dict[str, list[Solution]]:
         """The first samples as each method of the pool weighs them; those methods that can."""
         found = {}
-        for name in self.study.config["methods"]:
+        for name in self.study.methods(self.policy):
             method, strategy = METHODS[name], self.strategy(name)
             unread = method.needs_prm and "scores" not in rows
             if method.kind != "pool" or strategy is None or unread:
