@@ -2,6 +2,11 @@
 
 import json
 
+# A problem and steps whose scores are on the card of every PRM.
+EXAMPLE = (
+    "Modulo 10, start with a=3 b=4 c=5; 1. a+=b 2. b*=c",
+    ("(1) a:3+b:4 a=7", "(2) b:4*c:5 b=9"),
+)
 _CARD = """\
 ---
 library_name: transformers
@@ -89,6 +94,7 @@ def prm_card(
     seconds: float,
     backbone: dict[str, float],
     quality: dict[str, dict[str, float]],
+    example: list[float],
 ) -> str:
     """Card of a PRM.
 
@@ -99,6 +105,7 @@ def prm_card(
         seconds: that training took.
         backbone: what its backbone alone can solve, as `quality.policy_quality` returns it.
         quality: by policy, as `quality.prm_quality` returns it.
+        example: scores of the steps of `EXAMPLE`.
     """
     first = next(iter(quality.values()))
     return _CARD.format(
@@ -124,6 +131,13 @@ def prm_card(
             [
                 {"policy": policy} | {k: q[k] for k in ("steps", "wrong", "auc", "auc_first_wrong")}
                 for policy, q in quality.items()
+            ]
+        )
+        + f"\n\nFor example, of the problem `{EXAMPLE[0]}` (the second step is wrong):\n\n"
+        + _table(
+            [
+                {"step": f"`{step}`", "score": f"{score:.4f}"}
+                for step, score in zip(EXAMPLE[1], example, strict=True)
             ]
         ),
     )

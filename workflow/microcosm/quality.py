@@ -65,6 +65,17 @@ def policy_quality(
 
 
 @torch.inference_mode()
+def example_scores(prm: nn.Module, tag: int, problem: str, steps: Sequence[str]) -> list[float]:
+    """A PRM's step scores of one text, unbatched."""
+    tokenizer = policy_tokenizer()
+    ids = list(tokenizer(prompt(problem))["input_ids"])
+    for step in steps:
+        ids += [*tokenizer(step)["input_ids"], tag]
+    right = torch.softmax(prm(torch.tensor([ids]), use_cache=False), -1)[0, :, 1]
+    return [right[place].item() for place, token in enumerate(ids) if token == tag]
+
+
+@torch.inference_mode()
 def prm_quality(
     prm: nn.Module, tag: int, policy: str | Path, n: int = 300, samples: int = 4
 ) -> dict[str, float]:

@@ -1,9 +1,9 @@
 import time
 
 import torch
-from microcosm.cards import prm_card
+from microcosm.cards import EXAMPLE, prm_card
 from microcosm.models import TAGS, count, save_prm
-from microcosm.quality import policy_quality, prm_quality
+from microcosm.quality import example_scores, policy_quality, prm_quality
 from microcosm.tokenizer import PRM_TOKENS
 from microcosm.training import train_prm
 from testtime.data.store import atomic_folder
@@ -23,7 +23,15 @@ def main(name, recipe, threads, *, backbone, policies, output):
         policy: prm_quality(prm, tag, folder, **measure)
         for policy, folder in zip(recipe["policies"], policies, strict=True)
     }
-    card = prm_card(name, recipe, size=count(prm), seconds=seconds, backbone=alone, quality=quality)
+    card = prm_card(
+        name,
+        recipe,
+        size=count(prm),
+        seconds=seconds,
+        backbone=alone,
+        quality=quality,
+        example=example_scores(prm, tag, *EXAMPLE),
+    )
     with atomic_folder(output) as folder:
         save_prm(prm, folder, card)
 

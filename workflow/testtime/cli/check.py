@@ -24,8 +24,15 @@ def check(
         bool,
         typer.Option(help="Jobs run on other machines: leave out this one's GPUs and engines."),
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(help="Load every model, score its card's example, sample and search."),
+    ] = False,
 ) -> None:
-    """Check every model, dataset and resource of a study; no weights are loaded.
+    """Check every model, dataset and resource of a study; no weights are loaded without --probe.
+
+    A probe takes a few minutes for each model. The rates that it measures are in
+    RESULTS/logs/probe, for testtime plan --rates-from RESULTS.
 
     Exit status 2 if anything is wrong. Example: testtime check workflow/studies/one-gpu.yaml
     """
@@ -41,6 +48,21 @@ def check(
         print(f"error: {line.role} {line.name}: {line.problem}", file=sys.stderr)
     if wrong:
         raise typer.Exit(2)
+    if probe and not _probe(study):
+        raise typer.Exit(2)
+
+
+def _probe(study: Study) -> bool:
+    """Print what a probe says of each model, as it comes; returns whether nothing is wrong."""
+    from testtime.cli.probe import probe
+
+    sound = True
+    for verdict in probe(study):
+        print(f"{verdict.role} {verdict.name}: {'WRONG' if verdict.problems else 'ok'}")
+        for line in (*verdict.problems, *verdict.notes):
+            print(f"  {line}", flush=True)
+        sound = sound and not verdict.problems
+    return sound
 
 
 def _verdict(line: Line) -> str:

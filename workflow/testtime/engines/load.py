@@ -67,19 +67,24 @@ class Measured:
     """A policy or PRM that is loaded when it is first used, and what its work takes.
 
     A job whose rows are all there loads none.
+
+    Attributes:
+        tokens: drawn or read so far.
+        seconds: that its caller waited for them.
+        start_seconds: until it was loaded.
     """
 
     def __init__(self, spec: ModelSpec, load: Callable[[], Policy | Prm]):
         self._spec, self._load, self._loaded = spec, load, None
-        self._start_seconds = self._seconds = 0.0
-        self._tokens = 0
+        self.start_seconds = self.seconds = 0.0
+        self.tokens = 0
 
     def load(self) -> Policy | Prm:
         """The model; it is loaded now, unless it was before."""
         if self._loaded is None:
             started = perf_counter()
             self._loaded = self._load()
-            self._start_seconds = perf_counter() - started
+            self.start_seconds = perf_counter() - started
         return self._loaded
 
     def __getattr__(self, name: str) -> object:
@@ -90,27 +95,32 @@ class Measured:
         """Queue a request; returns its ticket."""
         model, started = self.load(), perf_counter()
         ticket = model.submit(request)
-        self._seconds += perf_counter() - started
+        self.seconds += perf_counter() - started
         return ticket
 
     def poll(self) -> list[tuple[int, list[Continuation] | StepScores]]:
         """What the model's `poll` gives."""
         started = perf_counter()
         found = self.load().poll()
-        self._seconds += perf_counter() - started
-        self._tokens += sum(count_tokens(result) for _, result in found)
+        self.seconds += perf_counter() - started
+        self.tokens += sum(count_tokens(result) for _, result in found)
         return found
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second, drawn or read."""
+        return self.tokens / max(self.seconds, 1e-9)
 
     def report(self) -> None:
         """Print what was measured, for `testtime plan --rates-from`; nothing if it did not run."""
-        if self._tokens:
+        if self.tokens:
             role = "policies" if isinstance(self._spec, PolicySpec) else "prms"
             measured = {
                 "kind": role,
                 "name": self._spec.name,
-                "tokens": self._tokens,
-                "seconds": round(self._seconds, 3),
-                "start_seconds": round(self._start_seconds, 3),
+                "tokens": self.tokens,
+                "seconds": round(self.seconds, 3),
+                "start_seconds": round(self.start_seconds, 3),
             }
             print(f"{MEASURED}{json.dumps(measured)}")
 

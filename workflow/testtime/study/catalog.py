@@ -174,10 +174,12 @@ class PrmSpec(ModelSpec):
     Attributes:
         format: one of `PRM_FORMATS`: its text and where its scores are read.
         in_samples: its step scores come with the policies' files of samples; then no engine runs.
+        card: an example with the scores that its authors print: source, problem, steps, scores.
     """
 
     format: str = ""
     in_samples: bool = False
+    card: dict | None = None
 
 
 @dataclass(frozen=True)
