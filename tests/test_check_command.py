@@ -156,10 +156,10 @@ def test_more_than_this_machine_has_is_wrong_unless_jobs_run_elsewhere(copy, tmp
 
 
 def test_an_engine_is_missing_where_its_package_is(tmp_path, monkeypatch):
-    monkeypatch.setitem(ENGINES, "mine", Engine(0.5, "transformers"))
+    monkeypatch.setitem(ENGINES, "mine", Engine(0.5, 0.01, 1, "transformers"))
     table = run(tmp_path, engine="mine")[1]
     assert ["engine", "mine", "ok"] in [line.split() for line in table.splitlines()]
-    monkeypatch.setitem(ENGINES, "mine", Engine(0.5, "nowhere_to_be_found"))
+    monkeypatch.setitem(ENGINES, "mine", Engine(0.5, 0.01, 1, "nowhere_to_be_found"))
     status, _, errors = run(tmp_path, engine="mine")
     assert status == 2
     assert "engine mine is not installed: pip install 'testtime[nowhere_to_be_found]'" in errors
