@@ -47,6 +47,8 @@ def random_tree(
 class FakePolicy:
     """A policy in the sense of `engines.base.Policy`; requests complete in a shuffled order."""
 
+    in_background = False
+
     def __init__(self, next_token: NextToken, *, context: int = 10_000, order: int = 0):
         self.next_token, self.context, self.order = next_token, context, order
         self.requests: list[Request] = []
@@ -118,6 +120,8 @@ class FakePrm:
         batches: how many times it was let run with something to read.
         tokens: all tokens read.
     """
+
+    in_background = False
 
     def __init__(self, seed: int = 0, levels: int = 5):
         self.seed, self.levels = seed, levels

@@ -29,6 +29,7 @@ def config(results: Path) -> dict:
         "scorings": ["min", "last", "avg"],
         "jobs": {"hours": 1, "gpu": "h100"},
         "per_policy": {},
+        "search_logprobs": True,
     }
 
 

@@ -77,7 +77,7 @@ def test_the_prm_reads_at_most_a_third_of_what_whole_paths_would_take(engines, p
     class WholePaths:
         """Scores every path from its beginning, duplicates among siblings left out."""
 
-        tokens = 0
+        tokens, in_background = 0, False
 
         def submit(self, request):
             self.tokens += len(prm.reader.encode(request.problem, request.steps).token_ids)

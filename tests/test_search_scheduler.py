@@ -1,5 +1,6 @@
 """What every search keeps, whatever the method: order, costs, seeds, and patience with policies."""
 
+import math
 from collections import Counter
 from itertools import groupby
 
@@ -319,3 +320,77 @@ def test_a_method_that_needs_a_prm_says_so():
     )
     with pytest.raises(UserError, match=r"beam_search needs a PRM; .* cot, majority, confidence"):
         search_problems(fake(), None, PROBLEMS, settings)
+
+
+class Background:
+    """An engine in the background: it has one result more each time that it is asked."""
+
+    in_background = True
+
+    def poll(self, *, wait=True):
+        self.ready = [*getattr(self, "ready", ()), *super().poll()]
+        done, self.ready = self.ready[:1], self.ready[1:]
+        return done
+
+
+class BackgroundPolicy(Background, FakePolicy):
+    pass
+
+
+class BackgroundPrm(Background, FakePrm):
+    pass
+
+
+@pytest.mark.parametrize("method", TREES)
+def test_trees_are_the_same_with_engines_in_the_background(method):
+    engines = BackgroundPolicy(random_tree(1)), BackgroundPrm()
+    expected = search(FakePolicy(random_tree(1)), method=method)
+    assert by_tree(search(*engines, method=method)) == by_tree(expected)
+
+
+def test_in_the_background_no_child_waits_for_its_siblings_nor_the_prm_for_the_policy():
+    """Each child is a request of its own, and is read while others are still drawn."""
+    policy, prm = BackgroundPolicy(random_tree(1)), BackgroundPrm()
+    drawing = []
+    submit = prm.submit
+
+    def watched(request):
+        drawing.append(len(policy._queue) + len(policy.ready))
+        return submit(request)
+
+    prm.submit = watched
+    search(policy, prm, method="beam_search")
+    assert all(len(request.seeds) == 1 for request in policy.requests)
+    assert sum(map(bool, drawing)) > len(drawing) / 2
+
+
+def test_a_search_may_end_at_the_first_boxed_answer():
+    """As in the published codes; by default a path ends where the policy ends it."""
+
+    class Boxing(FakePolicy):
+        def decode(self, token_ids):
+            return super().decode(token_ids).replace("b", "\\boxed{1}")
+
+    paths = {}
+    for ends_at in ("text", "boxed"):
+        settings = {"ends_at": ends_at, "method": "dvts"}
+        found = search(Boxing(random_tree(1)), **settings)
+        paths[ends_at] = [path for result in found for path in result.paths]
+    boxed = [["boxed" in step for step in path.steps] for path in paths["boxed"]]
+    assert any(map(any, boxed))
+    for path, marks in zip(paths["boxed"], boxed, strict=True):
+        assert not any(marks[:-1])
+        assert path.finished or not any(marks)
+    assert any(
+        any("boxed" in step for step in path.steps[:-1]) for path in paths["text"]
+    )  # some go on behind their answer
+
+
+def test_log_probabilities_of_steps_are_optional():
+    kept, left = (search(fake(), logprobs=logprobs) for logprobs in (True, False))
+    for one, other in zip(by_tree(kept).values(), by_tree(left).values(), strict=True):
+        assert [path.text for path in one.paths] == [path.text for path in other.paths]
+        assert all(math.isnan(path.logprob) and not path.step_logprobs for path in other.paths)
+    policy = fake()
+    search(policy, logprobs=False)
+    assert not any(request.logprobs for request in policy.requests)

@@ -108,30 +108,27 @@ def lengths(model, requests):
     return [len(model.reader.encode(r.problem, r.steps).token_ids) for r in requests]
 
 
-def test_a_language_model_reads_and_counts_the_new_steps_of_a_path(whole):
-    model = shipped_prm("micro-prm-weak", "vllm")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_new_steps_of_a_path_are_counted_as_under_transformers(whole, name):
+    model, other = shipped_prm(name, "vllm"), shipped_prm(name, "transformers")
     parts = steps_one_by_one(whole[0])
     total = lengths(model, parts)
     counted = [score(model, [part])[0].tokens for part in parts]
     assert counted == [total[0], *(b - a for a, b in pairwise(total))]
+    assert counted == [score(other, [part])[0].tokens for part in parts]
 
 
-def test_a_two_class_model_reads_and_counts_every_text_whole(whole):
-    model = shipped_prm("micro-prm-good", "vllm")
-    parts = steps_one_by_one(whole[0])
-    assert [score(model, [part])[0].tokens for part in parts] == lengths(model, parts)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_cached_blocks_are_read_no_second_time(whole, monkeypatch, name):
+    model = shipped_prm(name, "vllm")
+    step, cached = model.runtime._engine.step, []
 
-
-def test_a_language_model_reads_cached_blocks_no_second_time(whole, monkeypatch):
-    model = shipped_prm("micro-prm-weak", "vllm")
-    generate, cached = model.runtime._llm.generate, []
-
-    def watched(*args, **options):
-        outputs = generate(*args, **options)
+    def watched():
+        outputs = step()
         cached.extend(output.num_cached_tokens for output in outputs)
         return outputs
 
-    monkeypatch.setattr(model.runtime._llm, "generate", watched)
+    monkeypatch.setattr(model.runtime._engine, "step", watched)
     forget(model)
     parts = steps_one_by_one(max(whole, key=lambda request: len(request.steps)))
     score(model, parts[:-1])
@@ -140,6 +137,21 @@ def test_a_language_model_reads_cached_blocks_no_second_time(whole, monkeypatch)
     block = 32
     assert cached == [lengths(model, parts[-2:-1])[0] // block * block]
     assert cached[0] > 0
+
+
+@pytest.mark.parametrize("remembered", [1 << 17, 0])
+def test_steps_in_cached_blocks_keep_their_scores(whole, monkeypatch, remembered):
+    """A two-class model says nothing of cached tokens: remembered, or else read again."""
+    monkeypatch.setattr("testtime.engines.vllm.prm.REMEMBERED", remembered)
+    model = shipped_prm("micro-prm-good", "vllm")
+    forget(model)
+    model._remembered.clear()
+    path = max(whole, key=lambda request: len(request.steps))
+    shorter = ScoreRequest(path.problem, path.steps[:-1])
+    first, again, longer = (score(model, [r])[0].scores for r in (shorter, shorter, path))
+    assert again == pytest.approx(first, abs=1e-6)
+    assert longer[:-1] == pytest.approx(first, abs=1e-5)
+    assert len(longer) == len(path.steps)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

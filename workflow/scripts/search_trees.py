@@ -28,6 +28,7 @@ def plant_block(study, cell, problems, method, block):
         budget,
         beam_width=width,
         seed_parts=(study.config["seed"], cell.dataset, cell.policy, cell.prm),
+        logprobs=study.config["search_logprobs"],
     )
     return dict.fromkeys(plant(problems, settings, subtrees), settings)
 

@@ -22,7 +22,12 @@ class Policy(Protocol):
     """A language model that continues paths.
 
     A request that has all its children leaves the batch at once and a waiting one takes its rows.
+
+    Attributes:
+        in_background: whether it works on what was submitted while its caller does other things.
     """
+
+    in_background: bool
 
     def encode(self, problem: str) -> tuple[int, ...]:
         """The token ids of the whole prompt for this problem."""
@@ -33,26 +38,38 @@ class Policy(Protocol):
     def submit(self, request: Request) -> int:
         """Queue a request; returns its ticket."""
 
-    def poll(self) -> list[tuple[int, list[Continuation]]]:
+    def poll(self, *, wait: bool = True) -> list[tuple[int, list[Continuation]]]:
         """Run until at least one request is complete; returns (ticket, children in seed order).
 
         An empty list means that nothing is queued.
+
+        Args:
+            wait: False, of an engine in the background, returns soon, maybe with nothing.
         """
 
 
 class Prm(Protocol):
-    """A process reward model that gives a probability per step."""
+    """A process reward model that gives a probability per step.
+
+    Attributes:
+        in_background: as of a policy.
+    """
+
+    in_background: bool
 
     def submit(self, request: ScoreRequest) -> int:
         """Queue a request for the scores of the steps after its known ones; returns its ticket."""
 
-    def poll(self) -> list[tuple[int, StepScores]]:
+    def poll(self, *, wait: bool = True) -> list[tuple[int, StepScores]]:
         """Run until at least one request is complete; returns (ticket, scores) in any order.
 
         An empty list means that nothing is queued. Equal requests that wait together are read
         once; the tokens read are reported on the first of them. A request gets fewer scores than
         it has new steps where steps end beyond the PRM's context (`prms.fit`): only those that fit
         are read.
+
+        Args:
+            wait: as of a policy's `poll`.
         """
 
 

@@ -98,10 +98,10 @@ class Measured:
         self.seconds += perf_counter() - started
         return ticket
 
-    def poll(self) -> list[tuple[int, list[Continuation] | StepScores]]:
+    def poll(self, *, wait: bool = True) -> list[tuple[int, list[Continuation] | StepScores]]:
         """What the model's `poll` gives."""
         started = perf_counter()
-        found = self.load().poll()
+        found = self.load().poll() if wait else self.load().poll(wait=False)
         self.seconds += perf_counter() - started
         self.tokens += sum(count_tokens(result) for _, result in found)
         return found

@@ -15,6 +15,7 @@ from testtime.study.catalog import PolicySpec
 from testtime.study.methods import METHODS, Method, check_budget
 from testtime.study.seeds import derive
 from testtime.study.types import Problem, Sampling, SearchResult
+from testtime.study.vocabulary import TEXT
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class SearchSettings:
         seed_parts: study seed, dataset, policy and whatever else sets this search apart.
         beam_width: M.
         separator: text that ends a step.
+        ends_at: "text", a path ends where the policy ends it; "boxed", after the step with its
+            first boxed answer, as in the published searches.
+        logprobs: whether the log-probabilities of steps are kept.
     """
 
     method: str
@@ -42,6 +46,8 @@ class SearchSettings:
     seed_parts: tuple[str | int, ...]
     beam_width: int = 4
     separator: str = "\n\n"
+    ends_at: str = TEXT
+    logprobs: bool = True
 
     @classmethod
     def of(cls, spec: PolicySpec, method: str, budget: int, **others: object) -> "SearchSettings":
@@ -148,16 +154,14 @@ def grow_trees(
             raise UserError(f"method {name} needs a PRM; allowed without one: {', '.join(without)}")
     if not trees:
         return iter(())
-    shared = {(s.sampling, s.step_tokens, s.separator) for s in trees.values()}
+    names = ("sampling", "step_tokens", "separator", "ends_at", "logprobs")
+    shared = {tuple(getattr(s, name) for name in names) for s in trees.values()}
     if len(shared) > 1:
-        raise ValueError("trees of different sampling, step lengths or separators")
-    [(sampling, step_tokens, separator)] = shared
+        raise ValueError(f"trees that differ in one of {', '.join(names)}")
     scheduler = Scheduler(
         policy,
         prm,
-        sampling=sampling,
-        step_tokens=step_tokens,
-        separator=separator,
+        **dict(zip(names, shared.pop(), strict=True)),
         max_rows=max_rows,
         seconds=seconds,
     )

@@ -1,11 +1,13 @@
 """One scheduler that advances every tree of a job together over one policy and one PRM.
 
 Each tree is a generator (see `tree.py`) that waits for children or for scores. All requests of
-trees to the policy are queued at once; scores are requested in batches over many trees, as soon as
-at least as many paths wait for the PRM as for the policy. A tree never waits for another one: a
+trees to the policy are queued at once, and a child is queued for its score as soon as it is there.
+A PRM that works in the background reads meanwhile; another one reads batches over many trees, as
+soon as at least as many paths wait for it as for the policy. A tree never waits for another one: a
 long step delays only its own tree, and a finished tree makes room for the next problem.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +28,9 @@ from testtime.study.types import (
     SearchResult,
     StepScores,
 )
+from testtime.study.vocabulary import BOXED, TEXT
 
+BOX = "\\boxed"  # what answers are marked by, see `testtime.grade.extract`
 MAX_ROWS = 4096  # paths in flight: enough to keep both engines busy, few enough to hold in memory
 
 
@@ -58,7 +62,8 @@ class SearchState:
     Attributes:
         asked: the request that the program waits for.
         paths: the part of the answer that is known.
-        missing: number of children, or of distinct paths' scores, still to come.
+        missing: number of paths that are still to come, or to get their scores.
+        read: what the PRM said of requests since the program asked; equal paths cost once.
         widths: number of candidates at each step.
     """
 
@@ -71,6 +76,7 @@ class SearchState:
     asked: Expand | Score | None = None
     paths: list[Path | None] = field(default_factory=list)
     missing: int = 0
+    read: dict[ScoreRequest, StepScores] = field(default_factory=dict)
 
 
 class Scheduler:
@@ -85,12 +91,23 @@ class Scheduler:
         step_tokens: int,
         separator: str,
         max_rows: int = MAX_ROWS,
+        ends_at: str = TEXT,
+        logprobs: bool = True,
         seconds: Seconds | None = None,
     ):
         self.seconds = Seconds() if seconds is None else seconds
         self.reader = StepReader(policy, separator)
-        self.policy = PolicyQueue(policy, self.reader, sampling, step_tokens, self.seconds)
         self.prm = PrmQueue(prm, self.seconds)
+        self.policy = PolicyQueue(
+            policy,
+            self.prm,
+            self.reader,
+            sampling,
+            step_tokens,
+            self.seconds,
+            ends_at=ends_at,
+            logprobs=logprobs,
+        )
         self.max_rows = max_rows
         self.under_way = 0
         self.results: list[tuple[Tree, SearchResult]] = []
@@ -120,8 +137,10 @@ class Scheduler:
         return True
 
     def _advance(self) -> None:
-        """Run the engine that has more to do, then advance the trees that it served."""
-        if self.prm.rows and self.prm.rows >= self.policy.rows:
+        """Run the engine that has more to do, or both, then advance the trees that they served."""
+        if self.prm.rows and self.policy.rows and self.prm.in_background:
+            served = [*self.prm.poll(wait=False), *self.policy.poll(wait=False)]
+        elif self.prm.rows and self.prm.rows >= self.policy.rows:
             served = self.prm.poll()
         elif self.policy.rows:
             served = self.policy.poll()
@@ -133,6 +152,7 @@ class Scheduler:
     def _resume(self, state: SearchState, answer: list[Path] | None) -> None:
         """Give a tree what it asked for, until it waits for an engine again or is done."""
         while True:
+            state.read.clear()
             try:
                 state.asked = state.program.send(answer)
             except StopIteration as done:
@@ -184,6 +204,8 @@ class _Siblings:
 class PolicyQueue:
     """The children that trees wait for; those that continue the same tokens share a request.
 
+    Of a policy in the background each child is a request, so that none waits for its siblings.
+
     Attributes:
         rows: children that were asked for and have not come yet.
     """
@@ -191,16 +213,22 @@ class PolicyQueue:
     def __init__(
         self,
         policy: Policy,
+        prm: "PrmQueue",
         reader: StepReader,
         sampling: Sampling,
         step_tokens: int,
         seconds: Seconds,
+        *,
+        ends_at: str,
+        logprobs: bool,
     ):
-        self.policy, self.reader, self.seconds = policy, reader, seconds
+        self.policy, self.prm, self.reader, self.seconds = policy, prm, reader, seconds
         self.sampling, self.step_tokens = sampling, step_tokens
+        self.ends_at, self.logprobs = ends_at, logprobs
         self.rows = 0
         self._new: dict[tuple, list[_Siblings]] = {}
-        self._submitted: dict[int, list[_Siblings]] = {}
+        # Ticket -> seeds of its children, and who waits for them.
+        self._submitted: dict[int, tuple[tuple[int, ...], list[_Siblings]]] = {}
 
     def add(self, state: SearchState) -> None:
         """Note the children that a tree asks for."""
@@ -223,57 +251,72 @@ class PolicyQueue:
         with self.seconds.measure("policy"):
             for (prompt, generated, sampling, stop, limit), parts in self._new.items():
                 # Trees of nested budgets may ask for the same children: each is drawn once.
-                seeds = dict.fromkeys(seed for part in parts for seed in part.seeds)
-                request = Request(
-                    token_ids=prompt + generated,
-                    seeds=tuple(seeds),
-                    sampling=sampling,
-                    stop=stop,
-                    max_tokens=limit,
-                    first_position=len(generated),
-                )
-                self._submitted[self.policy.submit(request)] = parts
+                seeds = tuple(dict.fromkeys(seed for part in parts for seed in part.seeds))
+                for together in [(s,) for s in seeds] if self.policy.in_background else [seeds]:
+                    request = Request(
+                        token_ids=prompt + generated,
+                        seeds=together,
+                        sampling=sampling,
+                        stop=stop,
+                        max_tokens=limit,
+                        first_position=len(generated),
+                        logprobs=self.logprobs or stop == "end",
+                    )
+                    self._submitted[self.policy.submit(request)] = together, parts
         self._new = {}
 
-    def poll(self) -> list[SearchState]:
-        """Run the policy until a request is complete; returns the trees with all their children."""
+    def poll(self, *, wait: bool = True) -> list[SearchState]:
+        """Run the policy until a request is complete; returns the trees that it completes.
+
+        Args:
+            wait: False lets a policy in the background return soon.
+        """
+        wait = wait or not self.policy.in_background
         with self.seconds.measure("policy"):
-            completed = self.policy.poll()
-        if not completed:
+            completed = self.policy.poll() if wait else self.policy.poll(wait=False)
+        if wait and not completed:
             raise RuntimeError(f"the policy lost {len(self._submitted)} requests")
         served = []
         for ticket, children in completed:
-            parts = self._submitted.pop(ticket)
-            seeds = dict.fromkeys(seed for part in parts for seed in part.seeds)
+            seeds, parts = self._submitted.pop(ticket)
             drawn = dict(zip(seeds, children, strict=True))
             for part in parts:
-                self.rows -= len(part.seeds)
-                self._deliver(part, [drawn[seed] for seed in part.seeds])
-                if not part.state.missing:
+                own = [(i, drawn[seed]) for i, seed in enumerate(part.seeds) if seed in drawn]
+                self.rows -= len(own)
+                self._deliver(part, own)
+                if own and not part.state.missing:
                     served.append(part.state)
         return served
 
-    def _deliver(self, part: _Siblings, children: Sequence[Continuation]) -> None:
+    def _deliver(self, part: _Siblings, children: Sequence[tuple[int, Continuation]]) -> None:
         state = part.state
-        state.policy_tokens += sum(len(child.token_ids) for child in children)
-        state.missing -= len(children)
-        state.paths[part.first : part.first + len(children)] = [
-            self._extend(part.parent, child, seed)
-            for child, seed in zip(children, part.seeds, strict=True)
-        ]
+        for number, child in children:
+            state.policy_tokens += len(child.token_ids)
+            path = self._extend(part.parent, child, part.seeds[number], state.asked)
+            state.paths[part.first + number] = path
+            if state.asked.scored and len(path.steps) > len(path.scores):
+                self.prm.ask(state, part.first + number)
+            else:
+                state.missing -= 1
 
-    def _extend(self, parent: Path, child: Continuation, seed: int) -> Path:
+    def _extend(self, parent: Path, child: Continuation, seed: int, asked: Expand) -> Path:
         new = self.reader.steps(child.token_ids, child.logprobs)
-        tokens = parent.tokens + len(child.token_ids)
-        total = parent.logprob * parent.tokens + sum(child.logprobs)
+        tokens, finish = parent.tokens + len(child.token_ids), child.finish
+        if finish == "step" and self.ends_at == BOXED and any(BOX in step.text for step in new):
+            finish = "stop"
+        step_logprobs, logprob = (), math.nan
+        if self.logprobs or asked.stop == "end":
+            step_logprobs = parent.step_logprobs + tuple(step.logprob for step in new)
+            total = parent.logprob * parent.tokens + sum(child.logprobs)
+            logprob = total / tokens if tokens else 0.0
         path = Path(
             steps=parent.steps + tuple(step.text for step in new),
             token_ids=parent.token_ids + tuple(child.token_ids),
             scores=parent.scores,
-            step_logprobs=parent.step_logprobs + tuple(step.logprob for step in new),
-            logprob=total / tokens if tokens else 0.0,
+            step_logprobs=step_logprobs,
+            logprob=logprob,
             tokens=tokens,
-            finish=child.finish,
+            finish=finish,
             seed=seed,
         )
         return replace(path, text=self.reader.text(path.token_ids)) if ended(path) else path
@@ -285,55 +328,68 @@ class PrmQueue:
     def __init__(self, prm: Prm | None, seconds: Seconds):
         self.prm, self.seconds = prm, seconds
         self._tickets: dict[ScoreRequest, int] = {}
-        # In request order: trees, with the paths that wait for each ticket.
-        self._waiting: dict[SearchState, dict[int, list[int]]] = {}
+        # In request order: for each ticket its request, and trees with the paths that wait for it.
+        self._waiting: dict[int, tuple[ScoreRequest, dict[SearchState, list[int]]]] = {}
 
     @property
     def rows(self) -> int:
         """Number of distinct paths that wait for a score."""
         return len(self._tickets)
 
+    @property
+    def in_background(self) -> bool:
+        """Whether the PRM reads while others work."""
+        return self.prm is not None and self.prm.in_background
+
     def add(self, state: SearchState) -> None:
         """Submit the paths of a tree that have a new step to the PRM."""
         state.paths = list(state.asked.paths)
-        waiting: dict[int, list[int]] = {}
+        state.missing = len(state.paths)
         for index, path in enumerate(state.paths):
             if len(path.steps) > len(path.scores):
-                problem = state.tree.problem.problem
-                request = ScoreRequest(problem, path.steps, known=len(path.scores))
-                waiting.setdefault(self._submit(request), []).append(index)
-        state.missing = len(waiting)
-        if waiting:
-            self._waiting[state] = waiting
+                self.ask(state, index)
+            else:
+                state.missing -= 1
 
-    def _submit(self, request: ScoreRequest) -> int:
+    def ask(self, state: SearchState, index: int) -> None:
+        """Submit a path of a tree, which has a new step, to the PRM."""
+        path = state.paths[index]
+        request = ScoreRequest(state.tree.problem.problem, path.steps, known=len(path.scores))
+        if request in state.read:
+            self._deliver(state, [index], replace(state.read[request], tokens=0))
+            return
         if request not in self._tickets:
             with self.seconds.measure("prm"):
                 self._tickets[request] = self.prm.submit(request)
-        return self._tickets[request]
+            self._waiting[self._tickets[request]] = request, {}
+        _, waiting = self._waiting[self._tickets[request]]
+        waiting.setdefault(state, []).append(index)
 
-    def poll(self) -> list[SearchState]:
-        """Run the PRM until a request is complete; returns the trees with all their scores."""
+    def poll(self, *, wait: bool = True) -> list[SearchState]:
+        """Run the PRM until a request is complete; returns the trees that it completes.
+
+        Args:
+            wait: False takes what is ready.
+        """
         with self.seconds.measure("prm"):
-            found = dict(self.prm.poll())
-        if not found:
+            found = self.prm.poll() if wait else self.prm.poll(wait=False)
+        if wait and not found:
             raise RuntimeError(f"the PRM lost {len(self._tickets)} requests")
-        self._tickets = {r: ticket for r, ticket in self._tickets.items() if ticket not in found}
-        for state, waiting in self._waiting.items():
-            for ticket in waiting.keys() & found.keys():
-                self._deliver(state, waiting.pop(ticket), found[ticket])
-        served = [state for state in self._waiting if not state.missing]
-        for state in served:
-            del self._waiting[state]
-        return served
+        served: dict[SearchState, None] = {}
+        for ticket, scores in found:
+            request, waiting = self._waiting.pop(ticket)
+            del self._tickets[request]
+            # A request of several trees is charged to each of them, so that a tree's cost does not
+            # depend on the others.
+            for state, indices in waiting.items():
+                state.read[request] = scores
+                self._deliver(state, indices, scores)
+                served[state] = None
+        return [state for state in served if not state.missing]
 
     def _deliver(self, state: SearchState, indices: list[int], new: StepScores) -> None:
-        """Give paths of a tree their scores.
-
-        A request of several trees is charged to each of them, so that a tree's cost does not depend
-        on the others.
-        """
-        state.missing -= 1
+        """Give equal paths of a tree their scores."""
+        state.missing -= len(indices)
         state.prm_tokens += new.tokens
         for index in indices:
             path = state.paths[index]

@@ -46,6 +46,7 @@ class Expand:
 
     Attributes:
         counts: children of each parent.
+        scored: whether the children are scored too, each as soon as it is there.
         first: index of a parent's first child, where it is expanded in several rounds.
         stop: "step" for one step, "end" for a whole solution.
         greedy: at temperature 0.
@@ -55,6 +56,7 @@ class Expand:
 
     parents: Sequence[Path]
     counts: Sequence[int]
+    scored: bool = False
     first: int = 0
     stop: Literal["step", "end"] = "step"
     greedy: bool = False
@@ -73,9 +75,8 @@ Program = Generator[Ask, list[Path], list[Path]]
 
 
 def grow(parents: Sequence[Path], counts: Sequence[int]) -> Program:
-    """Expand and score: the candidates of one step."""
-    children = yield Expand(parents, counts)
-    return (yield Score(children))
+    """The candidates of one step, with their scores."""
+    return (yield Expand(parents, counts, scored=True))
 
 
 def ended(path: Path) -> bool:

@@ -41,7 +41,7 @@ ENGINES = {
     # It starts every kernel of a step one by one.
     "transformers": Engine(0.5, 0.03, 1024, "transformers", most_gpus=1),
     # It compiles and measures its memory; its workers map the files and keep their own part.
-    "vllm": Engine(60.0, 0.004, 512, "vllm", pickled_policies=True, loads_in_parts=True),
+    "vllm": Engine(60.0, 0.004, 1024, "vllm", pickled_policies=True, loads_in_parts=True),
 }
 
 

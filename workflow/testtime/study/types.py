@@ -38,6 +38,7 @@ class Request:
         first_position: index of the first new token in its sample, for per-token randomness.
         stop: "step" ends a child after the next step separator, "end" only at end of text.
         max_tokens: most tokens to generate per child.
+        logprobs: whether log-probabilities are wanted; an engine may give them all the same.
     """
 
     token_ids: tuple[int, ...]
@@ -46,6 +47,7 @@ class Request:
     stop: Literal["step", "end"]
     max_tokens: int
     first_position: int = 0
+    logprobs: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Continuation:
 
     Attributes:
         token_ids: every token generated, separator and end of text included.
-        logprobs: log-probability of each under the policy at temperature 1.
+        logprobs: log-probability of each under the policy at temperature 1; empty where they were
+            not wanted.
         finish: "step" (separator met), "stop" (end of text), "length" (max_tokens or context).
     """
 
@@ -90,8 +93,8 @@ class Path:
     Attributes:
         steps: text of each step, without separators; never an empty step.
         scores: one probability per step that the PRM could read, empty where no PRM was used.
-        step_logprobs: mean log-probability per token of each step.
-        logprob: mean log-probability per token of the whole path.
+        step_logprobs: mean log-probability per token of each step; empty if they are not kept.
+        logprob: mean log-probability per token of the whole path; NaN if it is not kept.
         tokens: tokens generated along this path (not its pruned siblings).
     """
 

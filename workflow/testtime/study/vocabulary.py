@@ -30,3 +30,5 @@ STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
 OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", *COSTS]
+# Where a path of a search ends: where the policy ends its text, or after its first boxed answer.
+TEXT, BOXED = "text", "boxed"

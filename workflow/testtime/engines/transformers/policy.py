@@ -42,6 +42,8 @@ class TransformersPolicy:
             longest prompt.
     """
 
+    in_background = False
+
     def __init__(
         self, text: PolicyText, model: PreTrainedModel, *, max_rows: int, store_bytes: int
     ):

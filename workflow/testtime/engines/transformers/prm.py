@@ -62,6 +62,8 @@ class TransformersPrm:
         cache_bytes: most memory for keys and values of paths that may be continued.
     """
 
+    in_background = False
+
     def __init__(
         self,
         name: str,

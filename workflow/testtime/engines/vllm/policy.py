@@ -57,6 +57,7 @@ class VllmPolicy:
 
     def __init__(self, text: PolicyText, runtime: Runtime, stops: set[int]):
         self.text, self.runtime = text, runtime
+        self.in_background = runtime.in_background
         self.encode, self.decode = text.encode, text.decode
         self._stops = frozenset(stops)
         self._waiting: deque[Child] = deque()
@@ -81,15 +82,20 @@ class VllmPolicy:
             self._tickets.finish(ticket, [Continuation((), (), "length")] * n)
         return ticket
 
-    def poll(self) -> list[tuple[int, list[Continuation]]]:
+    def poll(self, *, wait: bool = True) -> list[tuple[int, list[Continuation]]]:
         """Run until at least one request is complete; returns (ticket, children in seed order).
 
         An empty list means that nothing is queued.
+
+        Args:
+            wait: False returns after one step of the batch.
         """
         while not self._tickets and (self._waiting or self._running):
             self._feed()
             for drawn in self.runtime.step():
                 self._record(drawn)
+            if not wait:
+                break
         return self._tickets.collect()
 
     def _feed(self) -> None:
@@ -111,6 +117,7 @@ class VllmPolicy:
             max_tokens=child.pending.limit - drawn,
             stops=self._step_stops if by_step else sorted(self._stops),
             stream=by_step and not self.text.step_ends.whole,
+            logprobs=request.logprobs,
         )
 
     @cached_property
@@ -122,9 +129,9 @@ class VllmPolicy:
         if child is None:  # tokens drawn before vLLM was told that the step was over
             return
         by_step = child.pending.request.stop == "step"
-        for token, logprob in zip(drawn.token_ids, drawn.logprobs, strict=True):
+        for place, token in enumerate(drawn.token_ids):
             child.token_ids.append(token)
-            child.logprobs.append(logprob)
+            child.logprobs += drawn.logprobs[place : place + 1]
             if by_step and self._ends_step(child, token):
                 if drawn.finish is None:
                     self.runtime.abort(drawn.key)

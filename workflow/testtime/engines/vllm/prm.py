@@ -1,27 +1,64 @@
 """PRMs on vLLM: language models by the next token after each step, two-class heads by pooling."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 
 from testtime import prms
-from testtime.engines.base import Pair, Tickets, report, to_read
+from testtime.engines.base import Tickets, to_read
 from testtime.engines.pretrained import open_model
 from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
-from testtime.engines.vllm.runtime import Runtime, start
-from testtime.prms.base import Reader
+from testtime.engines.vllm.runtime import Read, Runtime, start
+from testtime.prms.base import Encoded, Reader
 from testtime.study.catalog import PRM_FORMATS, ModelSpec, PrmSpec
 from testtime.study.types import ScoreRequest, StepScores
 
+# Scores of two-class models, a few hundred bytes each: those of paths that may be in vLLM's cache.
+REMEMBERED = 1 << 17
+
+
+@dataclass(eq=False)
+class Reading:
+    """A request under way.
+
+    Attributes:
+        tickets: of all that asked for it.
+        scores: of its new steps, None while unknown.
+    """
+
+    request: ScoreRequest
+    text: Encoded
+    tickets: list[int]
+    scores: list[float | None]
+
+    @property
+    def new(self) -> list[int]:
+        """Positions of the new steps' scores."""
+        return self.text.positions[self.request.known :]
+
 
 class VllmPrm:
-    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`."""
+    """A process reward model in the sense of `engines.base.Prm`; made by `load_prm`.
+
+    What vLLM has in its cache of a path is not read again. A language model is asked for the next
+    token after each new step. A two-class model says something of all tokens that it computes, and
+    nothing of cached ones: steps that end there were scored with another path, and their scores are
+    remembered; those that are forgotten are read again, without the cache.
+    """
 
     def __init__(self, name: str, runtime: Runtime, reader: Reader, context: int):
         self.name, self.runtime, self.reader, self.context = name, runtime, reader, context
+        self.in_background = runtime.in_background
         self._tickets: Tickets[StepScores] = Tickets()
         self._waiting: dict[int, ScoreRequest] = {}
+        self._readings: dict[ScoreRequest, Reading] = {}
+        self._asked: dict[str, tuple[Reading, int]] = {}  # key -> reading, number of its new step
+        self._keys = count(1)
+        # (problem, steps) -> score of the last of these steps, the most recent last.
+        self._remembered: OrderedDict[tuple[str, tuple[str, ...]], float] = OrderedDict()
 
     def submit(self, request: ScoreRequest) -> int:
         """Queue a request for the scores of the steps after its known ones; returns its ticket."""
@@ -29,48 +66,81 @@ class VllmPrm:
         self._waiting[ticket] = request
         return ticket
 
-    def poll(self) -> list[tuple[int, StepScores]]:
-        """Read all waiting requests; returns (ticket, scores) in the order of submission.
+    def poll(self, *, wait: bool = True) -> list[tuple[int, StepScores]]:
+        """Read until at least one request is complete; returns (ticket, scores) in any order.
 
-        Equal requests are read once; their tokens are reported on the first of them. A language
-        model reads a path's new steps only, as long as the earlier ones are among vLLM's cached
-        blocks; tokens are counted as if none were dropped, so that counts do not depend on what
-        else runs. Pooling cannot use such blocks: a two-class model reads every text in full,
-        and all its tokens are counted. Steps that end beyond the PRM's context are not read and get
-        no score.
+        Equal requests under way are read once; their tokens are reported on the first of them, as
+        if no cached block were ever dropped, so that counts do not depend on what else runs. Steps
+        that end beyond the PRM's context are not read and get no score.
+
+        Args:
+            wait: False returns what is ready.
 
         Raises:
             UserError: a step is blank.
         """
+        self._start()
+        while self._readings and not self._tickets:
+            for read in self.runtime.read(wait=wait):
+                self._record(read)
+            if not wait:
+                break
+        return self._tickets.collect()
+
+    def _start(self) -> None:
+        """Hand waiting requests to vLLM."""
         waiting, self._waiting = self._waiting, {}
-        requests = list(waiting.values())
-        pairs = to_read(self.reader, requests, self.context)
-        read = self._by_next_token if self.reader.classes else self._by_tag
-        found = report(requests, pairs, read(pairs) if pairs else [])
-        return list(zip(waiting, found, strict=True))
+        new = [request for request in waiting.values() if request not in self._readings]
+        for request, text in to_read(self.reader, new, self.context):
+            wanted = len(text.positions) - request.known
+            reading = Reading(request, text, [], [None] * wanted)
+            self._readings[request] = reading
+            for number in range(wanted) if self.reader.classes else [-1]:
+                self._ask(reading, number)
+        for ticket, request in waiting.items():
+            if request in self._readings:
+                self._readings[request].tickets.append(ticket)
+            else:
+                self._tickets.finish(ticket, StepScores((), 0))
 
-    def _by_next_token(self, pairs: Sequence[Pair]) -> list[StepScores]:
-        """Probability of "right" against "wrong" after each new step."""
-        prefixes = [
-            text.token_ids[: position + 1]
-            for request, text in pairs
-            for position in text.positions[request.known :]
-        ]
-        found = iter(self.runtime.next_token_logprobs(prefixes, self.reader.classes))
-        scored = []
-        for request, text in pairs:
-            scores = tuple(_against(*next(found)) for _ in text.positions[request.known :])
-            begin = text.positions[request.known - 1] + 1 if request.known else 0
-            scored.append(StepScores(scores, len(text.token_ids) - begin))
-        return scored
+    def _ask(self, reading: Reading, number: int, *, cached: bool = True) -> None:
+        """Let vLLM read a text up to a new step, or all of it for a two-class model."""
+        key = str(next(self._keys))
+        self._asked[key] = reading, number
+        token_ids = reading.text.token_ids[: reading.new[number] + 1]
+        self.runtime.add_text(key, token_ids, classes=self.reader.classes or (), cached=cached)
 
-    def _by_tag(self, pairs: Sequence[Pair]) -> list[StepScores]:
-        """Probability of the second class at each new step's tag."""
-        found = self.runtime.tag_probabilities([text.token_ids for _, text in pairs])
-        return [
-            StepScores(tuple(scores[request.known :]), len(text.token_ids))
-            for (request, text), scores in zip(pairs, found, strict=True)
-        ]
+    def _record(self, read: Read) -> None:
+        reading, number = self._asked.pop(read.key)
+        if read.logprobs:
+            reading.scores[number] = _against(*read.logprobs)
+        else:
+            self._record_tags(reading, read.tags)
+            if None in reading.scores:
+                self._ask(reading, -1, cached=False)
+        if None not in reading.scores:
+            self._finish(reading)
+
+    def _record_tags(self, reading: Reading, tags: Sequence[float]) -> None:
+        request, text = reading.request, reading.text
+        first = len(text.token_ids) - len(tags)
+        for step, position in enumerate(text.positions):
+            path = request.problem, request.steps[: step + 1]
+            if position >= first:
+                self._remembered[path] = tags[position - first]
+            if step >= request.known and path in self._remembered:
+                self._remembered.move_to_end(path)
+                reading.scores[step - request.known] = self._remembered[path]
+        while len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _finish(self, reading: Reading) -> None:
+        request, text = self._readings.pop(reading.request).request, reading.text
+        begin = text.positions[request.known - 1] + 1 if request.known else 0
+        found = StepScores(tuple(reading.scores), len(text.token_ids) - begin)
+        for ticket in reading.tickets:
+            self._tickets.finish(ticket, found)
+            found = replace(found, tokens=0)
 
 
 def load_prm(
@@ -98,9 +168,8 @@ def load_prm(
         return transformers_prm.load_prm(spec, threads=threads)
     where, config, tokenizer = open_model(what, spec)
     reader = format.reader(tokenizer)
-    context, step_tag, overrides = spec.context, None, {}
+    context, overrides = spec.context, {}
     if format.readout == "two-class":
-        step_tag = reader.tag
         overrides["architectures"] = [PRM_FORMATS[name].architecture]
     else:
         # In the weights' own precision, scores would be rounded to a few hundred values.
@@ -114,7 +183,7 @@ def load_prm(
         replace(spec, context=context),
         where,
         threads=threads,
-        step_tag=step_tag,
+        two_class=format.readout == "two-class",
         overrides=overrides,
         in_process=in_process,
         beside=beside,

@@ -16,9 +16,9 @@ import torch
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
-from vllm import LLM, SamplingParams
+from vllm import LLM, PoolingParams, SamplingParams
 from vllm.config import PoolerConfig
-from vllm.outputs import RequestOutput
+from vllm.outputs import PoolingRequestOutput, RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 
@@ -26,12 +26,11 @@ from testtime.engines.pretrained import least_used
 from testtime.engines.vllm.place import check_gpus, gpu_share, surroundings
 from testtime.errors import UserError
 from testtime.runtime import hub
-from testtime.study.catalog import ModelSpec
+from testtime.study.catalog import ENGINES, ModelSpec
 from testtime.study.types import Sampling
 
 GB = 10**9
-# Sequences that run together; on the CPU more gain nothing.
-CPU_SEQUENCES, GPU_SEQUENCES = 256, 512
+CPU_SEQUENCES = 512  # that run together; more gain nothing there
 CPU_TOKENS = 4096  # read in one step
 CPU_BLOCK = 32  # tokens of a cached block: vLLM's 128 would hardly ever be full
 CPU_KV_SHARE = 0.5  # of an entry's memory_gb, for keys and values
@@ -52,12 +51,35 @@ class Drawn:
     finish: str | None
 
 
+@dataclass(frozen=True)
+class Read:
+    """What a text gave.
+
+    Attributes:
+        key: as given to `Runtime.add_text`.
+        logprobs: of the two tokens asked for, after the text.
+        tags: probability of the second class at every token that was computed, the text's last
+            ones; those before were in cached blocks. Empty where it cannot be told which they are,
+            as a text was interrupted and read again in part.
+    """
+
+    key: str
+    logprobs: tuple[float, ...] = ()
+    tags: tuple[float, ...] = ()
+
+
 class Runtime:
-    """A running engine; its memory is freed when this object is dropped."""
+    """A running engine; its memory is freed when this object is dropped.
+
+    Attributes:
+        sequences: that run together.
+        in_background: whether it works in processes of its own while this one does other things.
+    """
 
     def __init__(self, llm: LLM, *, in_process: bool, sequences: int):
-        self.sequences = sequences
+        self.sequences, self.in_background = sequences, not in_process
         self._llm, self._engine = llm, llm.llm_engine
+        self._classes: dict[str, tuple[int, ...]] = {}  # of the texts under way
         _LIVE.add(self)
         self.close = weakref.finalize(self, _close, llm, in_process)
 
@@ -71,6 +93,7 @@ class Runtime:
         max_tokens: int,
         stops: Sequence[int],
         stream: bool,
+        logprobs: bool,
     ) -> None:
         """Queue a sequence; those with common beginnings share their cached blocks.
 
@@ -82,6 +105,7 @@ class Runtime:
             max_tokens: most new tokens.
             stops: ids of tokens that end it.
             stream: report every token as it is drawn, not all at the end.
+            logprobs: report each drawn token's log-probability, which takes time.
         """
         params = SamplingParams(
             temperature=sampling.temperature,
@@ -91,36 +115,63 @@ class Runtime:
             max_tokens=max_tokens,
             stop_token_ids=list(stops),
             ignore_eos=True,  # the stop tokens suffice
-            logprobs=0,  # of the drawn token only
+            logprobs=0 if logprobs else None,  # of the drawn token only
             detokenize=False,
             skip_clone=True,  # these are of this sequence alone
             output_kind=RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY,
         )
         self._engine.add_request(key, {"prompt_token_ids": list(token_ids)}, params)
 
+    def add_text(
+        self,
+        key: str,
+        token_ids: Sequence[int],
+        *,
+        classes: tuple[int, ...] = (),
+        cached: bool = True,
+    ) -> None:
+        """Queue a text to be read.
+
+        Args:
+            key: names the text among those under way.
+            token_ids: of the text.
+            classes: two tokens of a language model, whose log-probabilities after the text are
+                wanted; without them, a two-class model reads its tags.
+            cached: a two-class model may take the text's beginning from cached blocks; what it
+                would say of the tokens there is not known then.
+        """
+        if classes:
+            params = SamplingParams(
+                max_tokens=1,
+                temperature=0,
+                logprob_token_ids=list(classes),
+                detokenize=False,
+                skip_clone=True,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+        else:
+            params = PoolingParams(task="token_classify", skip_reading_prefix_cache=not cached)
+        self._classes[key] = classes
+        self._engine.add_request(key, {"prompt_token_ids": list(token_ids)}, params)
+
     def step(self) -> list[Drawn]:
         """Let the engine advance once; returns the new output of its sequences."""
         return [_drawn(output) for output in self._engine.step()]
 
+    def read(self, *, wait: bool = True) -> list[Read]:
+        """Let the engine advance once; returns the texts that have been read.
+
+        Args:
+            wait: False returns at once if an engine in the background has no output yet.
+        """
+        if not wait and self.in_background and self._engine.engine_core.outputs_queue.empty():
+            return []
+        outputs = self._engine.step()
+        return [_read(output, self._classes.pop(output.request_id)) for output in outputs]
+
     def abort(self, key: str) -> None:
         """Abort a sequence; it is no longer reported."""
         self._engine.abort_request([key])
-
-    def next_token_logprobs(
-        self, texts: Sequence[Sequence[int]], tokens: tuple[int, int]
-    ) -> list[tuple[float, float]]:
-        """Log-probabilities of two tokens after each text, reusing cached beginnings."""
-        params = SamplingParams(
-            max_tokens=1, temperature=0, logprob_token_ids=list(tokens), detokenize=False
-        )
-        outputs = self._llm.generate(_prompts(texts), params, use_tqdm=False)
-        found = [output.outputs[0].logprobs[0] for output in outputs]
-        return [tuple(at[token].logprob for token in tokens) for at in found]
-
-    def tag_probabilities(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Probability of the second class at every step tag of each text."""
-        outputs = self._llm.encode(_prompts(texts), pooling_task="token_classify", use_tqdm=False)
-        return [output.outputs.data[:, 1].tolist() for output in outputs]
 
 
 def start(
@@ -129,7 +180,7 @@ def start(
     where: dict,
     *,
     threads: int | None,
-    step_tag: int | None = None,
+    two_class: bool = False,
     overrides: dict | None = None,
     in_process: bool | None = None,
     beside: ModelSpec | None = None,
@@ -141,7 +192,7 @@ def start(
         spec: its catalog entry; its context counts generated tokens too.
         where: what `pretrained.source` gave.
         threads: CPU threads of this process.
-        step_tag: token at which a two-class model is read; None for language models.
+        two_class: whether it is a model with a two-class head, not a language model.
         overrides: changes of the model's config.
         in_process: run in this process; None does so on the CPU alone.
         beside: another model of this process; they share a GPU if there are too few.
@@ -164,7 +215,7 @@ def start(
             "kv_cache_memory_bytes": int(spec.memory_gb * CPU_KV_SHARE * GB),
         }
     else:
-        sequences = GPU_SEQUENCES
+        sequences = ENGINES["vllm"].sequences
         crowded = beside is not None and gpus + beside.gpus > visible
         place = {
             "tensor_parallel_size": gpus,
@@ -176,9 +227,9 @@ def start(
                 beside if crowded else None,
             ),
         }
-    if step_tag is not None:
-        pooler = PoolerConfig(tok_pooling_type="STEP", step_tag_id=step_tag)
-        place |= {"runner": "pooling", "pooler_config": pooler}
+    if two_class:
+        pooler = PoolerConfig(tok_pooling_type="ALL")
+        place |= {"runner": "pooling", "pooler_config": pooler, "enable_prefix_caching": True}
     if threads and gpus == 0:
         torch.set_num_threads(threads)
     try:
@@ -232,10 +283,16 @@ def _folder_or_id(where: dict) -> str:
 
 def _drawn(output: RequestOutput) -> Drawn:
     made = output.outputs[0]
-    ids = list(made.token_ids)
-    logprobs = [at[token].logprob for at, token in zip(made.logprobs, ids, strict=True)]
+    ids, logprobs = list(made.token_ids), []
+    if made.logprobs is not None:
+        logprobs = [at[token].logprob for at, token in zip(made.logprobs, ids, strict=True)]
     return Drawn(output.request_id, ids, logprobs, made.finish_reason)
 
 
-def _prompts(texts: Sequence[Sequence[int]]) -> list[dict]:
-    return [{"prompt_token_ids": list(text)} for text in texts]
+def _read(output: RequestOutput | PoolingRequestOutput, classes: tuple[int, ...]) -> Read:
+    if not classes:
+        tags = output.outputs.data[:, 1].tolist()
+        computed = len(output.prompt_token_ids) - (output.num_cached_tokens or 0)
+        return Read(output.request_id, tags=tuple(tags) if len(tags) == computed else ())
+    after = output.outputs[0].logprobs[0]
+    return Read(output.request_id, logprobs=tuple(after[token].logprob for token in classes))
