@@ -15,6 +15,7 @@ from testtime.study.catalog import PolicySpec
 from testtime.study.methods import METHODS, Method, check_budget
 from testtime.study.seeds import derive
 from testtime.study.types import Problem, Sampling, SearchResult
+from testtime.study.vocabulary import TEXT
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class SearchSettings:
         seed_parts: study seed, dataset, policy and whatever else sets this search apart.
         beam_width: M.
         separator: text that ends a step.
+        ends_at: "text": a path goes on until the policy ends its text. "boxed": at the latest until
+            the step that completes its first box, whatever follows in that step.
     """
 
     method: str
@@ -42,6 +45,7 @@ class SearchSettings:
     seed_parts: tuple[str | int, ...]
     beam_width: int = 4
     separator: str = "\n\n"
+    ends_at: str = TEXT
 
     @classmethod
     def of(cls, spec: PolicySpec, method: str, budget: int, **others: object) -> "SearchSettings":
@@ -148,16 +152,17 @@ def grow_trees(
             raise UserError(f"method {name} needs a PRM; allowed without one: {', '.join(without)}")
     if not trees:
         return iter(())
-    shared = {(s.sampling, s.step_tokens, s.separator) for s in trees.values()}
+    shared = {(s.sampling, s.step_tokens, s.separator, s.ends_at) for s in trees.values()}
     if len(shared) > 1:
-        raise ValueError("trees of different sampling, step lengths or separators")
-    [(sampling, step_tokens, separator)] = shared
+        raise ValueError("trees of different sampling, step lengths, separators or ends")
+    [(sampling, step_tokens, separator, ends_at)] = shared
     scheduler = Scheduler(
         policy,
         prm,
         sampling=sampling,
         step_tokens=step_tokens,
         separator=separator,
+        ends_at=ends_at,
         max_rows=max_rows,
         seconds=seconds,
     )

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from testtime.engines.base import Policy, Prm
 from testtime.engines.steps import StepReader
+from testtime.grade.extract import has_box
 from testtime.search.tree import Expand, Program, Score, Tree, ended
 from testtime.study.seeds import derive
 from testtime.study.types import (
@@ -26,6 +27,7 @@ from testtime.study.types import (
     SearchResult,
     StepScores,
 )
+from testtime.study.vocabulary import BOXED, TEXT
 
 MAX_ROWS = 4096  # paths in flight: enough to keep both engines busy, few enough to hold in memory
 
@@ -84,12 +86,13 @@ class Scheduler:
         sampling: Sampling,
         step_tokens: int,
         separator: str,
+        ends_at: str = TEXT,
         max_rows: int = MAX_ROWS,
         seconds: Seconds | None = None,
     ):
         self.seconds = Seconds() if seconds is None else seconds
         self.reader = StepReader(policy, separator)
-        self.policy = PolicyQueue(policy, self.reader, sampling, step_tokens, self.seconds)
+        self.policy = PolicyQueue(policy, self.reader, sampling, step_tokens, self.seconds, ends_at)
         self.prm = PrmQueue(prm, self.seconds)
         self.max_rows = max_rows
         self.under_way = 0
@@ -195,9 +198,10 @@ class PolicyQueue:
         sampling: Sampling,
         step_tokens: int,
         seconds: Seconds,
+        ends_at: str = TEXT,
     ):
         self.policy, self.reader, self.seconds = policy, reader, seconds
-        self.sampling, self.step_tokens = sampling, step_tokens
+        self.sampling, self.step_tokens, self.ends_at = sampling, step_tokens, ends_at
         self.rows = 0
         self._new: dict[tuple, list[_Siblings]] = {}
         self._submitted: dict[int, list[_Siblings]] = {}
@@ -266,14 +270,19 @@ class PolicyQueue:
         new = self.reader.steps(child.token_ids, child.logprobs)
         tokens = parent.tokens + len(child.token_ids)
         total = parent.logprob * parent.tokens + sum(child.logprobs)
+        steps, finish = parent.steps + tuple(step.text for step in new), child.finish
+        # Only a path that would go on: one that was cut off stays cut off.
+        if self.ends_at == BOXED and finish == "step":
+            finish = "answer" if has_box(self.reader.separator.join(steps)) else "step"
         path = Path(
-            steps=parent.steps + tuple(step.text for step in new),
+            steps=steps,
             token_ids=parent.token_ids + tuple(child.token_ids),
             scores=parent.scores,
             step_logprobs=parent.step_logprobs + tuple(step.logprob for step in new),
             logprob=total / tokens if tokens else 0.0,
             tokens=tokens,
-            finish=child.finish,
+            read_tokens=parent.read_tokens,
+            finish=finish,
             seed=seed,
         )
         return replace(path, text=self.reader.text(path.token_ids)) if ended(path) else path
@@ -340,4 +349,5 @@ class PrmQueue:
             scores = path.scores + tuple(new.scores)
             # Too long for the PRM: the path keeps the scores that it has and is not continued.
             finish = path.finish if len(scores) == len(path.steps) or ended(path) else "length"
-            state.paths[index] = replace(path, scores=scores, finish=finish)
+            read = max(path.read_tokens, new.length)
+            state.paths[index] = replace(path, scores=scores, finish=finish, read_tokens=read)

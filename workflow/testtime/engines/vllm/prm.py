@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from testtime import prms
 from testtime.engines.base import Pair, Tickets, report, to_read
-from testtime.engines.pretrained import open_model
+from testtime.engines.pretrained import open_model, positions
 from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.engines.vllm.runtime import Runtime, start
@@ -61,14 +61,15 @@ class VllmPrm:
         for request, text in pairs:
             scores = tuple(_against(*next(found)) for _ in text.positions[request.known :])
             begin = text.positions[request.known - 1] + 1 if request.known else 0
-            scored.append(StepScores(scores, len(text.token_ids) - begin))
+            length = len(text.token_ids)
+            scored.append(StepScores(scores, length - begin, length))
         return scored
 
     def _by_tag(self, pairs: Sequence[Pair]) -> list[StepScores]:
         """Probability of the second class at each new step's tag."""
         found = self.runtime.tag_probabilities([text.token_ids for _, text in pairs])
         return [
-            StepScores(tuple(scores[request.known :]), len(text.token_ids))
+            StepScores(tuple(scores[request.known :]), len(text.token_ids), len(text.token_ids))
             for (request, text), scores in zip(pairs, found, strict=True)
         ]
 
@@ -107,8 +108,9 @@ def load_prm(
         overrides["head_dtype"] = "float32"
         # The token drawn after a text is never read, but vLLM needs a position for it.
         context += 1
-        if spec.context == getattr(config.get_text_config(), "max_position_embeddings", None):
-            overrides["max_position_embeddings"] = context
+    longest = positions(config)
+    if longest is not None and context > longest:
+        overrides["max_position_embeddings"] = context
     runtime = start(
         what,
         replace(spec, context=context),
