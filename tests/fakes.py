@@ -1,6 +1,7 @@
 """Deterministic policies and PRMs for tests: no model, every draw a hash of its own seed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from testtime.engines.base import Tickets
 from testtime.study.seeds import derive
@@ -49,8 +50,16 @@ class FakePolicy:
 
     in_background = False
 
-    def __init__(self, next_token: NextToken, *, context: int = 10_000, order: int = 0):
+    def __init__(
+        self,
+        next_token: NextToken,
+        *,
+        context: int = 10_000,
+        order: int = 0,
+        pieces: dict[int, str] | None = None,
+    ):
         self.next_token, self.context, self.order = next_token, context, order
+        self.pieces = PIECES | (pieces or {})
         self.requests: list[Request] = []
         self.tokens = 0
         self._queue: dict[int, Request] = {}
@@ -59,7 +68,7 @@ class FakePolicy:
         return tuple(PROMPT + ord(character) for character in problem)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        return "".join(PIECES[token] for token in token_ids)
+        return "".join(self.pieces[token] for token in token_ids)
 
     def submit(self, request: Request) -> int:
         ticket = len(self.requests)
@@ -148,7 +157,8 @@ class FakePrm:
                 self.reads.append(request)
                 self.tokens += tokens
             seen.add(request)
-            self._tickets.finish(ticket, StepScores(self.new_scores(request), tokens))
+            length = self.cost(replace(request, known=0))
+            self._tickets.finish(ticket, StepScores(self.new_scores(request), tokens, length))
         return self._tickets.collect()
 
     def new_scores(self, request: ScoreRequest) -> tuple[float, ...]:

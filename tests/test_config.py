@@ -79,6 +79,12 @@ WRONG = [
     ("catalog", {"policies": {"micro-xs": {"base": "micro-xss"}}}, "'micro-xss' is not in the"),
     ("catalog", {"datasets": {"microcosm": {"source": "file", "path": "no.jsonl"}}}, "no.jsonl"),
     ("catalog", {"prms": {"micro-prm-good": {"format": "prm800k"}}}, "'prm800k' is not known"),
+    (
+        "catalog",
+        {"prms": {"micro-prm-good": {"trained_context": 9000}}},
+        "is not below its context",
+    ),
+    ("paths_end_at", "answer", "paths_end_at: 'answer'"),
     ("catalog", {"policies": {"../evil": {"parameters": 1}}}, "letters, digits"),
 ]
 

@@ -12,8 +12,13 @@ from conftest import ROOT
 from safetensors.numpy import load_file, save_file
 from small_study import SmallStudy
 from studies import copy_checkout
+from testtime.data.decided import cells
 from testtime.data.store import read_parquet, stamp_of
 from testtime.runtime.lock import hold
+from testtime.study.catalog import of_study
+from testtime.study.config import read
+from testtime.study.study import Study
+from testtime.study.types import Problem
 
 STUDY = {
     "policies": ["own"],
@@ -168,3 +173,20 @@ def assert_same(study, other):
         if "scores" in rows:  # a batch of another size rounds differently
             for scores, wanted in zip(rows["scores"], expected["scores"], strict=True):
                 assert list(scores) == pytest.approx(list(wanted), abs=1e-4)
+
+
+def test_where_paths_end_decides_searches_alone_and_its_default_changes_no_stamp():
+    config = read()
+    plain, changed = (
+        {cell.record: cell for cell in cells(Study(c, of_study(c)))}
+        for c in (config, config | {"paths_end_at": "boxed"})
+    )
+    problem, kind = Problem("p", "1 + 1"), ("dvts", 4)
+    for record, cell in plain.items():
+        searched = cell.stage == "search"
+        assert (changed[record].stamp != cell.stamp) == searched
+        if searched:
+            # What decided a search before the setting existed.
+            assert set(cell.decided) == {"dataset", "limit", "policy", "prm", "beam_width"}
+            old, new = (c.row_stamps(lambda spec: spec.name) for c in (cell, changed[record]))
+            assert old(problem, *kind) != new(problem, *kind)

@@ -21,18 +21,32 @@ def test_every_prm_and_method_has_its_count(tmp_path):
     scores = [
         write(tmp_path, "scores/d/p/short/0-4/1-of-2", scores=[[0.5], [0.5], [], []]),
         write(tmp_path, "scores/d/p/short/0-4/2-of-2", scores=[[0.5]]),
-        write(tmp_path, "scores/d/p/long/0-4/1-of-2", scores=[[0.5] * len(own) for own in steps]),
-        write(tmp_path, "scores/d/p/long/0-4/2-of-2", scores=[[0.5]]),
+        write(
+            tmp_path,
+            "scores/d/p/long/0-4/1-of-2",
+            scores=[[0.5] * len(own) for own in steps],
+            prm_tokens=[4097, 4096, 0, 5000],
+        ),
+        write(tmp_path, "scores/d/p/long/0-4/2-of-2", scores=[[0.5]], prm_tokens=[9]),
     ]
     found = [
-        write(tmp_path, "searches/d/p/short/dvts/0-4/1-of-1", steps=[["a", "b"]], scores=[[0.5]])
+        write(tmp_path, "searches/d/p/short/dvts/0-4/1-of-1", steps=[["a", "b"]], scores=[[0.5]]),
+        write(
+            tmp_path,
+            "searches/d/p/long/dvts/0-4/1-of-1",
+            steps=[["a", "b"], ["a"]],
+            scores=[[0.5, 0.5], [0.5]],
+            read_tokens=[4097, 4096],
+        ),
     ]
-    table = unscored_table(generations, scores, found).set_index(["prm", "method"])
-    columns = ["paths", "cut_paths", "unread_paths", "steps", "unscored_steps"]
+    trained = {"short": None, "long": 4096}
+    table = unscored_table(generations, scores, found, trained).set_index(["prm", "method"])
+    columns = ["paths", "cut_paths", "unread_paths", "untrained_paths", "steps", "unscored_steps"]
     assert table[columns].T.to_dict("list") == {
-        ("long", "best_of_n"): [5, 0, 0, 7, 0],
-        ("short", "best_of_n"): [5, 2, 1, 7, 4],
-        ("short", "dvts"): [1, 1, 0, 2, 1],
+        ("long", "best_of_n"): [5, 0, 0, 2, 7, 0],
+        ("long", "dvts"): [2, 0, 0, 1, 3, 0],
+        ("short", "best_of_n"): [5, 2, 1, 0, 7, 4],
+        ("short", "dvts"): [1, 1, 0, 0, 2, 1],
     }
 
 

@@ -1,7 +1,7 @@
 """The final answer of a solution, as it is written there."""
 
 import pytest
-from testtime.grade.extract import extract_answer
+from testtime.grade.extract import extract_answer, has_box
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,19 @@ def test_exact_convention_takes_a_box_or_a_word_only():
     assert extract_answer(r" (1) c=7*8 c=6 \boxed{8,0,0}", "exact") == "8,0,0"
     assert extract_answer("8,0,0", "exact") == "8,0,0"
     assert extract_answer(" (1) c=7*8 c=6\n\n (2) c=6*4", "exact") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r"so \boxed{42}.", True),
+        (r"\boxed{\frac{1}{2}} and \boxed{", True),
+        ("\\boxed{1,\n\n2}", True),
+        (r"cut off: \boxed{\frac{1}{2}", False),
+        (r"put it into \boxed{}, or \boxed{ }", False),
+        (r"use \boxed for the answer", False),
+        ("The answer is 5.", False),
+    ],
+)
+def test_a_box_is_complete_where_it_is_closed_and_not_blank(text, found):
+    assert has_box(text) == found

@@ -183,6 +183,24 @@ def test_steps_that_end_within_the_context_are_scored_and_no_others(format, fold
         assert scored.tokens == (ends[fitting - 1] + 1 if fitting else 0)
 
 
+def test_a_prm_reads_past_its_positions_where_its_entry_says_so(
+    format, folder, reference, tmp_path
+):
+    # Positions are rotated on: the scores of a model whose config allows as many.
+    short = tiny_prms.with_positions(folder, tmp_path / "short", 64)
+    with pytest.raises(UserError, match="512 is more than its 64 positions"):
+        load(format, short)
+    prm = load(format, short, trained_context=64)
+    requests = [ALL[4], *grown(*tiny_prms.TEXTS[4])]
+    long, *steps = score(prm, requests)
+    assert long.scores == pytest.approx(reference[4], abs=1e-5)
+    assert [found.scores[0] for found in steps] == pytest.approx(reference[4], abs=1e-5)
+    # However many tokens were read anew, the length is that of the text.
+    ends = prm.reader.encode(*tiny_prms.TEXTS[4]).positions
+    assert [found.length for found in (long, *steps)] == [end + 1 for end in (ends[-1], *ends)]
+    assert ends[-1] > 64
+
+
 def test_a_path_that_outgrows_the_context_keeps_the_scores_it_had(format, folder, reference):
     problem, steps = tiny_prms.TEXTS[4]
     ends = load(format, folder).reader.encode(problem, steps).positions

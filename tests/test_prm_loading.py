@@ -60,7 +60,8 @@ def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path, tmp_path_factory, 
         ({"dtype": "int8"}, "dtype 'int8'.*float32, bfloat16, float16, auto"),
         ({"gpus": 2}, "needs 2 GPUs.*vllm"),
         ({"format": "qwen"}, "'qwen'.*rlhflow"),
-        ({"context": 4096}, "context 4096.*512 positions"),
+        ({"context": 4096}, "context 4096.*512 positions; `trained_context: 512` beside it"),
+        ({"context": 4096, "trained_context": 513}, "trained_context 513.*512 positions"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(tmp_path_factory, options, message):

@@ -175,7 +175,7 @@ def test_methods_choose_among_the_pool_by_their_own_weights(results):
     study = report_study.study(results)
     cell = ReportCell(study, synthetic.DATASET, "small", "good-prm")
     drawn = cell.solutions(["p003"])["p003"]
-    assert [len(drawn.pool), len(drawn.greedy)] == [16, 1]
+    assert [len(drawn.pool), len(drawn.chains)] == [16, 1]
     assert set(drawn.choices) == {"cot", "majority", "confidence", "best_of_n"}
     assert all(len(drawn.choices[name]) == cell.budget for name in ("majority", "confidence"))
     assert {path.score for path in drawn.choices["majority"]} == {1.0}

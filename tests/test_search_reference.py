@@ -2,17 +2,22 @@
 
 import math
 import random
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from fakes import FakePolicy, FakePrm, random_tree
+from fakes import WORDS, FakePolicy, FakePrm, random_tree
 from testtime.search.run import SearchSettings, search_problems
 from testtime.study.seeds import derive, uniforms
 from testtime.study.types import Problem, Sampling, ScoreRequest
 
 WORLDS = 200
+ENDED = ("stop", "answer")
 STEP_TOKENS, MAX_STEPS, M = 4, 5, 2
+# Words of every fourth world: a box, one that a brace may close in a later step, that brace.
+BOXES = dict(zip(WORDS, ("a", r"\boxed{b}", r"\boxed{c", "}"), strict=True))
+BOX = re.compile(r"\\boxed\{[^{}]+\}")
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,11 @@ class Leaf:
 class Reference:
     """Expands and scores as the papers say, without any batching, and counts what that costs."""
 
-    def __init__(self, policy: FakePolicy, prm: FakePrm, problem: Problem, seed: int):
+    def __init__(
+        self, policy: FakePolicy, prm: FakePrm, problem: Problem, seed: int, ends_at: str = "text"
+    ):
         self.policy, self.prm, self.problem = policy, prm, problem
+        self.ends_at = ends_at
         self.prompt = policy.encode(problem.problem)
         self.root = Leaf((), seed)
         self.policy_tokens = self.prm_tokens = 0
@@ -38,6 +46,11 @@ class Reference:
     def steps(self, leaf):
         text = self.policy.decode(leaf.ids)
         return tuple(step for step in text.split("\n\n") if step)
+
+    def length(self, leaf):
+        """Tokens of the text that gives a path its scores."""
+        steps = self.steps(leaf)
+        return self.prm.cost(ScoreRequest(self.problem.problem, steps)) if steps else 0
 
     def continue_path(self, leaf, seed, greedy=False):
         child = self.policy.generate(
@@ -49,7 +62,10 @@ class Reference:
             greedy=greedy,
         )
         self.policy_tokens += len(child.token_ids)
-        return Leaf(leaf.ids + child.token_ids, seed, child.finish, leaf.scores)
+        ids, finish = leaf.ids + child.token_ids, child.finish
+        if self.ends_at == "boxed" and finish == "step" and BOX.search(self.policy.decode(ids)):
+            finish = "answer"
+        return Leaf(ids, seed, finish, leaf.scores)
 
     def expand(self, leaves, counts):
         """Candidates of one step; child i of a parent has a seed made of the parent's and i."""
@@ -196,7 +212,7 @@ def world(number):
         p_bare=draw.choice([0.0, 0.05, 0.2]),
     )
     policy, prm = (
-        FakePolicy(next_token, order=number),
+        FakePolicy(next_token, order=number, pieces=None if number % 4 else BOXES),
         FakePrm(number, draw.choice([1, 2, 5, 1000])),
     )
     return policy, prm, [Problem("p", "one"), Problem("q", "another")]
@@ -208,6 +224,7 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
     for number in range(WORLDS):
         policy, prm, problems = world(number)
         budget = [2, 4, 8][number % 3]
+        ends_at = "text" if number % 8 else "boxed"
         settings = SearchSettings(
             method,
             budget=budget,
@@ -217,6 +234,7 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
             max_steps=MAX_STEPS,
             max_tokens=STEP_TOKENS * MAX_STEPS,
             seed_parts=(number,),
+            ends_at=ends_at,
         )
         max_rows = [1, 10, 4096][number % 3]
         results = search_problems(policy, prm, problems, settings, max_rows=max_rows)
@@ -224,22 +242,27 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
             problem = next(p for p in problems if p.problem_id == result.problem_id)
             own = result.subtree if method == "dvts" else budget
             reference = Reference(
-                policy, prm, problem, derive(number, problem.problem_id, method, own)
+                policy, prm, problem, derive(number, problem.problem_id, method, own), ends_at
             )
             leaves = REFERENCES[method](reference, budget)
             assert [
                 (p.token_ids, p.scores, p.seed, p.finish if p.finish != "length" else "open")
                 for p in result.paths
             ] == [
-                (f.ids, f.scores, f.seed, f.finish if f.finish == "stop" else "open")
-                for f in leaves
+                (f.ids, f.scores, f.seed, f.finish if f.finish in ENDED else "open") for f in leaves
             ]
             assert [path.steps for path in result.paths] == [reference.steps(f) for f in leaves]
+            assert [path.finished for path in result.paths] == [f.finish in ENDED for f in leaves]
+            read = [reference.length(f) for f in leaves]
+            # A lookahead judges paths that go on by longer texts, which are discarded.
+            assert all(path.read_tokens >= n for path, n in zip(result.paths, read, strict=True))
+            if method != "lookahead":
+                assert [path.read_tokens for path in result.paths] == read
             assert result.policy_tokens == reference.policy_tokens
             assert result.prm_tokens == reference.prm_tokens
             assert result.widths == tuple(filter(None, reference.widths))
             finishes |= {path.finish for path in result.paths}
-    assert finishes == {"stop", "length"}
+    assert finishes == {"stop", "length", "answer"}
 
 
 def test_the_worlds_hold_ties_duplicates_and_bare_separators():

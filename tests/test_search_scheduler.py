@@ -364,28 +364,6 @@ def test_in_the_background_no_child_waits_for_its_siblings_nor_the_prm_for_the_p
     assert sum(map(bool, drawing)) > len(drawing) / 2
 
 
-def test_a_search_may_end_at_the_first_boxed_answer():
-    """As in the published codes; by default a path ends where the policy ends it."""
-
-    class Boxing(FakePolicy):
-        def decode(self, token_ids):
-            return super().decode(token_ids).replace("b", "\\boxed{1}")
-
-    paths = {}
-    for ends_at in ("text", "boxed"):
-        settings = {"ends_at": ends_at, "method": "dvts"}
-        found = search(Boxing(random_tree(1)), **settings)
-        paths[ends_at] = [path for result in found for path in result.paths]
-    boxed = [["boxed" in step for step in path.steps] for path in paths["boxed"]]
-    assert any(map(any, boxed))
-    for path, marks in zip(paths["boxed"], boxed, strict=True):
-        assert not any(marks[:-1])
-        assert path.finished or not any(marks)
-    assert any(
-        any("boxed" in step for step in path.steps[:-1]) for path in paths["text"]
-    )  # some go on behind their answer
-
-
 def test_log_probabilities_of_steps_are_optional():
     kept, left = (search(fake(), logprobs=logprobs) for logprobs in (True, False))
     for one, other in zip(by_tree(kept).values(), by_tree(left).values(), strict=True):

@@ -183,6 +183,17 @@ def test_steps_that_end_within_the_context_are_scored_and_no_others(tiny, format
     assert [(s.scores, s.tokens) for s in score(model, [none_fits])] == [((), 0)]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_prm_reads_past_its_positions_where_its_entry_says_so(tiny, tmp_path, format):
+    problem, steps = tiny_prms.TEXTS[4]
+    short = tiny_prms.with_positions(tiny[format], tmp_path / "short", 64)
+    model = prm(short, format=format, context=CONTEXT, trained_context=64)
+    [scored] = score(model, [ScoreRequest(problem, tuple(steps))])
+    expected = prm_references.reference_scores(format, tiny[format], problem, steps)
+    assert scored.scores == pytest.approx(expected, abs=1e-3)
+    assert scored.length == model.reader.encode(problem, steps).positions[-1] + 1 > 64
+
+
 def test_a_value_head_runs_on_transformers(tiny):
     texts = [ScoreRequest(p, tuple(steps)) for p, steps in tiny_prms.TEXTS]
     options = {"format": "skywork", "context": CONTEXT}

@@ -86,6 +86,7 @@ CONFIG: dict[str, Callable] = {
     "another revision of a PRM": of_prm(revision="0123abc"),
     "another recipe of a PRM's training": of_prm(train={"seed": 2}),
     "another seed": lambda smoke, study: {"seed": 7},
+    "another end of a search's paths": lambda smoke, study: {"paths_end_at": "boxed"},
     "another beam width": lambda smoke, study: {"beam_width": 2},
     "more held-out samples": lambda smoke, study: {"difficulty": {"samples": 20}},
     "one scoring fewer": lambda smoke, study: {"scorings": ["min", "last"]},

@@ -1,6 +1,7 @@
 """Tiny random PRMs as checkpoint folders: tokenizers and key names are the published ones."""
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -77,10 +78,27 @@ TEXTS = [
 ]
 
 
-def load(format: str, folder: Path, *, context: int = 512, dtype: str = "auto", **options):
+def load(
+    format: str,
+    folder: Path,
+    *,
+    context: int = 512,
+    dtype: str = "auto",
+    trained_context: int | None = None,
+    **options,
+):
     """The PRM in engine transformers."""
-    spec = PrmSpec(folder.name, 0, model=str(folder), format=format, context=context, dtype=dtype)
-    return load_prm(spec, **options)
+    entry = {"context": context, "trained_context": trained_context, "dtype": dtype}
+    return load_prm(PrmSpec(folder.name, 0, model=str(folder), format=format, **entry), **options)
+
+
+def with_positions(folder: Path, copy: Path, positions: int) -> Path:
+    """A copy of a model whose config allows this many positions."""
+    shutil.copytree(folder, copy)
+    path = copy / "config.json"
+    config = json.loads(path.read_text()) | {"max_position_embeddings": positions}
+    path.write_text(json.dumps(config))
+    return copy
 
 
 def build(format: str, folder: Path) -> Path:

@@ -28,6 +28,7 @@ def plant_block(study, cell, problems, method, block):
         budget,
         beam_width=width,
         seed_parts=(study.config["seed"], cell.dataset, cell.policy, cell.prm),
+        ends_at=study.config["paths_end_at"],
         logprobs=study.config["search_logprobs"],
     )
     return dict.fromkeys(plant(problems, settings, subtrees), settings)
@@ -85,6 +86,7 @@ def main(config, wildcards, threads, problems, outputs):
             (tree.problem.problem_id, rows.of(stamps[tree])[tree.subtree]) for tree in trees
         )
         print(f"{path}: {describe_unscored(table['steps'], table['scores'], 'paths')}")
+        print(f"{path}: {(table['finish'] == 'answer').sum()} paths ended at their answer")
         write_parquet(table, path, cell.stamp)
 
 

@@ -20,7 +20,7 @@ from testtime.study import catalog
 from testtime.study.catalog import ENGINES, PolicySpec
 from testtime.study.methods import METHODS, check_budget
 from testtime.study.types import Problem
-from testtime.study.vocabulary import SCORINGS, VOTES
+from testtime.study.vocabulary import ENDS, SCORINGS, TEXT, VOTES
 
 
 def search(
@@ -43,6 +43,9 @@ def search(
         str,
         typer.Option(help="majority, max or weighted; ignored by cot and majority."),
     ] = "weighted",
+    ends_at: Annotated[
+        str, typer.Option(help="Where a search's path ends: text, or boxed (its first box).")
+    ] = TEXT,
     seed: Annotated[int, typer.Option(help="Same seed, same paths.")] = 0,
     convention: Annotated[
         str, typer.Option(help="How answers are compared: math, integer or exact.")
@@ -68,6 +71,7 @@ def search(
 
     _allow("--scoring", scoring, SCORINGS)
     _allow("--vote", vote, VOTES)
+    _allow("--ends-at", ends_at, ENDS)
     if engine is not None:
         _allow("--engine", engine, ENGINES)
     needs_prm = check_budget(method, budget, beam_width).needs_prm
@@ -86,6 +90,7 @@ def search(
         budget,
         beam_width=beam_width,
         seed_parts=(seed, Path(spec.name).name),
+        ends_at=ends_at,
     )
     seconds = Seconds()
     with progress(len(problems), f"{method} of {policy}", "problems") as bar:

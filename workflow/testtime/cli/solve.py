@@ -17,7 +17,7 @@ from testtime.study import catalog
 from testtime.study.catalog import ModelSpec
 from testtime.study.layout import Layout
 from testtime.study.types import Problem
-from testtime.study.vocabulary import NONE
+from testtime.study.vocabulary import NONE, TEXT
 
 
 def solve(
@@ -76,6 +76,7 @@ def solve(
         seed_parts=(seed, plan["dataset"], policy),
         convention=convention.convention if convention else "math",
         beam_width=table["fitted_on"]["beam_width"],
+        ends_at=table["fitted_on"].get("paths_end_at", TEXT),
     )
     thresholds = table["fitted_on"]["difficulty"]
     with Workers() as workers:

@@ -24,7 +24,7 @@ from testtime.study.methods import METHODS
 from testtime.study.prompts import DAY, PROMPTS
 from testtime.study.study import Study
 from testtime.study.types import Problem
-from testtime.study.vocabulary import COT, DIFFICULTY, POOL
+from testtime.study.vocabulary import COT, DIFFICULTY, POOL, TEXT
 
 # Raise a stage's number when its rows change meaning; edits of code alone rerun no heavy job.
 FORMATS = {"train": 1, "problems": 1, "generate": 2, "score": 3, "search": 3}
@@ -166,7 +166,15 @@ class Cell:
         }
 
     def _searching(self, identify: Identify) -> dict:
-        return {"policy": self._sampling(identify, SEARCHED_AS), "prm": self._scoring(identify)}
+        decided = {"policy": self._sampling(identify, SEARCHED_AS), "prm": self._scoring(identify)}
+        # Left out where it is as it always was, so that what was computed before is found.
+        if self.study.config["paths_end_at"] != TEXT:
+            decided["paths_end_at"] = self.study.config["paths_end_at"]
+        if self.study.catalog.prm(self.prm).trained_context is not None:
+            decided["read_tokens"] = True  # rows of before do not have them
+        if not self.study.config["search_logprobs"]:
+            decided["logprobs"] = False
+        return decided
 
 
 def cells(study: Study) -> Iterator[Cell]:

@@ -18,7 +18,7 @@ from transformers.utils import cached_file
 
 from testtime.errors import UserError
 from testtime.runtime import hub
-from testtime.study.catalog import ENGINES, ModelSpec
+from testtime.study.catalog import ENGINES, ModelSpec, PrmSpec
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
 # Out-of-memory messages of the CPU's allocator, of CUDA's libraries and of its driver.
@@ -55,7 +55,7 @@ def open_model(
     with loading(what):
         config = AutoConfig.from_pretrained(**where)
         tokenizer = load_tokenizer(where)
-    check_context(what, config, spec.context)
+    check_context(what, config, spec)
     return where, config, tokenizer
 
 
@@ -105,15 +105,35 @@ def check_dtype(what: str, dtype: str) -> None:
         raise UserError(f"{what}: dtype {dtype!r} is not known; allowed: {', '.join(DTYPES)}")
 
 
-def check_context(what: str, config: PreTrainedConfig, context: int) -> None:
-    """Refuse a context that is longer than the model supports.
+def positions(config: PreTrainedConfig) -> int | None:
+    """How many positions a model's config gives it; None if it does not say."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def check_context(what: str, config: PreTrainedConfig, spec: ModelSpec) -> None:
+    """Refuse a context that is longer than the model supports, unless its entry says so.
+
+    Positions beyond are rotated on as before (RoPE), so a model can read there what it was never
+    trained to read.
 
     Raises:
-        UserError: names both lengths.
+        UserError: names the lengths.
     """
-    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if longest is not None and context > longest:
-        raise UserError(f"{what}: context {context} is more than its {longest} positions")
+    longest, trained = positions(config), getattr(spec, "trained_context", None)
+    if longest is None or spec.context <= longest:
+        return
+    if trained is None:
+        more = ""
+        if isinstance(spec, PrmSpec):
+            more = (
+                f"; `trained_context: {longest}` beside it lets the PRM read on, with scores that "
+                "it was not trained for"
+            )
+        raise UserError(
+            f"{what}: context {spec.context} is more than its {longest} positions{more}"
+        )
+    if trained > longest:
+        raise UserError(f"{what}: trained_context {trained} is more than its {longest} positions")
 
 
 def check_chat(what: str, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -1,11 +1,11 @@
 """Tables over problems: accuracy of every strategy, Pass@k, and steps that PRMs could not read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from testtime.data.store import read_lengths
+from testtime.data.store import read_lengths, read_parquet
 from testtime.errors import UserError
 from testtime.evaluate.estimators import pass_at_k
 from testtime.evaluate.pool import make_pool
@@ -14,7 +14,7 @@ from testtime.study.seeds import derive
 from testtime.study.vocabulary import ALL, CELL, COSTS, LEVELS, POOL, STRATEGY
 
 SCORED = [*CELL, "prm", "method"]
-COUNTS = ["paths", "cut_paths", "unread_paths", "steps", "unscored_steps"]
+COUNTS = ["paths", "cut_paths", "unread_paths", "untrained_paths", "steps", "unscored_steps"]
 
 
 def accuracy_table(
@@ -138,9 +138,12 @@ def pass_at_k_table(
 
 
 def unscored_table(
-    generations: Sequence[str], scores: Sequence[str], searches: Sequence[str]
+    generations: Sequence[str],
+    scores: Sequence[str],
+    searches: Sequence[str],
+    trained: Mapping[str, int | None],
 ) -> pd.DataFrame:
-    """Count paths and steps without a score.
+    """Count paths and steps without a score, and paths that were read beyond what PRMs know.
 
     A path is scored by the steps that the PRM could read: its minimum, mean or last is over these,
     and a path with none scores 0.
@@ -149,17 +152,21 @@ def unscored_table(
         generations: files `generations/DATASET/POLICY/BLOCK/SHARD.parquet`, at least those scored.
         scores: files `scores/DATASET/POLICY/PRM/BLOCK/SHARD.parquet`, in their samples' order.
         searches: files `searches/DATASET/POLICY/PRM/METHOD/BLOCK/SHARD.parquet`.
+        trained: most tokens of a text that each PRM was trained on, None where it reads no more.
 
     Returns:
         One row per dataset, policy, PRM and method (best_of_n: the pool): paths; cut_paths, whose
-        last steps have no score; unread_paths, of which no step has one; steps; unscored_steps.
+        last steps have no score; unread_paths, of which no step has one; untrained_paths, whose
+        last scored step ends beyond what the PRM was trained on; steps; unscored_steps.
     """
-    rows = [*_pooled(generations, scores), *_searched(searches)]
+    rows = [*_pooled(generations, scores, trained), *_searched(searches, trained)]
     table = pd.DataFrame(rows, columns=[*SCORED, *COUNTS])
     return table.groupby(SCORED, as_index=False, sort=True)[COUNTS].sum()
 
 
-def _pooled(generations: Iterable[str], scores: Iterable[str]) -> Iterator[tuple]:
+def _pooled(
+    generations: Iterable[str], scores: Iterable[str], trained: Mapping[str, int | None]
+) -> Iterator[tuple]:
     written = {}
     for path in generations:
         lengths, of = read_lengths(path, "steps")
@@ -167,16 +174,27 @@ def _pooled(generations: Iterable[str], scores: Iterable[str]) -> Iterator[tuple
     for path in scores:
         lengths, of = read_lengths(path, "scores")
         steps = written[of["dataset"], of["policy"], of["block"], of["shard"]]
-        yield of["dataset"], of["policy"], of["prm"], "best_of_n", *_count(steps, lengths)
+        beyond = _beyond(path, "prm_tokens", trained[of["prm"]])
+        yield of["dataset"], of["policy"], of["prm"], "best_of_n", *_count(steps, lengths, beyond)
 
 
-def _searched(searches: Iterable[str]) -> Iterator[tuple]:
+def _searched(searches: Iterable[str], trained: Mapping[str, int | None]) -> Iterator[tuple]:
     for path in searches:
         lengths, of = read_lengths(path, "scores")
-        counts = _count(read_lengths(path, "steps")[0], lengths)
+        beyond = _beyond(path, "read_tokens", trained[of["prm"]])
+        counts = _count(read_lengths(path, "steps")[0], lengths, beyond)
         yield of["dataset"], of["policy"], of["prm"], of["method"], *counts
 
 
-def _count(steps: np.ndarray, scores: np.ndarray) -> tuple[int, int, int, int, int]:
+def _beyond(path: str, column: str, trained: int | None) -> int:
+    """Number of texts of a file of which a PRM read more than it was trained on."""
+    if trained is None:
+        return 0
+    return int((read_parquet(path, columns=[column])[column] > trained).sum())
+
+
+def _count(
+    steps: np.ndarray, scores: np.ndarray, beyond: int
+) -> tuple[int, int, int, int, int, int]:
     cut, unread = scores < steps, (scores == 0) & (steps > 0)
-    return len(steps), cut.sum(), unread.sum(), steps.sum(), (steps - scores).sum()
+    return len(steps), cut.sum(), unread.sum(), beyond, steps.sum(), (steps - scores).sum()

@@ -14,7 +14,7 @@ from testtime.fit.cells import Settings
 from testtime.fit.crossfit import MIN_SUPPORT
 from testtime.fit.select import KEYS, Fit
 from testtime.study.catalog import PolicySpec, PrmSpec
-from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, STRATEGY
+from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, STRATEGY, TEXT
 
 FORMAT, VERSION = "testtime-lookup", 1
 DIGITS = 6
@@ -34,6 +34,7 @@ def lookup(
     plans: Sequence[dict] = (),
     predictors: Sequence[dict] = (),
     beam_width: int = 4,
+    paths_end_at: str = TEXT,
 ) -> dict:
     """Put fitted choices into the form that `testtime advise` and `testtime solve` read.
 
@@ -49,6 +50,7 @@ def lookup(
         plans: of `plans.make_plans`.
         predictors: of `predict.fit_predictor`, each with its dataset, policy and prm.
         beam_width: M of the study's searches.
+        paths_end_at: where their paths end.
 
     Returns:
         Plain values, floats to six significant digits, contexts sorted: equal inputs give equal
@@ -67,6 +69,7 @@ def lookup(
                 **asdict(settings),
                 "min_support": MIN_SUPPORT,
                 "beam_width": beam_width,
+                "paths_end_at": paths_end_at,
                 "problems": problems,
                 "difficulty": {**difficulty, "source": sources},
             },

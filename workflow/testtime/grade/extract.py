@@ -95,6 +95,14 @@ def _last_boxes(text: str) -> tuple[str | None, int]:
     return answer, end
 
 
+def has_box(text: str) -> bool:
+    r"""Whether a text has a complete \boxed{...}: closed, and not blank."""
+    if "boxed" not in text and "fbox" not in text:
+        return False
+    groups = (_group(text, match.end()) for match in _BOX.finditer(text))
+    return any(closed and content.strip() for content, _, closed in groups)
+
+
 def _joined(between: str) -> bool:
     """Whether the text between two boxes joins them into one answer."""
     if len(between) > 60 or "\n\n" in between.strip(" "):

@@ -51,7 +51,7 @@ def _judge(
             ahead[i] = path
     ahead = yield Score(ahead)
     scored = [
-        replace(path, scores=further.scores[: len(path.steps)])
+        replace(path, scores=further.scores[: len(path.steps)], read_tokens=further.read_tokens)
         for path, further in zip(candidates, ahead, strict=True)
     ]
     return scored, [value(path) for path in ahead]

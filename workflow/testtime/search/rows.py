@@ -16,6 +16,7 @@ COLUMNS = (
     "step_logprobs",
     "logprob",
     "tokens",
+    "read_tokens",
     "finish",
     "finished",
     "seed",
@@ -42,12 +43,14 @@ def to_table(trees: Iterable[tuple[str, list[dict]]]) -> pd.DataFrame:
     prompt_tokens: the prompt once; widths: candidates at each step) is on each of its rows.
 
     Args:
-        trees: the problem of each and its paths, as of `describe`.
+        trees: the problem of each and its paths, as of `describe`; those that were stored before
+            there were read_tokens have none.
     """
     rows = [{"problem_id": problem_id, **path} for problem_id, paths in trees for path in paths]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype(
-        dict.fromkeys(INTEGERS, "int64") | {"logprob": "float64", "finished": "bool"}
+        dict.fromkeys(INTEGERS, "int64")
+        | {"read_tokens": "Int64", "logprob": "float64", "finished": "bool"}
     )
     return frame.sort_values(["problem_id", "subtree", "path"], kind="stable", ignore_index=True)
 
@@ -64,6 +67,7 @@ def describe(result: SearchResult) -> list[dict]:
             "step_logprobs": list(path.step_logprobs),
             "logprob": path.logprob,
             "tokens": path.tokens,
+            "read_tokens": path.read_tokens,
             "finish": path.finish,
             "finished": path.finished,
             "seed": path.seed,

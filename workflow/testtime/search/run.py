@@ -32,8 +32,8 @@ class SearchSettings:
         seed_parts: study seed, dataset, policy and whatever else sets this search apart.
         beam_width: M.
         separator: text that ends a step.
-        ends_at: "text", a path ends where the policy ends it; "boxed", after the step with its
-            first boxed answer, as in the published searches.
+        ends_at: "text": a path goes on until the policy ends its text. "boxed": at the latest until
+            the step that completes its first box, whatever follows in that step.
         logprobs: whether the log-probabilities of steps are kept.
     """
 

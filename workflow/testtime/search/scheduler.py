@@ -16,6 +16,7 @@ from time import perf_counter
 
 from testtime.engines.base import Policy, Prm
 from testtime.engines.steps import StepReader
+from testtime.grade.extract import has_box
 from testtime.search.tree import Expand, Program, Score, Tree, ended
 from testtime.study.seeds import derive
 from testtime.study.types import (
@@ -30,7 +31,6 @@ from testtime.study.types import (
 )
 from testtime.study.vocabulary import BOXED, TEXT
 
-BOX = "\\boxed"  # what answers are marked by, see `testtime.grade.extract`
 MAX_ROWS = 4096  # paths in flight: enough to keep both engines busy, few enough to hold in memory
 
 
@@ -302,20 +302,23 @@ class PolicyQueue:
     def _extend(self, parent: Path, child: Continuation, seed: int, asked: Expand) -> Path:
         new = self.reader.steps(child.token_ids, child.logprobs)
         tokens, finish = parent.tokens + len(child.token_ids), child.finish
-        if finish == "step" and self.ends_at == BOXED and any(BOX in step.text for step in new):
-            finish = "stop"
+        steps = parent.steps + tuple(step.text for step in new)
+        # Only a path that would go on: one that was cut off stays cut off.
+        if self.ends_at == BOXED and finish == "step":
+            finish = "answer" if has_box(self.reader.separator.join(steps)) else "step"
         step_logprobs, logprob = (), math.nan
         if self.logprobs or asked.stop == "end":
             step_logprobs = parent.step_logprobs + tuple(step.logprob for step in new)
             total = parent.logprob * parent.tokens + sum(child.logprobs)
             logprob = total / tokens if tokens else 0.0
         path = Path(
-            steps=parent.steps + tuple(step.text for step in new),
+            steps=steps,
             token_ids=parent.token_ids + tuple(child.token_ids),
             scores=parent.scores,
             step_logprobs=step_logprobs,
             logprob=logprob,
             tokens=tokens,
+            read_tokens=parent.read_tokens,
             finish=finish,
             seed=seed,
         )
@@ -396,4 +399,5 @@ class PrmQueue:
             scores = path.scores + tuple(new.scores)
             # Too long for the PRM: the path keeps the scores that it has and is not continued.
             finish = path.finish if len(scores) == len(path.steps) or ended(path) else "length"
-            state.paths[index] = replace(path, scores=scores, finish=finish)
+            read = max(path.read_tokens, new.length)
+            state.paths[index] = replace(path, scores=scores, finish=finish, read_tokens=read)

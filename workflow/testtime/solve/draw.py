@@ -14,6 +14,7 @@ from testtime.sample import SampleSettings, sample_pool
 from testtime.score import score_pool
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.types import Problem
+from testtime.study.vocabulary import TEXT
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Models:
         seed_parts: seed, dataset and policy; every sample's seed derives from them.
         convention: how answers are read and compared, see `testtime.grade`.
         workers: of the grading, for formulas, which only they can read.
+        ends_at: where a search's path ends, see `search.run.SearchSettings`.
     """
 
     policy: Policy
@@ -33,6 +35,7 @@ class Models:
     seed_parts: tuple[str | int, ...]
     convention: str = "math"
     beam_width: int = 4
+    ends_at: str = TEXT
     workers: Workers | None = None
 
 

@@ -164,6 +164,7 @@ def _search(
         budget,
         beam_width=models.beam_width,
         seed_parts=(*models.seed_parts, models.prm_spec.name),
+        ends_at=models.ends_at,
     )
     with progress(len(problems), f"{method} of {models.spec.name}") as bar:
         results = search_problems(models.policy, models.prm, problems, settings, progress=bar)

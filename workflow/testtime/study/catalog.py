@@ -174,11 +174,15 @@ class PrmSpec(ModelSpec):
     Attributes:
         format: one of `PRM_FORMATS`: its text and where its scores are read.
         in_samples: its step scores come with the policies' files of samples; then no engine runs.
+        trained_context: most tokens of a text that it was trained on, where it is to read more:
+            given, `context` may exceed its positions, and what is read beyond is counted. None
+            where `context` is not beyond.
         card: an example with the scores that its authors print: source, problem, steps, scores.
     """
 
     format: str = ""
     in_samples: bool = False
+    trained_context: int | None = None
     card: dict | None = None
 
 
@@ -279,6 +283,18 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
     for name, entry in entries["prms"].items():
         if "format" in entry:
             check_format(f"config catalog.prms.{name}.format:", entry["format"])
+        trained, context = entry.get("trained_context"), entry.get("context", ModelSpec.context)
+        if trained is not None and trained >= context:
+            raise UserError(
+                f"config catalog.prms.{name}.trained_context: {trained} is not below its context "
+                f"{context}; allowed: less, or null"
+            )
+        trained = entry.get("trained_context")
+        if trained is not None and trained >= entry.get("context", ModelSpec.context):
+            raise UserError(
+                f"config catalog.prms.{name}.trained_context: {trained} is not below its context "
+                f"{entry.get('context', ModelSpec.context)}; allowed: less, or null"
+            )
     return Catalog(
         policies=_specs(PolicySpec, entries["policies"], "policies"),
         prms=_specs(PrmSpec, entries["prms"], "prms"),

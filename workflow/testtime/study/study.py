@@ -425,11 +425,12 @@ class Study:
 
         Args:
             name: "policies" and "prm_parameters", the number of weights of each; "pretraining",
-                tokens that each policy was trained on; "rates", tokens per second of each model
-                that runs; "conventions" of the datasets; "labelled", datasets whose steps are
-                known to be right or wrong; "methods" and "budgets" of any policy; "headline", the
-                budget of figures that show one; "thresholds" of Pass@1, easy from and hard below;
-                else a key of the config.
+                tokens that each policy was trained on; "trained_contexts", most tokens of a text
+                that each PRM was trained on, None where it reads no more; "rates", tokens per
+                second of each model that runs; "conventions" of the datasets; "labelled", datasets
+                whose steps are known to be right or wrong; "methods" and "budgets" of any policy;
+                "headline", the budget of figures that show one; "thresholds" of Pass@1, easy from
+                and hard below; else a key of the config.
         """
         config, catalog = self.config, self.catalog
         policies = {name: catalog.policy(name) for name in config["policies"]}
@@ -439,6 +440,7 @@ class Study:
             "policies": {name: spec.parameters for name, spec in policies.items()},
             "prm_parameters": {name: spec.parameters for name, spec in prms.items()},
             "pretraining": {name: spec.pretraining_tokens for name, spec in policies.items()},
+            "trained_contexts": {name: spec.trained_context for name, spec in prms.items()},
             "rates": {
                 name: None if self._is_given(spec) else self.rate(spec)
                 for name, spec in (policies | prms).items()

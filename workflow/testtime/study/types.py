@@ -5,7 +5,7 @@ from typing import Literal
 
 from testtime.study.vocabulary import NONE
 
-Finish = Literal["step", "stop", "length"]
+Finish = Literal["step", "stop", "length", "answer"]
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,15 @@ class StepScores:
     """Scores of the steps after the known ones, and how many tokens the PRM read for them.
 
     Steps that end beyond the PRM's context have no score.
+
+    Attributes:
+        length: tokens from the text's start to the last step with a score, read now or before; 0
+            if there is nothing new.
     """
 
     scores: tuple[float, ...]
     tokens: int
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,9 @@ class Path:
         step_logprobs: mean log-probability per token of each step; empty if they are not kept.
         logprob: mean log-probability per token of the whole path; NaN if it is not kept.
         tokens: tokens generated along this path (not its pruned siblings).
+        read_tokens: length of the text that the PRM read to judge it, a lookahead's rollout
+            included, in the PRM's tokens.
+        finish: as of its last continuation; "answer" where the search ended it at its answer.
     """
 
     steps: tuple[str, ...] = ()
@@ -105,13 +113,14 @@ class Path:
     step_logprobs: tuple[float, ...] = ()
     logprob: float = 0.0
     tokens: int = 0
+    read_tokens: int = 0
     finish: Finish = "length"
     seed: int = 0
 
     @property
     def finished(self) -> bool:
-        """Whether the policy itself ended the path."""
-        return self.finish == "stop"
+        """Whether the path is complete: ended by the policy, or at its answer."""
+        return self.finish in ("stop", "answer")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ SCORINGS = ("min", "last", "avg")
 # How an answer is chosen: Majority Vote, PRM-Max, PRM-Vote.
 MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
 
+# Where a path of a search ends: where its policy ends the text, or at its first \boxed answer too.
+TEXT, BOXED = ENDS = ("text", "boxed")
+
 # Scores that agree to this many digits are equal: a PRM's rounding differs with the batch, and
 # saturated scores would otherwise be ranked by that noise alone.
 SCORE_DIGITS = 6
@@ -30,5 +33,3 @@ STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
 OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", *COSTS]
-# Where a path of a search ends: where the policy ends its text, or after its first boxed answer.
-TEXT, BOXED = "text", "boxed"

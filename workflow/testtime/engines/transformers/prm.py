@@ -109,7 +109,7 @@ class TransformersPrm:
         finally:
             for row in rows:
                 self._store.release(row.prefix)
-        found = [StepScores(tuple(row.scores), row.new) for row in rows]
+        found = [StepScores(tuple(row.scores), row.new, len(row.token_ids)) for row in rows]
         for (ticket, _), scores in zip(waiting, report(requests, pairs, found), strict=True):
             self._tickets.finish(ticket, scores)
         return self._tickets.collect()

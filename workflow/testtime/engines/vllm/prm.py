@@ -8,7 +8,7 @@ from itertools import count
 
 from testtime import prms
 from testtime.engines.base import Tickets, to_read
-from testtime.engines.pretrained import open_model
+from testtime.engines.pretrained import open_model, positions
 from testtime.engines.transformers import prm as transformers_prm
 from testtime.engines.transformers.prm import TransformersPrm
 from testtime.engines.vllm.runtime import Read, Runtime, start
@@ -137,7 +137,8 @@ class VllmPrm:
     def _finish(self, reading: Reading) -> None:
         request, text = self._readings.pop(reading.request).request, reading.text
         begin = text.positions[request.known - 1] + 1 if request.known else 0
-        found = StepScores(tuple(reading.scores), len(text.token_ids) - begin)
+        length = len(text.token_ids)
+        found = StepScores(tuple(reading.scores), length - begin, length)
         for ticket in reading.tickets:
             self._tickets.finish(ticket, found)
             found = replace(found, tokens=0)
@@ -176,8 +177,9 @@ def load_prm(
         overrides["head_dtype"] = "float32"
         # The token drawn after a text is never read, but vLLM needs a position for it.
         context += 1
-        if spec.context == getattr(config.get_text_config(), "max_position_embeddings", None):
-            overrides["max_position_embeddings"] = context
+    longest = positions(config)
+    if longest is not None and context > longest:
+        overrides["max_position_embeddings"] = context
     runtime = start(
         what,
         replace(spec, context=context),

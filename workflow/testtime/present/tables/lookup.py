@@ -35,6 +35,7 @@ TABLES = Tables(
         "difficulty",
         "seed",
         "beam_width",
+        "paths_end_at",
         "policies",
         "prm_parameters",
         "rates",
@@ -77,5 +78,6 @@ def make(inputs: dict, settings: dict) -> dict:
             plans=make_plans(outcomes, predictions, of_fit, n_probe=predictors[0]["n_probe"]),
             predictors=predictors,
             beam_width=settings["beam_width"],
+            paths_end_at=settings["paths_end_at"],
         ),
     }
