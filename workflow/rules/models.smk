@@ -201,10 +201,7 @@ for number, (searches, policies) in enumerate(STUDY.searched_together()):
             decided=get_decided("search"),
             models=lambda wildcards: STUDY.trained(wildcards.policy, wildcards.prm),
         output:
-            [
-                LAYOUT.pattern("searches", method=method, block=block)
-                for method, block in searches
-            ],
+            [LAYOUT.pattern("searches", method=method, block=block) for method, block in searches],
         log:
             LAYOUT.log("searches", together=TOGETHER["searches"]),
         benchmark:

@@ -26,6 +26,7 @@ class Engine:
         most_gpus: of one model; None for any number.
         pickled_policies: whether it reads policies whose weights are pickled; any reads such PRMs.
         loads_in_parts: whether each GPU's share of the weights passes through RAM by itself.
+        in_background: whether it works, on GPUs, while the process that uses it does other things.
     """
 
     start_seconds: float
@@ -35,13 +36,22 @@ class Engine:
     most_gpus: int | None = None
     pickled_policies: bool = False
     loads_in_parts: bool = False
+    in_background: bool = False
 
 
 ENGINES = {
     # It starts every kernel of a step one by one.
     "transformers": Engine(0.5, 0.03, 1024, "transformers", most_gpus=1),
     # It compiles and measures its memory; its workers map the files and keep their own part.
-    "vllm": Engine(60.0, 0.004, 1024, "vllm", pickled_policies=True, loads_in_parts=True),
+    "vllm": Engine(
+        60.0,
+        0.004,
+        1024,
+        "vllm",
+        pickled_policies=True,
+        loads_in_parts=True,
+        in_background=True,
+    ),
 }
 
 

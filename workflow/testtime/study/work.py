@@ -14,8 +14,7 @@ from testtime.study.methods import METHODS
 
 # Besides a sample's own tokens, a PRM reads the problem and its format's tags.
 READ_PER_TOKEN = 1.5
-# Rates are for large batches; a search's batches shrink as its paths end, and its engines take
-# turns.
+# Rates are for large batches; a search's batches shrink as its paths end.
 SEARCH_SHARE = 0.7
 IMPORT_SECONDS = 4.0
 LOADED_BYTES_PER_SECOND = 5e8  # weights from a shared file system
@@ -106,18 +105,21 @@ def searching(
     rates: tuple[float, float],
     gpus: int,
 ) -> Work:
-    """Search with this many candidates per step in total; policy and PRM take turns.
+    """Search with this many candidates per step in total; the pairs are of the policy and the PRM.
 
-    The pairs are those of the policy and the PRM.
+    They take turns, unless each has its own GPUs and an engine in the background.
     """
     grown = candidates * METHODS[method].effort
     paths = candidates // beam_width if METHODS[method].beams else candidates
     written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy)
+    seconds = written / rates[0], read / rates[1]
+    apart = policy.gpus and prm.gpus and gpus == policy.gpus + prm.gpus
+    together = apart and all(ENGINES[engine].in_background for engine in engines)
     loading = [load_seconds(*model) for model in zip((policy, prm), engines, strict=True)]
     return Work(
         policy_tokens=written,
         prm_tokens=read,
-        seconds=(written / rates[0] + read / rates[1]) / SEARCH_SHARE,
+        seconds=(max(seconds) if together else sum(seconds)) / SEARCH_SHARE,
         start_seconds=IMPORT_SECONDS + sum(loading),
         gpus=gpus,
         paths=paths,
