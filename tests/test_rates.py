@@ -30,7 +30,7 @@ def test_no_model_is_planned_at_more_than_its_share_of_the_peak(spec):
     if spec.name in KNOWN.policies:
         drawn = rates.drawing(spec, H100, "vllm")
         assert 0 < drawn < rate
-        # Of every step, at least the weights are moved, and no more than 1,024 sequences gain by it.
+        # A step moves at least the weights, and no more than 1,024 sequences gain by it.
         weights = spec.parameters * (spec.weight_bytes or 2)
         assert drawn <= 1024 * 0.6001 * 3350e9 * spec.gpus / weights
 

@@ -105,7 +105,7 @@ def test_generation_has_twice_the_time_that_its_tokens_take(jobs, paper):
     ]
     minutes = 500 * (1 + 256 + 64) * spec.typical_tokens / paper.rate(spec) / 60
     loading = (60 + spec.parameters * 2 / 5e8) / 60
-    assert job["runtime"] == pytest.approx(2 * (minutes + loading), abs=1)
+    assert job["runtime"] == pytest.approx(2 * (minutes + loading), abs=1.5)
 
 
 def test_a_large_prm_has_the_time_that_it_takes_to_read_a_small_policys_shard(jobs, paper):
