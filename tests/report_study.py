@@ -29,6 +29,7 @@ def config(results: Path) -> dict:
         "scorings": ["min", "last", "avg"],
         "jobs": {"hours": 1, "gpu": "h100"},
         "per_policy": {},
+        "claim": {"large": None, "budget": None, "margin": 0.02},
         "search_logprobs": True,
     }
 

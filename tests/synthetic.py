@@ -108,6 +108,7 @@ def compute_optimal(gain: float = 0.0) -> pd.DataFrame:
                     | {"ci_high": high, "optimism": 0.015, "policy_tokens": 40 * budget}
                     | {"prm_tokens": 30 * budget, "flops": 2 * size * 40 * budget}
                     | {"n_problems": 200, "binning": "level", "difficulty_source": "held-out"}
+                    | {"fold_error": 0.002}
                 )
     return pd.DataFrame(rows)
 
@@ -147,8 +148,17 @@ def overtaking(gain: float = 0.0, half: float = 0.05) -> pd.DataFrame:
                     | {"small_accuracy": tts[small], "large_accuracy": cot[large]}
                     | {"difference": difference, "ci_low": difference - half}
                     | {"ci_high": difference + half, "p_value": p, "p_adjusted": min(2 * p, 1)}
+                    | {"detectable": half * 1.43, "primary": large == "large"}
+                    | {"verdict": verdict(difference, half)}
                 )
     return pd.DataFrame(rows)
+
+
+def verdict(difference: float, half: float) -> str:
+    """What a difference with this half of an interval allows to say, with a margin of 0.02."""
+    if abs(difference) > half:
+        return "passes" if difference > 0 else "falls short of"
+    return "not worse" if difference - half > -0.02 else "cannot be told from"
 
 
 def voting() -> pd.DataFrame:

@@ -42,7 +42,7 @@ def difficulty(n=N):
 
 def test_accuracy_is_the_mean_over_the_problems_of_each_bin():
     rows = outcomes()
-    table = accuracy_table(rows, difficulty(), n_resamples=200, seed=0)
+    table = accuracy_table(rows, difficulty())
     assert list(table.columns) == [
         "dataset", "policy", "prm", "method", "scoring", "vote", "budget", "difficulty",
         "n_problems", "accuracy", "ci_low", "ci_high", "policy_tokens", "prm_tokens", "flops",
@@ -63,14 +63,14 @@ def test_accuracy_is_the_mean_over_the_problems_of_each_bin():
 
 
 def test_intervals_are_wider_on_fewer_problems():
-    table = accuracy_table(outcomes(), difficulty(), n_resamples=500, seed=0)
+    table = accuracy_table(outcomes(), difficulty())
     width = (table["ci_high"] - table["ci_low"]).groupby(table["difficulty"]).mean()
     assert width["all"] < width["easy"] < width["hard"]
 
 
 def test_a_problem_without_difficulty_is_refused():
     with pytest.raises(UserError, match="p on d: problem p119 has no difficulty"):
-        accuracy_table(outcomes(), difficulty(N - 1), n_resamples=200, seed=0)
+        accuracy_table(outcomes(), difficulty(N - 1))
 
 
 def test_pass_at_k_covers_powers_of_two_and_the_budgets():
@@ -88,9 +88,7 @@ def test_pass_at_k_covers_powers_of_two_and_the_budgets():
         }
     )
     held_out = grades.assign(method="difficulty", correct=False)
-    table = pass_at_k_table(
-        pd.concat([grades, held_out]), budgets=[3, 12, 64], n_resamples=200, seed=0
-    ).set_index("k")
+    table = pass_at_k_table(pd.concat([grades, held_out]), budgets=[3, 12, 64]).set_index("k")
     assert table.index.to_list() == [1, 2, 3, 4, 8, 12]
     assert list(table.columns) == [
         "dataset", "policy", "pass_at_k", "ci_low", "ci_high", "n_problems",

@@ -1,45 +1,27 @@
+"""Intervals of chosen strategies, and comparisons with them, hold what they promise."""
+
 import numpy as np
 import pytest
-from testtime.evaluate.statistics import resample_weights
-from testtime.fit.crossfit import crossfit, draw_folds
-from testtime.fit.select import interval
+from choosing import KINDS, simulate
+from testtime.evaluate.statistics import accuracy_interval, chosen_interval
 
 
-def cover(n, worlds, *, better):
-    """Share of worlds whose interval holds the procedure's true accuracy.
-
-    Strategies differ per problem by noise; with `better`, one per bin is better on average. The
-    truth is the mean of the unbiased cross-fitted accuracy over many worlds.
-    """
-    found = []
-    for seed in range(worlds):
-        rng = np.random.default_rng(seed)
-        chance = rng.beta(0.7, 0.7, n)
-        bins = np.digitize(chance, [0.1, 0.5])
-        correct = np.clip(chance[:, None] + rng.normal(0, 0.08, (n, 12)), 0, 1)
-        if better:
-            correct[np.arange(n), bins] = np.clip(correct[np.arange(n), bins] + 0.06, 0, 1)
-        weights = resample_weights(n, 200, seed)
-        result = crossfit(correct, bins, draw_folds(bins, 5, 2, seed), weights, n_bins=3)
-        values = (result.use * correct).sum(axis=1)
-        found.append((result.accuracy[0], *interval(result.accuracy[1:], values, weights, 0.95)))
-    accuracy, low, high = np.array(found).T
-    truth = accuracy.mean()
-    return np.mean((low <= truth) & (truth <= high))
-
-
-@pytest.mark.parametrize("better", [False, True])
-def test_intervals_cover_with_the_selection_rerun(better):
+@pytest.mark.parametrize("soft", [False, True], ids=["0/1", "soft"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_chosen_strategies_are_covered_and_equal_ones_are_not_told_apart(kind, soft):
     """400 worlds: the standard error of a coverage of 0.95 is 0.011."""
-    assert cover(120, 400, better=better) >= 0.95 - 0.03
+    found = simulate(100, kind, soft=soft, worlds=400)
+    assert found["coverage"] == pytest.approx(0.95, abs=0.033)
+    assert found["rejected"] == pytest.approx(0.05, abs=0.033)
 
 
-def test_an_interval_is_never_narrower_than_with_the_choice_taken_as_given():
-    values = np.r_[np.ones(5), np.zeros(35)]
-    weights = resample_weights(40, 200, 0)
-    low, high = interval(np.full(200, values.mean()), values, weights, 0.95)
-    assert low < 0.125 < high
+def test_the_choice_need_not_vary_for_an_interval_to_be_a_single_strategys():
+
+    values = (np.random.default_rng(0).random(80) < 0.7).astype(float)
+    single = tuple(map(float, accuracy_interval(values)))
+    assert chosen_interval(np.tile(values, (5, 1))) == pytest.approx(single)
 
 
 def test_without_problems_there_is_no_interval():
-    assert np.isnan(interval(np.empty(0), np.empty(0), np.empty((10, 0)), 0.95)).all()
+
+    assert np.isnan(chosen_interval(np.empty((3, 0)))).all()

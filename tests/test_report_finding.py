@@ -1,5 +1,6 @@
 """The finding in words follows the tables, whichever way they point."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic
@@ -23,13 +24,13 @@ def paragraph(found) -> str:
     return " ".join(found.sentences)
 
 
-def test_the_smallest_policy_that_reaches_the_largest_is_named_with_its_numbers():
+def test_the_smallest_policy_that_passes_the_largest_is_named_with_its_numbers():
     found = finding()
     rows = synthetic.overtaking().query("large == 'large'").set_index("small")
     small, large = rows.loc["small", ["small_accuracy", "large_accuracy"]]
     assert rows.loc["tiny", "difference"] < 0 < rows.loc["small", "difference"]
     assert found.holds is True
-    assert "small with compute-optimal TTS at N = 16 reaches the CoT of large" in found.headline
+    assert "small with compute-optimal TTS at N up to 16 passes the CoT of large" in found.headline
     assert f"{100 * small:.1f} % against {100 * large:.1f} %" in found.headline
     assert "3.9 times its size" in found.headline
 
@@ -37,17 +38,41 @@ def test_the_smallest_policy_that_reaches_the_largest_is_named_with_its_numbers(
 def test_a_finding_that_does_not_hold_is_told_as_plainly():
     found = finding(gain=-0.3)
     assert found.holds is False
-    assert "no smaller policy reaches the CoT of large" in found.headline
-    assert "the closest is small" in found.headline
-    assert "points below it" in paragraph(found)
+    assert "no smaller policy is shown to pass the CoT of large" in found.headline
+    assert "the closest, small" in found.headline
+    assert "falls short of it" in found.headline
 
 
-def test_the_paired_difference_comes_with_its_interval_and_adjusted_p_value():
+def test_a_larger_mean_that_chance_may_explain_passes_nothing():
+    found = finding(half=0.2)
+    assert found.holds is False
+    assert "passes" not in found.headline
+    assert "cannot be told from it" in found.headline
+
+
+def test_not_worse_is_said_where_the_interval_ends_within_the_margin():
+    changed = tables()
+    rows = changed["overtaking"]
+    rows["verdict"] = "not worse"
+    found = find(changed, synthetic.lookup(), synthetic.POLICIES)
+    assert "is not worse than the CoT of large" in found.headline
+    assert "tiny with" in found.headline  # the smallest of them
+    assert found.holds is False
+
+
+def test_the_paired_difference_comes_with_its_interval_p_value_and_power():
     row = synthetic.overtaking().query("large == 'large' and small == 'small'").iloc[0]
     text = paragraph(finding())
     assert f"[{points(row.ci_low)}, {points(row.ci_high)}]" in text
-    assert f"p = {row.p_adjusted:.2g}, adjusted for 3 comparisons" in text
-    assert "chance alone hardly explains" in text
+    assert f"p = {row.p_adjusted:.2g}, adjusted for 2 primary comparisons" in text
+    assert f"a difference of {100 * row.detectable:.1f} points in 8 of 10" in text
+
+
+def test_a_tiny_p_value_is_not_told_from_another():
+    changed = tables()
+    changed["overtaking"]["p_adjusted"] = 1e-12
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert "p below 1e-06" in text
 
 
 def test_the_compute_of_both_sides_is_compared():
@@ -57,8 +82,42 @@ def test_the_compute_of_both_sides_is_compared():
     assert f"spends {ratio:,.3g} times the FLOPs" in paragraph(finding())
 
 
-def test_a_difference_that_chance_may_explain_is_called_so():
-    assert "too few to tell that from chance" in paragraph(finding(half=0.2))
+def test_the_best_with_no_more_flops_is_told_or_that_there_is_none():
+    changed = tables() | {"by_cost": synthetic.by_cost()}
+    chain = synthetic.frontier().query("setting == 'CoT' and policy == 'large'")["flops"].item()
+    costs = changed["by_cost"]
+    own = (costs["axis"] == "flops") & (costs["policy"] == "small")
+    costs.loc[own, "budget"] = np.where(costs.loc[own, "budget"].rank() == 1, chain, 9 * chain)
+    best = costs.loc[own & (costs["budget"] == chain), "accuracy"].item()
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert f"With no more FLOPs than that CoT it answers {100 * best:.1f} %" in text
+    costs.loc[own, "budget"] = 9 * chain
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert "Nothing that small can do is as cheap as that CoT" in text
+
+
+def counter_evidence(gain, low, high):
+    """Tables where choosing by level gains this much for the policy that is named."""
+    base = {"dataset": synthetic.DATASET, "policy": "small", "prm": "any", "budget": 16}
+    by_level = base | {"binning": "level", "accuracy": 0.6}
+    by_level |= {"gain": gain, "gain_low": low, "gain_high": high}
+    predicted = base | {"binning": "predicted_level", "accuracy": 0.55}
+    one = base | {"binning": "all", "accuracy": 0.6 - gain}
+    transfer = base | {"accuracy": 0.58}
+    return {
+        "binnings": pd.DataFrame([by_level, predicted, one]),
+        "transfer": pd.DataFrame([transfer]),
+    }
+
+
+def test_what_speaks_against_choosing_by_level_is_said():
+    changed = tables() | counter_evidence(-0.03, -0.05, -0.01)
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert "One strategy for all problems would reach 63.0 %" in text
+    assert f"is worth {points(-0.03)} points [{points(-0.05)}, {points(-0.01)}]" in text
+    assert "better in 0 and worse in 1 than one strategy for all" in text
+    assert "predicted without them it reaches 55.0 %" in text
+    assert "chosen on the other policies it reaches 58.0 %" in text
 
 
 def test_changing_a_number_of_a_table_changes_the_text():
@@ -107,11 +166,14 @@ def test_a_study_without_a_comparison_says_what_it_takes(missing):
     assert found.sentences == ()
 
 
-def test_every_dataset_has_its_own_verdict():
+def test_several_datasets_have_one_verdict_and_each_alone_is_exploratory():
     both = tables()
     other = synthetic.overtaking(-0.3).assign(dataset="other")
-    both["overtaking"] = pd.concat([both["overtaking"], other])
+    whole = synthetic.overtaking(-0.1).assign(dataset="all")
+    alone = pd.concat([both["overtaking"], other]).assign(primary=False)
+    both["overtaking"] = pd.concat([alone, whole])
     found = find(both, synthetic.lookup(), synthetic.POLICIES)
-    assert "On toy, small" in found.headline
-    assert "On other, no smaller policy" in found.headline
-    assert found.holds is False
+    assert "On all datasets together" in found.headline
+    assert "which is exploratory" in paragraph(found)
+    assert "toy " in paragraph(found)
+    assert "other " in paragraph(found)

@@ -8,8 +8,9 @@ from testtime.evaluate.statistics import (
     bootstrap_interval,
     effective_n,
     holm,
+    paired_difference,
+    pooled_difference,
     resample_weights,
-    sign_flip_p_value,
     wilson,
 )
 
@@ -29,7 +30,7 @@ def simulate(kind, n, rng):
 @pytest.mark.parametrize("kind", ["one sample", "pool of 64"])
 def test_accuracy_intervals_cover_95_percent(kind, n):
     values, truth = simulate(kind, n, np.random.default_rng(n))
-    low, high = accuracy_interval(values, resample_weights(n, 1000, seed=1))
+    low, high = accuracy_interval(values)
     covered = np.mean((low <= truth) & (truth <= high))
     assert covered == pytest.approx(0.95, abs=0.02)
 
@@ -44,23 +45,51 @@ def test_paired_intervals_cover_95_percent(n):
     other = chances + gain * chances * (1 - chances)
     difference = gain * truth * (1 - truth) * 2 / 3
     a, b = rng.binomial(32, other) / 32, rng.binomial(32, chances) / 32
-    low, high = bootstrap_interval(a - b, resample_weights(n, 1000, seed=1))
-    covered = np.mean((low <= difference) & (difference <= high))
+    found = [paired_difference(one) for one in (a - b).T]
+    covered = np.mean([f.low <= d <= f.high for f, d in zip(found, difference, strict=True)])
     assert covered == pytest.approx(0.95, abs=0.02)
 
 
-def test_p_values_are_uniform_where_nothing_differs():
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.3])
+def test_few_discordant_problems_are_covered(share):
+    """Where resampling sees none or one of them, and covers 0.36 to 0.8."""
+    rng = np.random.default_rng(4)
+    chance = rng.uniform(0.3, 0.7, N_STUDIES)
+    differ = rng.random((30, N_STUDIES)) < share
+    wins = np.where(rng.random((30, N_STUDIES)) < chance, 1, -1)
+    true = share * (2 * chance - 1)
+    found = [paired_difference(one) for one in (differ * wins).T]
+    assert np.mean([f.low <= t <= f.high for f, t in zip(found, true, strict=True)]) > 0.93
+    assert all(f.low < f.high for f in found)
+
+
+def test_differences_of_right_and_wrong_follow_agresti_and_min():
+    """Their adjusted Wald interval: half a problem more in each cell of the table."""
+    b, c, n = 9, 2, 40  # problems that one of the two alone gets right
+    found = paired_difference(np.r_[np.ones(b), -np.ones(c), np.zeros(n - b - c)])
+    middle = (b - c) / (n + 2)
+    error = np.sqrt((b + c + 1) - (b - c) ** 2 / (n + 2)) / (n + 2)
+    half = stats.norm.ppf(0.975) * error
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
+    assert found.mean == (b - c) / n
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(middle / error))
+
+
+def test_p_value_and_interval_never_disagree():
     rng = np.random.default_rng(3)
-    found = [sign_flip_p_value(rng.normal(size=25), 199, seed) for seed in range(400)]
-    assert stats.kstest(found, "uniform").pvalue > 0.01
-    assert min(found) >= 1 / 200
+    for _ in range(300):
+        found = paired_difference(rng.choice([-1, 0, 1], 25, p=[0.15, 0.5, 0.35]).astype(float))
+        assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
 
 
-def test_sign_flips_agree_with_all_sign_patterns():
-    d = np.array([0.5, 0.25, 1.0, -0.25, 0.75, 0.5])
-    signs = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1).T
-    exact = np.mean(np.abs(signs @ d) >= abs(d.sum()) - 1e-12)
-    assert sign_flip_p_value(d, 20000, seed=0) == pytest.approx(exact, abs=0.01)
+def test_several_sets_of_problems_weigh_as_many_as_they_are():
+    rng = np.random.default_rng(5)
+    parts = [rng.choice([-1.0, 0.0, 1.0], n) for n in (30, 300)]
+    found = [(len(part), paired_difference(part)) for part in parts]
+    both = pooled_difference(found)
+    assert both.mean == pytest.approx(np.concatenate(parts).mean())
+    errors = [len(p) / 330 * f.error for p, (_, f) in zip(parts, found, strict=True)]
+    assert both.error == pytest.approx(np.hypot(*errors))
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 30), (7, 30), (30, 30), (480, 500)])
@@ -72,7 +101,7 @@ def test_wilson_agrees_with_scipy(successes, n):
 @pytest.mark.parametrize("n", [30, 500])
 def test_an_accuracy_of_0_or_1_still_has_an_interval(n):
     values = np.stack([np.zeros(n), np.ones(n)], axis=1)
-    low, high = accuracy_interval(values, resample_weights(n, 200, seed=0))
+    low, high = accuracy_interval(values)
     assert low[0] == 0 < high[0]
     assert low[1] < 1 == high[1]
 
@@ -107,6 +136,6 @@ def test_holm_follows_the_published_steps():
 
 
 def test_nothing_is_said_about_no_problems():
-    low, high = accuracy_interval(np.zeros((0, 3)), np.zeros((5, 0)))
+    low, high = accuracy_interval(np.zeros((0, 3)))
     assert np.isnan(low).all()
     assert np.isnan(high).all()

@@ -69,7 +69,7 @@ def gains_table(fits: Sequence[Fit], outcomes: pd.DataFrame, settings: Settings)
     """Gains of the cross-fitted compute-optimal choice, per dataset, policy and PRM.
 
     `compute_optimal` is its accuracy at the largest budget, `majority` majority voting's best over
-    its budgets. Intervals: bootstrap over problems, selection rerun in each resample.
+    its budgets. Intervals: bootstrap over problems and over the draws of the folds.
 
     Returns:
         Columns dataset, policy, prm, budget, n_problems, cot, majority, compute_optimal,
@@ -110,7 +110,7 @@ def _gains(
     weights = np.concatenate([np.full((1, n), 1 / n), cell_weights(cell, settings)])
     cot = weights @ cell.correct[:, column]
     majority = weights @ cell.correct[:, voted.index]
-    optimal = np.stack([fit.result.accuracy for fit in curve], axis=1)
+    optimal = np.stack([_resampled(fit, weights) for fit in curve], axis=1)
     performance = performance_gain(cot, optimal[:, -1])
     low, high = percentiles(performance[1:], n, settings.confidence)
     budgets, at = voted["budget"].tolist(), [fit.budget for fit in curve]
@@ -132,6 +132,13 @@ def _gains(
         "efficiency_high": ends[1][0],
         "efficiency_high_bound": ends[1][1],
     }
+
+
+def _resampled(fit: Fit, weights: np.ndarray) -> np.ndarray:
+    """Accuracy of the choice, then in each resample, each of one draw of the folds."""
+    values = fit.result.values
+    repeats = np.arange(len(weights) - 1) % len(values)
+    return np.append(fit.accuracy, (weights[1:] * values[repeats]).sum(axis=1))
 
 
 def _pairs(majority: np.ndarray, at: list[float], optimal: np.ndarray) -> list[tuple]:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from testtime.evaluate.statistics import accuracy_interval, bootstrap_interval
-from testtime.fit.cells import Cell, Settings, cell_weights, spending_cells
+from testtime.evaluate.statistics import accuracy_interval, paired_difference
+from testtime.fit.cells import Cell, Settings, spending_cells
 from testtime.study.vocabulary import MAJORITY, NONE, STRATEGY
 
 
@@ -22,18 +22,17 @@ def voting_ablation(outcomes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 def _ablate(cell: Cell, settings: Settings) -> pd.DataFrame:
     cell = cell.take((cell.strategies["vote"] != NONE).to_numpy())
-    weights = cell_weights(cell, settings)
     rows = cell.strategies[STRATEGY].copy()
     rows.insert(0, "policy", cell.policy)
     rows.insert(0, "dataset", cell.dataset)
     rows["n_problems"] = len(cell.problem_ids)
     rows["accuracy"] = cell.correct.mean(axis=0)
-    rows["ci_low"], rows["ci_high"] = accuracy_interval(cell.correct, weights, settings.confidence)
+    rows["ci_low"], rows["ci_high"] = accuracy_interval(cell.correct, settings.confidence)
     majority = rows[rows["method"] == MAJORITY]
     column = dict(zip(majority["budget"], majority.index, strict=True))
     known = rows["budget"].map(column).dropna().astype(int)
-    gain = cell.correct[:, known.index] - cell.correct[:, known]
-    low, high = bootstrap_interval(gain, weights, settings.confidence)
-    for name, values in (("gain", gain.mean(axis=0)), ("gain_low", low), ("gain_high", high)):
-        rows[name] = pd.Series(values, index=known.index)
+    gains = cell.correct[:, known.index] - cell.correct[:, known]
+    found = [paired_difference(gain, settings.confidence) for gain in gains.T]
+    for name, part in (("gain", "mean"), ("gain_low", "low"), ("gain_high", "high")):
+        rows[name] = pd.Series([getattr(f, part) for f in found], known.index, dtype=float)
     return rows.sort_values(["budget", *STRATEGY[:4]])

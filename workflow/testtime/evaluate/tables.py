@@ -9,8 +9,7 @@ from testtime.data.store import read_lengths, read_parquet
 from testtime.errors import UserError
 from testtime.evaluate.estimators import pass_at_k
 from testtime.evaluate.pool import make_pool
-from testtime.evaluate.statistics import accuracy_interval, resample_weights
-from testtime.study.seeds import derive
+from testtime.evaluate.statistics import accuracy_interval
 from testtime.study.vocabulary import ALL, CELL, COSTS, LEVELS, POOL, STRATEGY
 
 SCORED = [*CELL, "prm", "method"]
@@ -21,8 +20,6 @@ def accuracy_table(
     outcomes: pd.DataFrame,
     difficulty: pd.DataFrame,
     *,
-    n_resamples: int,
-    seed: int,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Accuracy and mean cost of every strategy, over all problems and per difficulty bin.
@@ -31,8 +28,6 @@ def accuracy_table(
         outcomes: of one or more datasets and policies, see `evaluate_policy`.
         difficulty: dataset, policy, problem_id, level (easy, medium, hard), quantile (q1, ...); a
             policy without any has rows over all problems only.
-        n_resamples: bootstrap resamples of the problems, shared by all strategies.
-        seed: of the study.
         level: coverage of the intervals.
 
     Returns:
@@ -47,10 +42,7 @@ def accuracy_table(
         known = difficulty[(difficulty["dataset"] == dataset) & (difficulty["policy"] == policy)]
         wide = rows.pivot(index="problem_id", columns=STRATEGY, values=["correct", *COSTS])
         for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
-            weights = resample_weights(
-                int(chosen.sum()), n_resamples, derive(seed, "bootstrap", dataset, name)
-            )
-            table = _summarise(wide[chosen], weights, level)
+            table = _summarise(wide[chosen], level)
             table.insert(len(STRATEGY), "difficulty", name)
             table.insert(0, "dataset", dataset)
             table.insert(1, "policy", policy)
@@ -76,12 +68,12 @@ def _bins(
         yield name, (bins["quantile"] == name).to_numpy()
 
 
-def _summarise(wide: pd.DataFrame, weights: np.ndarray, level: float) -> pd.DataFrame:
+def _summarise(wide: pd.DataFrame, level: float) -> pd.DataFrame:
     """One row per strategy of a table with the columns (value, *STRATEGY)."""
     correct = wide["correct"]
     table = correct.columns.to_frame(index=False)
     values = correct.to_numpy(dtype=float)
-    low, high = accuracy_interval(values, weights, level)
+    low, high = accuracy_interval(values, level)
     table = table.assign(
         n_problems=len(wide), accuracy=values.mean(axis=0), ci_low=low, ci_high=high
     )
@@ -94,8 +86,6 @@ def pass_at_k_table(
     grades: pd.DataFrame,
     *,
     budgets: Sequence[int],
-    n_resamples: int,
-    seed: int,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Pass@k of every policy on every dataset, over its pool.
@@ -103,8 +93,6 @@ def pass_at_k_table(
     Args:
         grades: with columns dataset and policy; only rows of the method "pool" count.
         budgets: values of k, besides the powers of two up to the pool's size.
-        n_resamples: bootstrap resamples of the problems.
-        seed: of the study.
         level: coverage of the intervals.
 
     Returns:
@@ -119,8 +107,7 @@ def pass_at_k_table(
             {2**i for i in range(pool.n.bit_length())} | {k for k in budgets if k <= pool.n}
         )
         values = np.stack([pass_at_k(pool.correct, k) for k in ks], axis=1)
-        weights = resample_weights(len(values), n_resamples, derive(seed, "bootstrap", dataset))
-        low, high = accuracy_interval(values, weights, level)
+        low, high = accuracy_interval(values, level)
         tables.append(
             pd.DataFrame(
                 {

@@ -132,12 +132,11 @@ def contexts(cell: Cell) -> list[tuple[str, int]]:
 def candidates(cell: Cell, prm: str, budget: int) -> Cell:
     """The strategies available to a context.
 
-    Those that spend exactly this budget, with this PRM or with none, and plain CoT, which fits
-    every budget: if more samples do not help, the advice should say so. With PRM "any", the PRM is
-    part of the choice.
+    Those that spend at most this budget, with this PRM or with none, and plain CoT: if more samples
+    do not help, the advice should say so. With PRM "any", the PRM is part of the choice.
     """
     strategies = cell.strategies
-    spends = (strategies["budget"] == budget) | (strategies["method"] == COT)
+    spends = (strategies["budget"] <= budget) | (strategies["method"] == COT)
     return cell.take((usable(strategies, prm) & spends).to_numpy())
 
 

@@ -4,9 +4,6 @@ In-sample, the best of many strategies is judged on the problems that made it lo
 overstated even if all are equal. Cross-fitting splits the problems into folds, chooses on all but
 one and evaluates on that one, so that no problem influences its own answer; drawing the folds
 repeatedly averages out the luck of the split.
-
-The bootstrap reruns the selection in every resample. A resample holds some problems several times:
-copies of a problem share its fold, or the selection would see its own test problem.
 """
 
 from collections.abc import Sequence
@@ -16,8 +13,6 @@ import numpy as np
 
 # A bin with fewer problems to choose on uses the choice made over all bins.
 MIN_SUPPORT = 10
-# Resampling weights are multiples of 1/n in single precision.
-ROUNDING = 1e-6
 # Above rounding (1e-16 of a mean) and below any difference that one answer can make.
 TIE = 1e-12
 
@@ -31,7 +26,7 @@ def best_strategy(
     """The rule of choice: the most accurate strategy, ties to the cheapest.
 
     The published reward-aware rule (Liu et al. 2025, eq. 3). Every choice of the fit is made here,
-    in-sample, cross-fitted, in resamples and for transfer: another rule (say, the cheapest within
+    in-sample, cross-fitted and for transfer: another rule (say, the cheapest within
     one standard error of the best) only changes this function.
 
     Args:
@@ -52,14 +47,13 @@ def best_strategy(
 
 @dataclass(frozen=True)
 class CrossFit:
-    """Result of cross-fitting; arrays over resamples start with the study's own problems.
+    """Result of cross-fitting.
 
     Attributes:
-        accuracy: cross-fitted, (1 + n_resamples,).
-        in_sample: accuracy of the best strategy per bin on the same problems, (1 + n_resamples,).
-        bin_accuracy: cross-fitted accuracy within each bin, (1 + n_resamples, n_bins); NaN where
-            a resample has no problem of the bin.
-        bin_in_sample: in-sample accuracy within each bin, (n_bins,).
+        values: correctness of each problem under the strategy chosen on the other folds, for each
+            draw of the folds, (n_repeats, n_problems).
+        in_sample: accuracy of the best strategy per bin on the same problems.
+        bin_in_sample: the same within each bin, (n_bins,); NaN where it holds no problem.
         use: how much of each problem's answer comes from each strategy, (n_problems, n_strategies);
             rows sum to 1. `(use * values).sum(1)` is any quantity per problem, cross-fitted.
         chosen: index of the strategy chosen on all problems, per bin, (n_bins,).
@@ -67,14 +61,18 @@ class CrossFit:
         agreement: share of the fold-wise choices that are the chosen strategy, (n_bins,).
     """
 
-    accuracy: np.ndarray
-    in_sample: np.ndarray
-    bin_accuracy: np.ndarray
+    values: np.ndarray
+    in_sample: float
     bin_in_sample: np.ndarray
     use: np.ndarray
     chosen: np.ndarray
     pooled: np.ndarray
     agreement: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """Cross-fitted, over all problems."""
+        return float(self.values.mean())
 
 
 def draw_folds(bins: np.ndarray, n_folds: int, n_repeats: int, seed: int) -> np.ndarray:
@@ -102,18 +100,17 @@ def crossfit(
     correct: np.ndarray,
     bins: np.ndarray,
     folds: np.ndarray,
-    weights: np.ndarray,
     *,
     n_bins: int,
     allowed: np.ndarray | None = None,
     min_support: int = MIN_SUPPORT,
 ) -> CrossFit:
-    """Cross-fit the choice of a strategy per bin, on the problems and on every resample of them.
+    """Cross-fit the choice of a strategy per bin.
 
     Args and result: as for `crossfit_each`, with one value of `allowed`.
     """
     (result,) = crossfit_each(
-        correct, bins, folds, weights, n_bins=n_bins, allowed=[allowed], min_support=min_support
+        correct, bins, folds, n_bins=n_bins, allowed=[allowed], min_support=min_support
     )
     return result
 
@@ -122,7 +119,6 @@ def crossfit_each(
     correct: np.ndarray,
     bins: np.ndarray,
     folds: np.ndarray,
-    weights: np.ndarray,
     *,
     n_bins: int,
     allowed: Sequence[np.ndarray | None],
@@ -130,107 +126,81 @@ def crossfit_each(
 ) -> list[CrossFit]:
     """Cross-fit several choices among the same strategies, which differ in what they allow.
 
-    Summing takes longer than choosing, and the sums are the same for all of them.
-
     Args:
         correct: expected correctness, (n_problems, n_strategies), cheapest strategy first.
         bins: index of each problem's bin, (n_problems,).
         folds: of `draw_folds`, (n_repeats, n_problems).
-        weights: of `statistics.resample_weights`, (n_resamples, n_problems); may have no rows.
         n_bins: number of bins; some may hold no problem.
         allowed: for each result the strategies that may be chosen in each bin,
             (n_bins, n_strategies); None allows all.
         min_support: problems below which a bin takes the choice over all bins, in each fold too.
     """
     n_problems, n_strategies = correct.shape
-    own = np.full((1, n_problems), 1 / n_problems)
-    weights = np.concatenate([own, weights]).astype(float)
-    support = min_support / n_problems
-
-    by_bin = np.eye(n_bins)[bins]
-    size = weights @ by_bin
-    total = grouped_sums(correct, bins, n_bins, weights)
-    few = size < support - ROUNDING
-    chosen = [_choose(total[:1], size[:1], few[:1], mask, n_problems)[0] for mask in allowed]
+    size = np.bincount(bins, minlength=n_bins)
+    total = grouped_sums(correct, bins, n_bins)
+    # Whether a bin has enough problems is decided once, for the choice and its folds: otherwise a
+    # bin just above the minimum would be judged by a strategy other than its own.
+    few = size < min_support
+    chosen = [_choose(total, size, few, mask) for mask in allowed]
 
     n_folds = int(folds.max()) + 1
-    gained = np.zeros((len(allowed), *size.shape))
+    values = np.zeros((len(allowed), *folds.shape))
     use = np.zeros((len(allowed), n_problems, n_strategies))
     agreement = np.zeros((len(allowed), n_bins))
-    for fold_of in folds:
+    for repeat, fold_of in enumerate(folds):
         for fold in range(n_folds):
             inside = np.flatnonzero(fold_of == fold)
-            held_out = weights[:, inside]
-            here = grouped_sums(correct[inside], bins[inside], n_bins, held_out)
-            seen = size - held_out @ by_bin[inside]
-            # Whether a bin has enough problems is decided once, for the choice and its folds:
-            # otherwise a bin just above the minimum would be judged by a strategy other than its
-            # own.
-            pooled = few | (seen <= ROUNDING)
-            others = total - here
+            others = total - grouped_sums(correct[inside], bins[inside], n_bins)
+            seen = size - np.bincount(bins[inside], minlength=n_bins)
             for i, mask in enumerate(allowed):
-                picks = _choose(others, seen, pooled, mask, n_problems)
-                gained[i] += np.take_along_axis(here, picks[..., None], axis=2)[..., 0]
-                use[i, inside, picks[0][bins[inside]]] += 1
-                agreement[i] += picks[0] == chosen[i]
-    gained /= len(folds)
-    present = np.where(size > 0, size, np.nan)
+                picks = _choose(others, seen, few | (seen == 0), mask)
+                own = picks[bins[inside]]
+                values[i, repeat, inside] = correct[inside, own]
+                use[i, inside, own] += 1
+                agreement[i] += picks == chosen[i]
     results = []
     for i, mask in enumerate(allowed):
-        best = best_strategy(total, size, size * n_problems, mask)
-        in_sample = np.take_along_axis(total, best[..., None], axis=2)[..., 0]
+        best = best_strategy(total, size, size, mask)
+        in_sample = np.take_along_axis(total, best[:, None], axis=1)[:, 0]
         results.append(
             CrossFit(
-                accuracy=gained[i].sum(axis=1),
-                in_sample=in_sample.sum(axis=1),
-                bin_accuracy=gained[i] / present,
-                bin_in_sample=in_sample[0] / present[0],
+                values=values[i],
+                in_sample=float(in_sample.sum()) / n_problems,
+                bin_in_sample=in_sample / np.where(size > 0, size, np.nan),
                 use=use[i] / len(folds),
                 chosen=chosen[i],
-                pooled=few[0],
+                pooled=few,
                 agreement=agreement[i] / (len(folds) * n_folds),
             )
         )
     return results
 
 
-def grouped_sums(
-    values: np.ndarray, groups: np.ndarray, n_groups: int, weights: np.ndarray
-) -> np.ndarray:
-    """Weighted sums of `values` over the problems of each group.
+def grouped_sums(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sums of `values` over the problems of each group.
 
     Args:
         values: (n_problems, n_strategies).
         groups: index of each problem's group, (n_problems,).
         n_groups: number of groups.
-        weights: (n_resamples, n_problems).
 
     Returns:
-        Array (n_resamples, n_groups, n_strategies).
+        Array (n_groups, n_strategies).
     """
-    sums = np.zeros((len(weights), n_groups, values.shape[1]))
-    for group in range(n_groups):
-        inside = np.flatnonzero(groups == group)
-        if len(inside):
-            np.matmul(weights[:, inside], values[inside], out=sums[:, group])
-    return sums
+    return np.eye(n_groups)[groups].T @ values
 
 
 def _choose(
-    sums: np.ndarray,
-    size: np.ndarray,
-    pooled: np.ndarray,
-    allowed: np.ndarray | None,
-    n_problems: int,
+    sums: np.ndarray, size: np.ndarray, pooled: np.ndarray, allowed: np.ndarray | None
 ) -> np.ndarray:
-    """The strategy chosen per resample and bin, (n_resamples, n_bins).
+    """The strategy chosen per bin, (n_bins,).
 
     A pooled bin takes the choice over all bins, still among the strategies that the bin allows.
     """
-    picks = best_strategy(sums, size, size * n_problems, allowed)
+    picks = best_strategy(sums, size, size, allowed)
     if pooled.any():
-        rows, bins = np.nonzero(pooled)
-        overall, whole = sums[rows].sum(axis=1), size[rows].sum(axis=1)
-        open_to = None if allowed is None else allowed[bins]
-        picks[rows, bins] = best_strategy(overall, whole, whole * n_problems, open_to)
+        overall = np.broadcast_to(sums.sum(axis=0), sums.shape)[pooled]
+        whole = np.full(len(overall), size.sum())
+        open_to = None if allowed is None else allowed[pooled]
+        picks[pooled] = best_strategy(overall, whole, whole, open_to)
     return picks

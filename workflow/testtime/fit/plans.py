@@ -60,7 +60,7 @@ def best_plan(plans: Sequence[dict]) -> dict:
 def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
     """Strategies within the budget once `n_probe` samples have been drawn, with their full cost."""
     strategies = cell.strategies[usable(cell.strategies, prm)]
-    spends = strategies["budget"] == budget
+    spends = (strategies["budget"] >= n_probe) & (strategies["budget"] <= budget)
     if n_probe:
         pooled = strategies["method"].isin(POOL_METHODS)
         fits = ~pooled & (strategies["budget"] <= budget - n_probe)
@@ -120,6 +120,6 @@ def _plan(
         "accuracy": fit.accuracy,
         "ci_low": fit.low,
         "ci_high": fit.high,
-        "n_problems": len(fit.values),
+        "n_problems": len(fit.problem_ids),
         "cost": fit.costs,
     }

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from testtime.evaluate.statistics import accuracy_interval, percentiles
+from testtime.evaluate.statistics import chosen_interval, paired_difference
 from testtime.fit.cells import (
     Cell,
     Settings,
     bins_of,
     candidates,
     cell_folds,
-    cell_weights,
     contexts,
     read_cells,
 )
@@ -38,7 +37,6 @@ class Fit:
         problem_ids: (n_problems,).
         result: accuracies, see `CrossFit`.
         low, high: interval of the cross-fitted accuracy.
-        values: cross-fitted correctness per problem, (n_problems,).
         costs: mean per problem of policy_tokens, prm_tokens, flops, cross-fitted.
         strategies: the available ones, cheapest first: prm, method, scoring, vote, budget.
         means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
@@ -57,7 +55,6 @@ class Fit:
     result: CrossFit
     low: float
     high: float
-    values: np.ndarray
     costs: dict[str, float]
     strategies: pd.DataFrame
     means: np.ndarray
@@ -66,12 +63,23 @@ class Fit:
     @property
     def accuracy(self) -> float:
         """Cross-fitted accuracy."""
-        return float(self.result.accuracy[0])
+        return self.result.accuracy
+
+    @property
+    def values(self) -> np.ndarray:
+        """Cross-fitted correctness per problem, mean over repeats, (n_problems,)."""
+        return self.result.values.mean(axis=0)
+
+    @property
+    def fold_error(self) -> float:
+        """How much the accuracy depends on the draws of the folds: its standard error."""
+        means = self.result.values.mean(axis=1)
+        return float(means.std() / np.sqrt(len(means)))
 
     @property
     def in_sample(self) -> float:
         """Accuracy as the paper computes it: chosen and judged on the same problems."""
-        return float(self.result.in_sample[0])
+        return self.result.in_sample
 
     @property
     def context(self) -> tuple[str, str, str, float]:
@@ -151,9 +159,9 @@ def fit_budgets(
         binning: as for `fit_study`.
     """
     labels, bins, source = bins_of(open_to, difficulty, binning, prm)
-    folds, weights = cell_folds(open_to, bins, settings), cell_weights(open_to, settings)
+    folds = cell_folds(open_to, bins, settings)
     results = crossfit_each(
-        open_to.correct, bins, folds, weights, n_bins=len(labels), allowed=list(allowed.values())
+        open_to.correct, bins, folds, n_bins=len(labels), allowed=list(allowed.values())
     )
     return [
         _fit(
@@ -163,7 +171,6 @@ def fit_budgets(
             result,
             labels,
             bins,
-            weights,
             settings.confidence,
             binning=binning,
             source=source,
@@ -179,27 +186,25 @@ def _fit(
     result: CrossFit,
     labels: Sequence[str],
     bins: np.ndarray,
-    weights: np.ndarray,
     level: float,
     **facts: str,
 ) -> Fit:
     """What is reported of one context's choice; `facts` are the Fit's binning and source."""
-    correct = open_to.correct
-    values = (result.use * correct).sum(axis=1)
-    low, high = interval(result.accuracy[1:], values, weights, level)
+    correct, values = open_to.correct, result.values
+    low, high = chosen_interval(values, level)
     rows, means = [], []
     for b, label in enumerate(labels):
         inside = bins == b
         nothing = np.full(correct.shape[1], np.nan)
         means.append(correct[inside].mean(axis=0) if inside.any() else nothing)
         chosen = result.chosen[b]
-        resamples = result.bin_accuracy[1:, b]
-        ends = interval(resamples[~np.isnan(resamples)], values[inside], weights[:, inside], level)
+        ends = chosen_interval(values[:, inside], level)
+        accuracy = values[:, inside].mean() if inside.any() else np.nan
         where = inside if inside.any() else slice(None)
         rows.append(
             {"difficulty": label, "n_problems": int(inside.sum())}
             | open_to.strategies.loc[chosen, STRATEGY].to_dict()
-            | {"accuracy": result.bin_accuracy[0, b], "ci_low": ends[0], "ci_high": ends[1]}
+            | {"accuracy": accuracy, "ci_low": ends[0], "ci_high": ends[1]}
             | {"in_sample_accuracy": result.bin_in_sample[b]}
             | {"agreement": result.agreement[b], "pooled": bool(result.pooled[b])}
             | {name: open_to.costs[name][where, chosen].mean() for name in COSTS}
@@ -214,37 +219,11 @@ def _fit(
         result=result,
         low=low,
         high=high,
-        values=values,
         costs={name: float((result.use * open_to.costs[name]).sum(1).mean()) for name in COSTS},
         strategies=open_to.strategies[STRATEGY],
         means=np.array(means),
         choices=pd.DataFrame(rows),
     )
-
-
-def interval(
-    resamples: np.ndarray, values: np.ndarray, weights: np.ndarray, level: float
-) -> tuple[float, float]:
-    """Interval of a cross-fitted accuracy, with the selection rerun in each resample.
-
-    Never narrower than that of the same answers with the choice held fixed, which also covers few
-    problems and accuracies near 0 and 1 (Wilson).
-
-    Args:
-        resamples: cross-fitted accuracy of each resample, (n_resamples,).
-        values: cross-fitted correctness per problem, (n_problems,).
-        weights: of `resample_weights` (columns of these problems), (n_resamples, n_problems).
-        level: coverage aimed at, e.g. 0.95.
-    """
-    if len(values) == 0:
-        return float("nan"), float("nan")
-    size = weights.sum(axis=1, keepdims=True)
-    weights = np.divide(weights, size, out=np.zeros_like(weights), where=size > 0)
-    low, high = (float(end) for end in accuracy_interval(values, weights[size[:, 0] > 0], level))
-    if len(values) < 2 or len(resamples) == 0:
-        return low, high
-    rerun = percentiles(resamples, len(values), level)
-    return min(low, float(rerun[0])), max(high, float(rerun[1]))
 
 
 def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
@@ -253,7 +232,8 @@ def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
     Columns: dataset, policy, prm (a PRM, "none" if none is available, or "any"), budget,
     in_sample_accuracy, accuracy (cross-fitted), ci_low, ci_high, optimism (their difference),
     policy_tokens, prm_tokens, flops (mean per problem of the cross-fitted choice), n_problems,
-    binning, difficulty_source.
+    binning, difficulty_source, fold_error (standard error of the accuracy for the draws of the
+    folds).
     """
     rows = [
         {
@@ -264,9 +244,10 @@ def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
             "ci_high": fit.high,
             "optimism": fit.in_sample - fit.accuracy,
             **fit.costs,
-            "n_problems": len(fit.values),
+            "n_problems": len(fit.problem_ids),
             "binning": fit.binning,
             "difficulty_source": fit.source,
+            "fold_error": fit.fold_error,
         }
         for fit in fits
     ]
@@ -296,18 +277,16 @@ def binning_table(fits: Sequence[Fit], level: float = 0.95) -> pd.DataFrame:
 
     Columns: dataset, policy, prm, budget, binning, n_problems, in_sample_accuracy, accuracy,
     ci_low, ci_high, optimism, gain (over one choice for all problems), gain_low, gain_high.
-    The interval of the gain is that of the paired difference, with both selections rerun.
+    The interval of the gain is that of the paired difference.
     """
     base = {fit.context: fit for fit in fits if fit.binning == ALL}
-    table = compute_optimal_table(fits).drop(columns=COSTS)
+    table = compute_optimal_table(fits).drop(columns=[*COSTS, "fold_error"])
     gains = {}
     for fit in fits:
         one = base.get(fit.context)
-        if one is None or len(fit.values) < 2 or len(fit.result.accuracy) < 2:
-            continue
-        difference = fit.result.accuracy - one.result.accuracy
-        ends = percentiles(difference[1:], len(fit.values), level)
-        gains[(*fit.context, fit.binning)] = (difference[0], *ends)
+        if one is not None:
+            gain = paired_difference(fit.result.values - one.result.values, level)
+            gains[(*fit.context, fit.binning)] = (gain.mean, gain.low, gain.high)
     keys = table[[*KEYS, "binning"]].itertuples(index=False, name=None)
     found = np.array([gains.get(key, (np.nan,) * 3) for key in keys])
     return table.assign(gain=found[:, 0], gain_low=found[:, 1], gain_high=found[:, 2])

@@ -9,18 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.evaluate.statistics import percentiles
+from testtime.evaluate.statistics import chosen_interval, paired_difference
 from testtime.fit.cells import (
     Cell,
     Settings,
     bins_of,
     candidates,
     cell_folds,
-    cell_weights,
     spending_cells,
 )
 from testtime.fit.crossfit import MIN_SUPPORT, best_strategy, grouped_sums
-from testtime.fit.select import KEYS, Fit, interval
+from testtime.fit.select import KEYS, Fit
 from testtime.study.vocabulary import INTERVAL, STRATEGY
 
 COLUMNS = [*KEYS, "n_policies", "n_problems", "accuracy", *INTERVAL]
@@ -41,7 +40,7 @@ def transfer_table(
     Returns:
         Columns dataset, policy (the one left out), prm, budget, n_policies (learned from),
         n_problems, accuracy (transferred), ci_low, ci_high, own_accuracy, lost (own minus
-        transferred), lost_low, lost_high (paired, both selections rerun in each resample). Policies
+        transferred), lost_low, lost_high (paired). Policies
         without another policy of their dataset, on the same problems, have no row.
     """
     cells = {(cell.dataset, cell.policy): cell for cell in spending_cells(outcomes)}
@@ -57,23 +56,20 @@ def transfer_table(
         if not others or not len(target.strategies):
             continue
         labels, bins, _ = bins_of(target, difficulty, fit.binning, fit.prm)
-        weights = cell_weights(target, settings)
-        accuracy, values = _transfer(
+        values = _transfer(
             target,
             bins,
             [(cell, bins_of(cell, difficulty, fit.binning, fit.prm)[1]) for cell in others],
             cell_folds(target, bins, settings),
-            weights,
             len(labels),
         )
-        low, high = interval(accuracy[1:], values, weights, settings.confidence)
-        lost = fit.result.accuracy - accuracy
-        ends = percentiles(lost[1:], len(values), settings.confidence)
+        low, high = chosen_interval(values, settings.confidence)
+        lost = paired_difference(fit.result.values - values, settings.confidence)
         rows.append(
             dict(zip(KEYS, fit.context, strict=True))
-            | {"n_policies": len(others), "n_problems": len(values), "accuracy": accuracy[0]}
-            | {"ci_low": low, "ci_high": high, "own_accuracy": fit.accuracy, "lost": lost[0]}
-            | {"lost_low": ends[0], "lost_high": ends[1]}
+            | {"n_policies": len(others), "n_problems": len(bins), "accuracy": values.mean()}
+            | {"ci_low": low, "ci_high": high, "own_accuracy": fit.accuracy, "lost": lost.mean}
+            | {"lost_low": lost.low, "lost_high": lost.high}
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -101,48 +97,26 @@ def _transfer(
     bins: np.ndarray,
     others: list[tuple[Cell, np.ndarray]],
     folds: np.ndarray,
-    weights: np.ndarray,
     n_bins: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy per resample (the study itself first), and correctness per problem."""
-    n = len(bins)
-    weights = np.concatenate([np.full((1, n), 1 / n), weights])
-    totals = [_sums(cell.correct, own, weights, n_bins) for cell, own in others]
-    gained = np.zeros(len(weights))
-    values = np.zeros(n)
-    for fold_of in folds:
+) -> np.ndarray:
+    """Correctness of each problem in each draw of the folds, (n_repeats, n_problems)."""
+    values = np.zeros(folds.shape)
+    for repeat, fold_of in enumerate(folds):
         for fold in range(int(folds.max()) + 1):
-            inside = np.flatnonzero(fold_of == fold)
-            means = size = 0.0
-            for (cell, own), (sums, whole) in zip(others, totals, strict=True):
-                # What is outside the fold is all less the fold, which has far fewer problems.
-                here, left = _sums(cell.correct[inside], own[inside], weights[:, inside], n_bins)
-                found = _bin_means(sums - here, whole - left, n - len(inside))
-                means, size = means + found[0], size + found[1]
-            means, size = means / len(others), size / len(others)
-            picks = best_strategy(means, np.ones_like(size), size * n)
-            here = grouped_sums(target.correct[inside], bins[inside], n_bins, weights[:, inside])
-            gained += np.take_along_axis(here, picks[..., None], axis=2).sum(axis=(1, 2))
-            values[inside] += target.correct[inside, picks[0][bins[inside]]]
-    return gained / len(folds), values / len(folds)
+            inside, outside = fold_of == fold, fold_of != fold
+            found = [
+                _bin_means(cell.correct[outside], own[outside], n_bins) for cell, own in others
+            ]
+            means = sum(mean for mean, _ in found) / len(others)
+            size = sum(size for _, size in found) / len(others)
+            picks = best_strategy(means, np.ones_like(size), size)
+            values[repeat, inside] = target.correct[inside, picks[bins[inside]]]
+    return values
 
 
-def _sums(
-    correct: np.ndarray, bins: np.ndarray, weights: np.ndarray, n_bins: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sums per resample, bin and strategy, and the weight of each bin's problems."""
-    return grouped_sums(correct, bins, n_bins, weights), weights @ np.eye(n_bins)[bins]
-
-
-def _bin_means(sums: np.ndarray, size: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean per resample, bin and strategy, and the weight of its problems; overwrites `sums`.
-
-    A bin with few problems takes the mean over all.
-    """
-    total = size.sum(axis=1, keepdims=True)
-    few = size < MIN_SUPPORT / n * total
-    if few.any():
-        sums[few] = sums[np.nonzero(few)[0]].sum(axis=1)
-        size = np.where(few, total, size)
-    sums /= size[..., None]
-    return sums, size
+def _bin_means(correct: np.ndarray, bins: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean per bin and strategy, and the number of its problems; over all in a bin with few."""
+    size, sums = np.bincount(bins, minlength=n_bins), grouped_sums(correct, bins, n_bins)
+    few = size < MIN_SUPPORT
+    sums[few], size = sums.sum(axis=0), np.where(few, len(bins), size)
+    return sums / size[:, None], size

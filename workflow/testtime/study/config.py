@@ -77,6 +77,7 @@ def validate(config: dict) -> Catalog:
     _check_difficulty(config)
     _check_methods(config)
     _check_jobs(config, catalog)
+    _check_claim(config)
     _check_imported(config, catalog)
     _check_datasets(config, catalog)
     for name in config["policies"]:
@@ -165,6 +166,16 @@ def _check_methods(config: dict) -> None:
                 f"config figures.{key}: {value!r} is not among {key}s; "
                 f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
             )
+
+
+def _check_claim(config: dict) -> None:
+    large = config["claim"]["large"]
+    chains = [policy for policy in config["policies"] if "cot" in _methods(config, policy)]
+    if large is not None and large not in chains:
+        raise UserError(
+            f"config claim.large: {large!r} is not a policy of the study with CoT; "
+            f"allowed: {', '.join(chains) or 'null'}"
+        )
 
 
 def _check_jobs(config: dict, catalog: Catalog) -> None:

@@ -24,6 +24,8 @@ HELD_OUT, FROM_POOL = "held-out", "pool"
 
 # The settings that tables compare: one greedy chain of thought, and the compute-optimal choice.
 CHAIN, TTS = "CoT", "compute-optimal TTS"
+# What a comparison allows to say of a smaller policy and a larger one.
+PASSES, NOT_WORSE, OPEN, BELOW = "passes", "not worse", "cannot be told from", "falls short of"
 
 # What a sample was drawn for: its method in the grades, and its block where that has no range.
 COT, POOL, DIFFICULTY = "cot", "pool", "difficulty"

@@ -27,7 +27,7 @@ FIGURE = Figure(
     "whose mean cost fits, whatever their N, PRM and method, and judged on other problems than "
     "those it was chosen on; drawn at what was spent. FLOPs are 2 · parameters · tokens, of the "
     "policy (dropped paths included) plus what the PRM reads, the mean per problem. Bands and "
-    "bars: bootstrap over problems.",
+    "bars: intervals over problems.",
     inputs=("by_cost", "accuracy"),
     settings=("policies",),
 )

@@ -9,10 +9,21 @@ import pandas as pd
 from testtime.data.store import read_csv, read_json
 from testtime.present.figures.looks import count, look
 from testtime.study.study import Study
-from testtime.study.vocabulary import ALL, ANY, CHAIN, COT, LEVELS, MAJORITY
+from testtime.study.vocabulary import (
+    ALL,
+    ANY,
+    BELOW,
+    CHAIN,
+    COT,
+    LEVELS,
+    MAJORITY,
+    NOT_WORSE,
+    PASSES,
+)
 
-SIGNIFICANT = 0.05
+LEAST_P = 1e-6  # smaller ones are not told apart
 TABLES = ("overtaking", "frontier", "accuracy", "compute_optimal")
+TABLES += ("by_cost", "binnings", "transfer")
 JUDGED = ("lookup", "outcomes", "accuracy")  # as `Study.paths_of` names them
 
 
@@ -23,8 +34,8 @@ class Finding:
     Attributes:
         headline: one sentence.
         sentences: the paragraph below it.
-        holds: whether a smaller policy with compute-optimal TTS reaches the largest one's CoT on
-            every dataset; None if the study cannot tell.
+        holds: whether a smaller policy with compute-optimal TTS passes the CoT that the study's
+            claim names; None if it compares none.
     """
 
     headline: str
@@ -43,23 +54,24 @@ def find(
         policies: parameters of each.
     """
     overtaking = tables.get("overtaking", pd.DataFrame())
-    frontier = tables.get("frontier", pd.DataFrame())
-    headlines, sentences, verdicts = [], [], []
+    sentences: list[str] = []
     if len(overtaking):
-        for dataset, pairs in overtaking.groupby("dataset", sort=True):
-            headline, more, holds = _overtaking(str(dataset), pairs, policies, frontier)
-            headlines.append(headline)
-            sentences += more
-            verdicts.append(holds)
+        primary = overtaking[overtaking["primary"].astype(bool)]
+        row = _named(primary, policies)
+        headline, holds = _headline(row, policies), row["verdict"] == PASSES
+        sentences += [_paired(row, len(primary)), *_compute(row, tables)]
+        sentences += _alone(overtaking, row)
+        sentences += _against(row, tables)
     else:
-        headlines.append(
+        headline, holds = (
             "This study compares no small policy with a larger one: that takes two policies of "
-            "different size and CoT among the methods."
+            "different size and CoT among the methods.",
+            None,
         )
     sentences += _majority(tables.get("accuracy", pd.DataFrame()), policies)
     sentences += _choices(lookup)
     sentences += _optimism(tables.get("compute_optimal", pd.DataFrame()))
-    return Finding(" ".join(headlines), tuple(sentences), all(verdicts) if verdicts else None)
+    return Finding(headline, tuple(sentences), None if holds is None else bool(holds))
 
 
 def study_finding(study: Study) -> Finding:
@@ -94,66 +106,132 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def _overtaking(
-    dataset: str, pairs: pd.DataFrame, policies: Mapping[str, float], frontier: pd.DataFrame
-) -> tuple[str, list[str], bool]:
-    largest = max(pairs["large"], key=lambda name: policies.get(name, 0))
-    against = pairs[pairs["large"] == largest].assign(size=lambda rows: rows["small"].map(policies))
-    against = against.sort_values(["size", "small"])
-    base = (
-        f"{largest} ({count(policies[largest])} parameters) answers "
-        f"{percent(against['large_accuracy'].iloc[0])} of {int(against['n_problems'].iloc[0])} "
-        f"problems of {dataset} by plain chain of thought (CoT)"
-    )
-    reached = against[against["difference"] >= 0]
-    row = (reached if len(reached) else against.sort_values("difference").iloc[::-1]).iloc[0]
+def _named(primary: pd.DataFrame, policies: Mapping[str, float]) -> pd.Series:
+    """The comparison to name: the smallest policy of the best verdict, else the closest one."""
+    ordered = primary.assign(size=primary["small"].map(policies)).sort_values(["size", "small"])
+    for verdict in (PASSES, NOT_WORSE):
+        found = ordered[ordered["verdict"] == verdict]
+        if len(found):
+            return found.iloc[0]
+    return ordered.loc[ordered["difference"].idxmax()]
+
+
+def _headline(row: pd.Series, policies: Mapping[str, float]) -> str:
+    where = "all datasets together" if row["dataset"] == ALL else row["dataset"]
     ratio = f"{row['size_ratio']:.1f}".removesuffix(".0")
-    budget = f"compute-optimal TTS at N = {int(row['budget'])}"
-    if len(reached):
-        headline = (
-            f"On {dataset}, {row['small']} with {budget} reaches the CoT of {largest}, {ratio} "
-            f"times its size: {percent(row['small_accuracy'])} against "
-            f"{percent(row['large_accuracy'])}."
-        )
-    else:
-        headline = (
-            f"On {dataset}, no smaller policy reaches the CoT of {largest} "
-            f"({percent(row['large_accuracy'])}) with compute-optimal TTS; the closest is "
-            f"{row['small']} with {percent(row['small_accuracy'])} at N = {int(row['budget'])}."
-        )
-    more = [f"{base}.", _paired(row, len(pairs)), *_compute(dataset, row, frontier)]
-    return headline, more, bool(len(reached))
+    small = f"{row['small']} with compute-optimal TTS at N up to {int(row['budget'])}"
+    large = f"the CoT of {row['large']}, {ratio} times its size"
+    both = f"{percent(row['small_accuracy'])} against {percent(row['large_accuracy'])}"
+    both += f" of {int(row['n_problems'])} problems"
+    if row["verdict"] == PASSES:
+        return f"On {where}, {small} passes {large}: {both}."
+    if row["verdict"] == NOT_WORSE:
+        return f"On {where}, {small} is not worse than {large}, within the margin: {both}."
+    said = "falls short of" if row["verdict"] == BELOW else "cannot be told from"
+    return (
+        f"On {where}, no smaller policy is shown to pass the CoT of {row['large']} "
+        f"({count(policies[row['large']])} parameters); the closest, {small}, {said} it: {both}."
+    )
 
 
-def _compute(dataset: str, row: pd.Series, frontier: pd.DataFrame) -> Iterator[str]:
+def _compute(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """What the comparison leaves out: the compute that each side spends on a problem."""
-    if frontier.empty:
+    frontier = tables.get("frontier", pd.DataFrame())
+    if frontier.empty or row["dataset"] == ALL:
         return
-    here = frontier[frontier["dataset"] == dataset]
+    here = frontier[frontier["dataset"] == row["dataset"]]
     cot = here[(here["policy"] == row["large"]) & (here["setting"] == CHAIN)]
     tts = here[(here["policy"] == row["small"]) & (here["setting"] != CHAIN)]
     tts = tts[(tts["prm"] == ANY) & (tts["budget"] == row["budget"])]
     flops = [*cot["flops"], *tts["flops"]]
-    if len(flops) == 2 and all(value > 0 for value in flops):
+    if len(flops) != 2 or not all(value > 0 for value in flops):
+        return
+    yield (
+        f"{row['small']} then spends {flops[1] / flops[0]:,.3g} times the FLOPs of that CoT "
+        "on a problem, the PRM's included."
+    )
+    costs = tables.get("by_cost", pd.DataFrame())
+    if costs.empty:
+        return
+    known = (costs["axis"] == "flops") & (costs["dataset"] == row["dataset"])
+    own = costs[known & (costs["policy"] == row["small"])]
+    within = own[own["budget"] <= flops[0]]
+    if len(within):
+        best = within.loc[within["budget"].idxmax(), "accuracy"]
         yield (
-            f"{row['small']} then spends {flops[1] / flops[0]:,.3g} times the FLOPs of that CoT "
-            "on a problem, the PRM's included."
+            f"With no more FLOPs than that CoT it answers {percent(best)}, against "
+            f"{percent(row['large_accuracy'])}."
         )
+    elif len(own):
+        yield f"Nothing that {row['small']} can do is as cheap as that CoT."
 
 
 def _paired(row: pd.Series, comparisons: int) -> str:
     ends = f"[{points(row['ci_low'])}, {points(row['ci_high'])}]"
-    side = "above" if row["difference"] >= 0 else "below"
-    text = (
-        f"On the same problems {row['small']} is {abs(100 * row['difference']):.1f} points {side} "
-        f"it {ends}, its strategies chosen on other problems than those they are judged on"
+    p = f"p {_p_value(row['p_adjusted'])}"
+    if comparisons > 1:
+        p += f", adjusted for {comparisons} primary comparisons"
+    return (
+        f"The difference on the same problems is {points(row['difference'])} points {ends}, {p}, "
+        "with strategies chosen on other problems than those they are judged on; such a "
+        f"comparison shows a difference of {100 * row['detectable']:.1f} points in 8 of 10 studies."
     )
-    p = f"p = {row['p_adjusted']:.2g}, adjusted for {comparisons} comparisons"
-    if comparisons == 1:
-        p = f"p = {row['p_adjusted']:.2g}"
-    if row["p_adjusted"] < SIGNIFICANT:
-        return f"{text}; chance alone hardly explains that ({p})."
-    return f"{text}; these problems are too few to tell that from chance ({p})."
+
+
+def _p_value(value: float) -> str:
+    return f"= {value:.2g}" if value >= LEAST_P else f"below {LEAST_P:g}"
+
+
+def _alone(overtaking: pd.DataFrame, row: pd.Series) -> Iterator[str]:
+    """The same pair on each dataset alone, where the primary comparison takes them together."""
+    pair = (overtaking["small"] == row["small"]) & (overtaking["large"] == row["large"])
+    others = overtaking[pair & (overtaking["dataset"] != row["dataset"])]
+    if len(others):
+        parts = ", ".join(
+            f"{other['dataset']} {points(other['difference'])} "
+            f"[{points(other['ci_low'])}, {points(other['ci_high'])}]"
+            for other in others.to_dict("records")
+        )
+        yield f"On the datasets alone, which is exploratory, the differences are: {parts}."
+
+
+def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """What speaks against choosing by level, and for how much the choice has seen."""
+    binnings = tables.get("binnings", pd.DataFrame())
+    if binnings.empty:
+        return
+    free = binnings[binnings["prm"] == ANY]
+    here = free[(free["policy"] == row["small"]) & (free["budget"] == row["budget"])]
+    here = here[here["dataset"] == row["dataset"]] if row["dataset"] != ALL else here.iloc[:0]
+    accuracy = here.set_index("binning")["accuracy"]
+    if ALL in accuracy and "level" in accuracy:
+        level = here[here["binning"] == "level"].iloc[0]
+        yield (
+            f"One strategy for all problems would reach {percent(accuracy[ALL])}; choosing by "
+            f"level of difficulty is worth {points(level['gain'])} points "
+            f"[{points(level['gain_low'])}, {points(level['gain_high'])}] there."
+        )
+    by_level = free[free["binning"] == "level"]
+    if len(by_level):
+        better, worse = (by_level["gain_low"] > 0).sum(), (by_level["gain_high"] < 0).sum()
+        yield (
+            f"Over all {len(by_level)} contexts (policy, N), choosing by level is better in "
+            f"{better} and worse in {worse} than one strategy for all, the others cannot be told."
+        )
+    if "predicted_level" in accuracy:
+        yield (
+            "Levels come from held-out samples graded with the right answers; with levels that are "
+            f"predicted without them it reaches {percent(accuracy['predicted_level'])}."
+        )
+    transfer = tables.get("transfer", pd.DataFrame())
+    if len(transfer):
+        same = transfer[(transfer["policy"] == row["small"]) & (transfer["prm"] == ANY)]
+        same = same[(same["budget"] == row["budget"]) & (same["dataset"] == row["dataset"])]
+        for other in same.to_dict("records"):
+            yield (
+                f"With strategies that were chosen on the other policies it reaches "
+                f"{percent(other['accuracy'])}."
+            )
 
 
 def _majority(accuracy: pd.DataFrame, policies: Mapping[str, float]) -> Iterator[str]:

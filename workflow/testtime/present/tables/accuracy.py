@@ -9,18 +9,15 @@ TABLES = Tables(
     "evaluate",
     tables={"accuracy": "Every strategy at every budget, over all problems and by difficulty."},
     inputs=("outcomes", "difficulty"),
-    settings=("evaluate", "seed"),
+    settings=("evaluate",),
 )
 
 
 def make(inputs: dict, settings: dict) -> dict:
     """Means over problems, with intervals."""
-    evaluate = settings["evaluate"]
     table = accuracy_table(
         read_parquet(*inputs["outcomes"]),
         read_cells(inputs["difficulty"]),
-        n_resamples=evaluate["bootstrap"],
-        seed=settings["seed"],
-        level=evaluate["confidence"],
+        level=settings["evaluate"]["confidence"],
     )
     return {"accuracy": table}

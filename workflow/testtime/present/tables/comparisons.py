@@ -1,6 +1,6 @@
 """Comparisons between policies: the paper's tables in this study's own numbers."""
 
-from testtime.compare.frontier import flops_table, frontier_table, overtaking_table
+from testtime.compare.frontier import Claim, flops_table, frontier_table, overtaking_table
 from testtime.compare.gains import gains_table
 from testtime.data.samples import read_cells
 from testtime.data.store import read_parquet
@@ -13,13 +13,14 @@ TABLES = Tables(
     "compare",
     tables={
         "overtaking": "Smaller policies' compute-optimal TTS against larger ones' CoT, on the same "
-        "problems; p-values adjusted for the number of comparisons.",
+        "problems; the primary comparisons are those that the config names (claim), p-values are "
+        "adjusted for the number of comparisons, primary and other ones apart.",
         "frontier": "CoT and compute-optimal TTS of every policy, with costs and published values.",
         "gains": "Gain over CoT, and how much less budget than majority voting is needed.",
         "flops": "Compute of CoT and of compute-optimal TTS.",
     },
     inputs=("outcomes", "difficulty", "published"),
-    settings=("fit", "evaluate", "seed", "policies", "pretraining"),
+    settings=("fit", "evaluate", "seed", "policies", "pretraining", "claim"),
     needs=("cot",),
     heavy=True,
 )
@@ -28,14 +29,14 @@ TABLES = Tables(
 def make(inputs: dict, settings: dict) -> dict:
     """All from one cross-fit by difficulty level."""
     outcomes = read_parquet(*inputs["outcomes"])
-    of_fit = Settings.of_study(settings)
+    of_fit, claim = Settings.of_study(settings), Claim(**settings["claim"])
     fits = fit_study(outcomes, read_cells(inputs["difficulty"]), of_fit)
     policies = {
         name: PolicySpec(name, size, pretraining_tokens=settings["pretraining"][name])
         for name, size in settings["policies"].items()
     }
     return {
-        "overtaking": overtaking_table(fits, outcomes, policies, of_fit),
+        "overtaking": overtaking_table(fits, outcomes, policies, of_fit, claim),
         "frontier": frontier_table(fits, outcomes, policies, of_fit),
         "gains": gains_table(fits, outcomes, of_fit),
         "flops": flops_table(fits, outcomes, policies, of_fit),

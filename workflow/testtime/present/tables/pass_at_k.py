@@ -8,18 +8,15 @@ TABLES = Tables(
     "evaluate",
     tables={"pass_at_k": "Share of problems with at least one right answer among k samples."},
     inputs=("grades",),
-    settings=("evaluate", "budgets", "seed"),
+    settings=("evaluate", "budgets"),
 )
 
 
 def make(inputs: dict, settings: dict) -> dict:
     """Unbiased estimates from the pool."""
-    evaluate = settings["evaluate"]
     table = pass_at_k_table(
         read_cells(inputs["grades"]),
         budgets=settings["budgets"]["pool"],
-        n_resamples=evaluate["bootstrap"],
-        seed=settings["seed"],
-        level=evaluate["confidence"],
+        level=settings["evaluate"]["confidence"],
     )
     return {"pass_at_k": table}

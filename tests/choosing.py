@@ -1,0 +1,76 @@
+"""Simulated studies whose strategies are chosen by level: what intervals and tests make of them."""
+
+import numpy as np
+from scipy import stats
+from testtime.evaluate.statistics import chosen_interval, paired_difference
+from testtime.fit.crossfit import crossfit, draw_folds
+
+KINDS = ("equal", "one better", "one dominant")
+STRATEGIES, BETTER = 12, 7
+CHANCE, SHARE = np.array([0.85, 0.4, 0.08]), np.array([0.4, 0.35, 0.25])  # by level
+ADVANTAGE = {"equal": 0.0, "one better": 0.06, "one dominant": 0.3}  # of what is left to gain
+TOGETHER = 0.3  # how much strategies succeed on the same problems: correlation of a latent normal
+SPREAD = 4  # of soft outcomes: the sum of a beta distribution's parameters
+
+
+def truth(kind: str) -> np.ndarray:
+    """Accuracy of each strategy at each level, (3, STRATEGIES)."""
+    gain = np.zeros(STRATEGIES)
+    gain[BETTER] = ADVANTAGE[kind]
+    return CHANCE[:, None] + gain * (1 - CHANCE[:, None])
+
+
+def draw(rng: np.random.Generator, n: int, kind: str, *, soft: bool):
+    """Levels (n,), outcomes (n, STRATEGIES), and those of another policy's CoT (n,)."""
+    levels = rng.choice(3, size=n, p=SHARE)
+    latent = np.sqrt(TOGETHER) * rng.normal(size=(n, 1))
+    latent = latent + np.sqrt(1 - TOGETHER) * rng.normal(size=(n, STRATEGIES + 1))
+    uniform, chance = stats.norm.cdf(latent), truth(kind)[levels]
+    if soft:
+        correct = stats.beta.ppf(uniform[:, :-1], SPREAD * chance, SPREAD * (1 - chance))
+    else:
+        correct = (uniform[:, :-1] < chance).astype(float)
+    return levels, correct, (uniform[:, -1] < CHANCE[levels]).astype(float)
+
+
+def simulate(n: int, kind: str, *, soft: bool, worlds: int, seed: int = 1) -> dict[str, float]:
+    """Shares of worlds.
+
+    The truth of a world is the mean accuracy, on new problems, of the strategies that its folds
+    chose; that of the comparison is the truth less the CoT's accuracy.
+
+    Returns:
+        coverage of the chosen strategies' interval; rejected, the share of comparisons whose
+        interval does not hold their truth; passed, those that call the small policy better.
+    """
+    rng = np.random.default_rng(seed)
+    covered = missed = passed = 0
+    for _ in range(worlds):
+        levels, correct, chain = draw(rng, n, kind, soft=soft)
+        folds = draw_folds(levels, 5, 10, int(rng.integers(2**31)))
+        result = crossfit(correct, levels, folds, n_bins=3)
+        true = _true(correct, levels, folds, kind)
+        low, high = chosen_interval(result.values)
+        covered += low <= true <= high
+        difference = paired_difference(result.values - chain)
+        missed += not difference.low <= true - SHARE @ CHANCE <= difference.high
+        passed += difference.low > 0
+    return {
+        "coverage": covered / worlds,
+        "rejected": missed / worlds,
+        "passed": passed / worlds,
+    }
+
+
+def _true(correct: np.ndarray, levels: np.ndarray, folds: np.ndarray, kind: str) -> float:
+    """Mean accuracy, on new problems, of what each fold's problems were answered by."""
+    exact, found = truth(kind), []
+    for fold_of in folds:
+        for fold in range(folds.max() + 1):
+            seen = fold_of != fold
+            enough = np.bincount(levels, minlength=3) >= 10
+            sums = [correct[seen & (levels == level)].sum(axis=0) for level in range(3)]
+            overall = int(np.argmax(correct[seen].sum(axis=0)))
+            picks = [int(np.argmax(sums[k])) if enough[k] else overall for k in range(3)]
+            found.append(SHARE @ exact[[0, 1, 2], picks])
+    return float(np.mean(found))
