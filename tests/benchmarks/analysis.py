@@ -31,7 +31,6 @@ class Size:
     scorings: int = 3
     votes: int = 3
     budgets: int = 4
-    resamples: int = 1000
     subsets: int = 1000
 
 
@@ -133,7 +132,7 @@ def measure(size: Size) -> tuple[list[Clock], int]:
             ],
         }
     )
-    accuracy_table(outcomes, difficulty, n_resamples=size.resamples, seed=0)
+    accuracy_table(outcomes, difficulty)
     clocks.append(Clock())
     for note in outcomes.attrs["notes"]:
         print(f"  {note}")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from testtime.evaluate.statistics import accuracy_interval, resample_weights
+from testtime.evaluate.statistics import accuracy_interval
 from testtime.grade.decide import gold_answer, grade_pairs
 from testtime.grade.grading import grade_policy
 from testtime.grade.spell import normalise
@@ -96,8 +96,7 @@ def print_layers(graded: pd.DataFrame) -> None:
 def print_accuracy(graded: pd.DataFrame) -> None:
     """Accuracy with its interval over problems."""
     per_problem = graded["correct"].fillna(False).astype(float).groupby(graded["problem_id"]).mean()
-    weights = resample_weights(len(per_problem), 2000, seed=1)
-    low, high = accuracy_interval(per_problem.to_numpy(), weights)
+    low, high = accuracy_interval(per_problem.to_numpy())
     print(
         f"accuracy {per_problem.mean():.2%} (95 % interval {float(low):.2%} to "
         f"{float(high):.2%}, {len(per_problem)} problems, {len(graded)} completions, "
