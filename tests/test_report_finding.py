@@ -110,6 +110,14 @@ def counter_evidence(gain, low, high):
     }
 
 
+def test_a_claim_about_a_policy_that_none_is_smaller_than_compares_nothing():
+    changed = tables()
+    changed["overtaking"]["primary"] = False
+    found = find(changed, synthetic.lookup(), synthetic.POLICIES)
+    assert found.holds is None
+    assert "compares no small policy" in found.headline
+
+
 def test_what_speaks_against_choosing_by_level_is_said():
     changed = tables() | counter_evidence(-0.03, -0.05, -0.01)
     text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))

@@ -7,9 +7,9 @@ from itertools import groupby
 import pytest
 from fakes import END, PROMPT, SEPARATOR, FakePolicy, FakePrm, random_tree
 from testtime.errors import UserError
+from testtime.search.queues import Seconds
 from testtime.search.rows import describe, to_table
 from testtime.search.run import SearchSettings, search_problems
-from testtime.search.scheduler import Seconds
 from testtime.study.methods import METHODS, names
 from testtime.study.types import Problem, Sampling
 

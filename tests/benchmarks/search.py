@@ -22,8 +22,8 @@ from testtime.cli.search import policy_spec
 from testtime.data.microcosm import generate_problems
 from testtime.engines.base import score
 from testtime.engines.load import load_policy, load_prm
+from testtime.search.queues import Seconds
 from testtime.search.run import SearchSettings, search_problems
-from testtime.search.scheduler import Seconds
 from testtime.study.methods import names
 from testtime.study.types import Problem, ScoreRequest
 from transformers import AutoModelForCausalLM, AutoTokenizer

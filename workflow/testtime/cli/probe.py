@@ -83,7 +83,7 @@ def probe(study: Study) -> Iterator[Verdict]:
             if beside:
                 found, searched = done["found"], done["searched"]
                 verdict.notes.append(f"search with {beside.name}: {found} of {searched} end")
-            if "rate" in done:
+            if done["paths"]:
                 _note_speed(done, spec, study, verdict)
             _judge_memory(done, [*filter(None, [beside]), spec], study, verdict)
             other = _other(study, spec)
@@ -96,8 +96,7 @@ def probe(study: Study) -> Iterator[Verdict]:
 
 def _is_there(spec: PolicySpec | PrmSpec) -> bool:
     """Whether a model exists that this study can run."""
-    given = getattr(spec, "samples", None) or getattr(spec, "in_samples", False)
-    return not given and (spec.train is None or spec.folder is not None)
+    return not spec.is_given and (spec.train is None or spec.folder is not None)
 
 
 def _other(study: Study, spec: ModelSpec) -> str | None:

@@ -85,7 +85,8 @@ def run(task: Task) -> dict:
     else:
         paths = task.paths or (_paths(writer, policy, problems, study) if writer else [])
         found = _read(reader, prm, paths)
-    if task.engine is None:  # another engine's rates are not the study's
+    # Another engine's rates are not the study's, and a card's example alone tells none.
+    if task.engine is None and (prm is None or found["paths"]):
         measured = reader or writer
         measured.report()
         found |= {"rate": measured.rate, "start_seconds": measured.start_seconds}

@@ -14,8 +14,8 @@ from testtime.engines.load import load_policy, load_prm
 from testtime.errors import UserError
 from testtime.grade.workers import Workers
 from testtime.runtime.progress import progress
+from testtime.search.queues import Seconds
 from testtime.search.run import SearchSettings, search_problems
-from testtime.search.scheduler import Seconds
 from testtime.study import catalog
 from testtime.study.catalog import ENGINES, PolicySpec
 from testtime.study.methods import METHODS, check_budget

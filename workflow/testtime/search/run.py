@@ -9,7 +9,8 @@ from importlib import import_module
 from testtime.engines.base import Policy, Prm
 from testtime.errors import UserError
 from testtime.runtime.progress import Progress
-from testtime.search.scheduler import MAX_ROWS, Scheduler, Seconds
+from testtime.search.queues import Seconds
+from testtime.search.scheduler import MAX_ROWS, Scheduler
 from testtime.search.tree import Expand, Program, Score, Tree
 from testtime.study.catalog import PolicySpec
 from testtime.study.methods import METHODS, Method, check_budget

@@ -94,6 +94,11 @@ class ModelSpec:
     train: dict | None = None
 
     @property
+    def is_given(self) -> bool:
+        """Whether what the model would make comes from a file, so that no engine runs it."""
+        return False
+
+    @property
     def folder(self) -> Path | None:
         """The local folder of the model, or None for a hub id."""
         for candidate in (Path(self.model), ROOT / self.model):
@@ -139,6 +144,11 @@ class PolicySpec(ModelSpec):
     cot_samples: int | None = None
     samples: str | None = None
     n_samples: int | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its samples come from a file."""
+        return self.samples is not None
 
     def samples_of(self, dataset: str) -> str:
         """The file with its completions for a dataset."""
@@ -194,6 +204,11 @@ class PrmSpec(ModelSpec):
     in_samples: bool = False
     trained_context: int | None = None
     card: dict | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its scores come with the samples."""
+        return self.in_samples
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ def _check_model(key: str, spec: ModelSpec, datasets: Iterable[str]) -> None:
             if not Path(path).is_file():
                 raise UserError(f"config {key}.samples: no such file: {path}")
         return
-    if spec.train is not None or getattr(spec, "in_samples", False):
+    if spec.train is not None or spec.is_given:
         return
     if spec.folder is None and not HUB_ID.fullmatch(spec.model):
         raise UserError(
@@ -273,5 +273,4 @@ def _check_pinned(config: dict, catalog: Catalog) -> None:
 def _is_of_hub(spec: ModelSpec | DatasetSpec) -> bool:
     if isinstance(spec, DatasetSpec):
         return spec.source == "hub"
-    elsewhere = getattr(spec, "samples", None) or getattr(spec, "in_samples", False)
-    return spec.folder is None and spec.train is None and not elsewhere
+    return spec.folder is None and spec.train is None and not spec.is_given

@@ -140,7 +140,7 @@ class Study:
 
     def is_imported(self, policy: str) -> bool:
         """Whether its samples are imported."""
-        return self.catalog.policy(policy).samples is not None
+        return self.catalog.policy(policy).is_given
 
     def has(self, condition: str) -> bool:
         """Whether a condition holds that a figure, table or notebook may need.
@@ -442,7 +442,7 @@ class Study:
             "pretraining": {name: spec.pretraining_tokens for name, spec in policies.items()},
             "trained_contexts": {name: spec.trained_context for name, spec in prms.items()},
             "rates": {
-                name: None if self._is_given(spec) else self.rate(spec)
+                name: None if spec.is_given else self.rate(spec)
                 for name, spec in (policies | prms).items()
             },
             "conventions": {name: spec.convention for name, spec in datasets.items()},
@@ -469,11 +469,6 @@ class Study:
             "chains": self.catalog.policy(policy).cot_samples or 0,
             "part": self.config["problems"]["limit"] is not None,
         }
-
-    @staticmethod
-    def _is_given(spec: ModelSpec) -> bool:
-        """Whether what a model made comes from a file."""
-        return bool(getattr(spec, "samples", None) or getattr(spec, "in_samples", False))
 
     def recipes(self) -> dict[str, dict]:
         """Recipes of the models that a study may train, by name."""

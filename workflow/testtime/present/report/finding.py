@@ -55,8 +55,8 @@ def find(
     """
     overtaking = tables.get("overtaking", pd.DataFrame())
     sentences: list[str] = []
-    if len(overtaking):
-        primary = overtaking[overtaking["primary"].astype(bool)]
+    primary = overtaking[overtaking["primary"].astype(bool)] if len(overtaking) else overtaking
+    if len(primary):
         row = _named(primary, policies)
         headline, holds = _headline(row, policies), row["verdict"] == PASSES
         sentences += [_paired(row, len(primary)), *_compute(row, tables)]
@@ -64,8 +64,8 @@ def find(
         sentences += _against(row, tables)
     else:
         headline, holds = (
-            "This study compares no small policy with a larger one: that takes two policies of "
-            "different size and CoT among the methods.",
+            "This study compares no small policy with the larger one of its claim: that takes two "
+            "policies of different size and CoT among the methods.",
             None,
         )
     sentences += _majority(tables.get("accuracy", pd.DataFrame()), policies)
