@@ -1,4 +1,6 @@
-"""Simulated studies whose strategies are chosen by level: what intervals and tests make of them."""
+"""Simulated studies whose strategies are chosen, by level where that pays: what intervals and tests
+make of them.
+"""
 
 import numpy as np
 from scipy import stats
@@ -37,7 +39,7 @@ def simulate(n: int, kind: str, *, soft: bool, worlds: int, seed: int = 1) -> di
     """Shares of worlds.
 
     The truth of a world is the mean accuracy, on new problems, of the strategies that its folds
-    chose; that of the comparison is the truth less the CoT's accuracy.
+    picked; that of the comparison is the truth less the CoT's accuracy.
 
     Returns:
         coverage of the chosen strategies' interval; rejected, the share of comparisons whose
@@ -48,8 +50,8 @@ def simulate(n: int, kind: str, *, soft: bool, worlds: int, seed: int = 1) -> di
     for _ in range(worlds):
         levels, correct, chain = draw(rng, n, kind, soft=soft)
         folds = draw_folds(levels, 5, 10, int(rng.integers(2**31)))
-        result = crossfit(correct, levels, folds, n_bins=3)
-        true = _true(correct, levels, folds, kind)
+        result = crossfit(correct, levels, folds, n_bins=3, prefer_one=True)
+        true = float((truth(kind)[np.arange(3), result.picks] @ SHARE).mean())
         low, high = chosen_interval(result.values)
         covered += low <= true <= high
         difference = paired_difference(result.values - chain)
@@ -60,17 +62,3 @@ def simulate(n: int, kind: str, *, soft: bool, worlds: int, seed: int = 1) -> di
         "rejected": missed / worlds,
         "passed": passed / worlds,
     }
-
-
-def _true(correct: np.ndarray, levels: np.ndarray, folds: np.ndarray, kind: str) -> float:
-    """Mean accuracy, on new problems, of what each fold's problems were answered by."""
-    exact, found = truth(kind), []
-    for fold_of in folds:
-        for fold in range(folds.max() + 1):
-            seen = fold_of != fold
-            enough = np.bincount(levels, minlength=3) >= 10
-            sums = [correct[seen & (levels == level)].sum(axis=0) for level in range(3)]
-            overall = int(np.argmax(correct[seen].sum(axis=0)))
-            picks = [int(np.argmax(sums[k])) if enough[k] else overall for k in range(3)]
-            found.append(SHARE @ exact[[0, 1, 2], picks])
-    return float(np.mean(found))

@@ -251,14 +251,14 @@ def lookup() -> dict:
                         {"dataset": DATASET, "policy": policy, "prm": prm, "budget": budget}
                         | {"difficulty": level, "accuracy": p, "ci_low": p - 0.1}
                         | {"ci_high": min(p + 0.1, 1), "in_sample_accuracy": p + 0.01}
-                        | {"support": {**support, "pooled": False}}
+                        | {"support": {**support, "pooled": False, "per_bin": True}}
                         | {"cost": {"policy_tokens": 100, "prm_tokens": 90, "flops": 1e7}}
                         | {
                             "strategy": {"method": method, "scoring": scoring, "vote": vote}
                             | {"prm": chosen, "budget": budget}
                         }
                     )
-    return {"format": "testtime-lookup", "version": 1, "contexts": contexts}
+    return {"format": "testtime-lookup", "version": 2, "contexts": contexts}
 
 
 TABLES = {

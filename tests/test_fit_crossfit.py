@@ -9,18 +9,38 @@ def fit(correct, bins, *, n_bins, folds=5, repeats=4, seed=0, **kwargs):
     return crossfit(correct, bins, fold_of, n_bins=n_bins, **kwargs)
 
 
-def plain_crossfit(correct, bins, fold_of, n_bins, min_support):
+def plain_crossfit(correct, bins, fold_of, min_support):
     """Cross-fitting by the book: one problem at a time, no weights, no matrices."""
     answers = np.zeros(len(correct))
     for folds in fold_of:
         for i in range(len(correct)):
             training = [j for j in range(len(correct)) if folds[j] != folds[i]]
-            same_bin = [j for j in training if bins[j] == bins[i]]
-            enough = np.count_nonzero(bins == bins[i]) >= min_support
-            chosen_on = same_bin if enough and same_bin else training
-            means = [np.mean([correct[j, s] for j in chosen_on]) for s in range(correct.shape[1])]
-            answers[i] += correct[i, int(np.argmax(np.round(means, 9)))]
+            answers[i] += plain_answer(correct, bins, training, i, min_support, True)
     return (answers / len(fold_of)).mean()
+
+
+def plain_answer(correct, bins, training, i, min_support, per_bin):
+    same_bin = [j for j in training if bins[j] == bins[i]]
+    enough = per_bin and np.count_nonzero(bins == bins[i]) >= min_support
+    chosen_on = same_bin if enough and same_bin else training
+    means = [np.mean([correct[j, s] for j in chosen_on]) for s in range(correct.shape[1])]
+    return correct[i, int(np.argmax(np.round(means, 9)))]
+
+
+def plain_crossfit_preferring_one(correct, bins, fold_of, min_support):
+    """As `plain_crossfit`; each fold first asks, on the others, whether choosing per bin pays."""
+    n, total = len(correct), 0.0
+    for folds in fold_of:
+        for asked in range(fold_of.max() + 1):
+            gain = 0.0
+            for i in np.flatnonzero(folds != asked):
+                training = [j for j in range(n) if folds[j] not in (asked, folds[i])]
+                gain += plain_answer(correct, bins, training, i, min_support, True)
+                gain -= plain_answer(correct, bins, training, i, min_support, False)
+            training = np.flatnonzero(folds != asked)
+            for i in np.flatnonzero(folds == asked):
+                total += plain_answer(correct, bins, training, i, min_support, gain > 1e-9)
+    return total / n / len(fold_of)
 
 
 @pytest.mark.parametrize("size", [10, 11, 12, 13])
@@ -40,7 +60,44 @@ def test_agrees_with_a_plain_loop(seed):
     bins = rng.integers(0, n_bins, n)
     fold_of = draw_folds(bins, 4, 3, seed)
     result = crossfit(correct, bins, fold_of, n_bins=n_bins, min_support=4)
-    assert result.accuracy == pytest.approx(plain_crossfit(correct, bins, fold_of, n_bins, 4))
+    assert result.accuracy == pytest.approx(plain_crossfit(correct, bins, fold_of, 4))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_preferring_one_agrees_with_a_plain_loop(seed):
+    rng = np.random.default_rng(seed)
+    n, n_bins = 23, 3
+    bins = rng.integers(0, n_bins, n)
+    correct = rng.integers(0, 3, (n, 5)) / 2
+    if seed % 2:  # bins matter
+        correct[np.arange(n), bins] = 1.0
+    fold_of = draw_folds(bins, 4, 3, seed)
+    found = crossfit(correct, bins, fold_of, n_bins=n_bins, min_support=4, prefer_one=True)
+    plain = plain_crossfit_preferring_one(correct, bins, fold_of, 4)
+    assert found.accuracy == pytest.approx(plain)
+
+
+def test_one_strategy_is_chosen_unless_choosing_per_bin_answers_more_of_unseen_problems():
+    """Per bin wins where each bin has its own best strategy, and loses where all bins share one."""
+    rng = np.random.default_rng(1)
+    bins = np.repeat([0, 1, 2], 100)
+    own = np.full((300, 6), 0.4)
+    own[np.arange(300), bins] = 0.9
+    shared = np.full((300, 6), 0.5)
+    shared[:, 4] = 0.6
+    for chance, per_bin in ((own, True), (shared, False)):
+        correct = (rng.random(chance.shape) < chance).astype(float)
+        result = fit(correct, bins, n_bins=3, prefer_one=True)
+        assert result.per_bin is per_bin
+        assert len(set(result.chosen.tolist())) == (3 if per_bin else 1)
+
+
+def test_where_bins_make_no_difference_the_one_strategy_is_the_cheapest_of_equals():
+    correct = np.tile([[0.0, 1.0, 1.0]], (60, 1))
+    result = fit(correct, np.repeat([0, 1, 2], 20), n_bins=3, prefer_one=True)
+    assert not result.per_bin
+    assert result.chosen.tolist() == [1, 1, 1]
+    assert (result.agreement == 1).all()
 
 
 def test_in_sample_is_the_best_mean_of_each_bin():

@@ -138,7 +138,9 @@ def words(context: dict, less: dict | None = None) -> list[str]:
         f"{support['n_problems']} problems; {support['folds_agreeing']} of {support['folds']} "
         "fold-wise choices agree."
     )
-    if support["pooled"]:
+    if not support["per_bin"]:
+        lines.append("Choosing by difficulty does not pay here: this is the choice over all.")
+    elif support["pooled"]:
         lines.append("Too few problems of this difficulty: this is the choice over all problems.")
     cost = context["cost"]
     if cost["flops"] is not None:

@@ -13,9 +13,8 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.fit.cells import Cell, Settings, bins_of, spending_cells, usable
 from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_budgets
-from testtime.study.vocabulary import ANY, COSTS, NONE
+from testtime.study.vocabulary import ANY, COSTS, LEVEL, NONE
 
-LEVEL = "level"  # the binning of every curve
 SECONDS = "seconds"
 AXES = ("policy_tokens", "flops", SECONDS)
 

@@ -6,7 +6,6 @@ one and evaluates on that one, so that no problem influences its own answer; dra
 repeatedly averages out the luck of the split.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,9 +53,12 @@ class CrossFit:
             draw of the folds, (n_repeats, n_problems).
         in_sample: accuracy of the best strategy per bin on the same problems.
         bin_in_sample: the same within each bin, (n_bins,); NaN where it holds no problem.
+        picks: index of the strategy that answers each fold's problems of each bin,
+            (n_repeats, n_folds, n_bins).
         use: how much of each problem's answer comes from each strategy, (n_problems, n_strategies);
             rows sum to 1. `(use * values).sum(1)` is any quantity per problem, cross-fitted.
         chosen: index of the strategy chosen on all problems, per bin, (n_bins,).
+        per_bin: whether that is a choice per bin, not one for all bins.
         pooled: whether a bin was too small and took the choice over all bins, (n_bins,).
         agreement: share of the fold-wise choices that are the chosen strategy, (n_bins,).
     """
@@ -64,8 +66,10 @@ class CrossFit:
     values: np.ndarray
     in_sample: float
     bin_in_sample: np.ndarray
+    picks: np.ndarray
     use: np.ndarray
     chosen: np.ndarray
+    per_bin: bool
     pooled: np.ndarray
     agreement: np.ndarray
 
@@ -104,76 +108,64 @@ def crossfit(
     n_bins: int,
     allowed: np.ndarray | None = None,
     min_support: int = MIN_SUPPORT,
+    prefer_one: bool = False,
 ) -> CrossFit:
     """Cross-fit the choice of a strategy per bin.
-
-    Args and result: as for `crossfit_each`, with one value of `allowed`.
-    """
-    (result,) = crossfit_each(
-        correct, bins, folds, n_bins=n_bins, allowed=[allowed], min_support=min_support
-    )
-    return result
-
-
-def crossfit_each(
-    correct: np.ndarray,
-    bins: np.ndarray,
-    folds: np.ndarray,
-    *,
-    n_bins: int,
-    allowed: Sequence[np.ndarray | None],
-    min_support: int = MIN_SUPPORT,
-) -> list[CrossFit]:
-    """Cross-fit several choices among the same strategies, which differ in what they allow.
 
     Args:
         correct: expected correctness, (n_problems, n_strategies), cheapest strategy first.
         bins: index of each problem's bin, (n_problems,).
         folds: of `draw_folds`, (n_repeats, n_problems).
         n_bins: number of bins; some may hold no problem.
-        allowed: for each result the strategies that may be chosen in each bin,
-            (n_bins, n_strategies); None allows all.
+        allowed: the strategies that may be chosen in each bin, (n_bins, n_strategies); None allows
+            all.
         min_support: problems below which a bin takes the choice over all bins, in each fold too.
+        prefer_one: choose one strategy for all bins unless choosing per bin is better by more than
+            a standard error, judged by cross-fitting.
     """
-    n_problems, n_strategies = correct.shape
-    size = np.bincount(bins, minlength=n_bins)
-    total = grouped_sums(correct, bins, n_bins)
+    size, n_folds = np.bincount(bins, minlength=n_bins), int(folds.max()) + 1
+    inside = _fold_sums(correct, bins, folds, n_bins)
+    total = inside[0].sum(axis=0)
     # Whether a bin has enough problems is decided once, for the choice and its folds: otherwise a
     # bin just above the minimum would be judged by a strategy other than its own.
     few = size < min_support
-    chosen = [_choose(total, size, few, mask) for mask in allowed]
+    counts = _fold_sums(np.ones((len(bins), 1)), bins, folds, n_bins)[..., 0]
 
-    n_folds = int(folds.max()) + 1
-    values = np.zeros((len(allowed), *folds.shape))
-    use = np.zeros((len(allowed), n_problems, n_strategies))
-    agreement = np.zeros((len(allowed), n_bins))
-    for repeat, fold_of in enumerate(folds):
+    def choose(sums: np.ndarray, seen: np.ndarray, *, one: bool = False) -> np.ndarray:
+        return _choose(sums, seen, few | (seen == 0) | one, allowed)
+
+    chosen = choose(total, size)
+    outside, seen = total - inside, size - counts
+    picks = choose(outside, seen)
+    per_bin = True
+    if prefer_one:
+        single = choose(outside, seen, one=True)
+        gains = _answers(correct, bins, folds, picks) - _answers(correct, bins, folds, single)
+        per_bin = bool(gains.mean() > TIE)
+        if not per_bin:
+            chosen = choose(total, size, one=True)
+        # Each fold decides on the other folds too, by choices that have seen neither it nor the
+        # fold that they are judged on.
         for fold in range(n_folds):
-            inside = np.flatnonzero(fold_of == fold)
-            others = total - grouped_sums(correct[inside], bins[inside], n_bins)
-            seen = size - np.bincount(bins[inside], minlength=n_bins)
-            for i, mask in enumerate(allowed):
-                picks = _choose(others, seen, few | (seen == 0), mask)
-                own = picks[bins[inside]]
-                values[i, repeat, inside] = correct[inside, own]
-                use[i, inside, own] += 1
-                agreement[i] += picks == chosen[i]
-    results = []
-    for i, mask in enumerate(allowed):
-        best = best_strategy(total, size, size, mask)
-        in_sample = np.take_along_axis(total, best[:, None], axis=1)[:, 0]
-        results.append(
-            CrossFit(
-                values=values[i],
-                in_sample=float(in_sample.sum()) / n_problems,
-                bin_in_sample=in_sample / np.where(size > 0, size, np.nan),
-                use=use[i] / len(folds),
-                chosen=chosen[i],
-                pooled=few,
-                agreement=agreement[i] / (len(folds) * n_folds),
-            )
-        )
-    return results
+            rest, known = outside[:, [fold]] - inside, seen[:, [fold]] - counts
+            gains = _answers(correct, bins, folds, choose(rest, known))
+            gains -= _answers(correct, bins, folds, choose(rest, known, one=True))
+            for repeat, fold_of in enumerate(folds):
+                if gains[repeat, fold_of != fold].mean() <= TIE:
+                    picks[repeat, fold] = single[repeat, fold]
+    best = best_strategy(total, size, size, allowed)
+    in_sample = np.take_along_axis(total, best[:, None], axis=1)[:, 0]
+    return CrossFit(
+        values=_answers(correct, bins, folds, picks),
+        in_sample=float(in_sample.sum()) / len(bins),
+        bin_in_sample=in_sample / np.where(size > 0, size, np.nan),
+        picks=picks,
+        use=_use(bins, folds, picks, correct.shape[1]),
+        chosen=chosen,
+        per_bin=per_bin,
+        pooled=few,
+        agreement=(picks == chosen).mean(axis=(0, 1)),
+    )
 
 
 def grouped_sums(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
@@ -190,17 +182,36 @@ def grouped_sums(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.nd
     return np.eye(n_groups)[groups].T @ values
 
 
+def _fold_sums(values: np.ndarray, bins: np.ndarray, folds: np.ndarray, n_bins: int) -> np.ndarray:
+    """Sums over the problems of each bin in each fold, (n_repeats, n_folds, n_bins, ...)."""
+    n_folds = int(folds.max()) + 1
+    sums = [grouped_sums(values, row * n_bins + bins, n_folds * n_bins) for row in folds]
+    return np.reshape(sums, (len(folds), n_folds, n_bins, -1))
+
+
 def _choose(
     sums: np.ndarray, size: np.ndarray, pooled: np.ndarray, allowed: np.ndarray | None
 ) -> np.ndarray:
-    """The strategy chosen per bin, (n_bins,).
+    """The strategy chosen per bin, in the shape of `pooled`, (..., n_bins).
 
     A pooled bin takes the choice over all bins, still among the strategies that the bin allows.
     """
-    picks = best_strategy(sums, size, size, allowed)
-    if pooled.any():
-        overall = np.broadcast_to(sums.sum(axis=0), sums.shape)[pooled]
-        whole = np.full(len(overall), size.sum())
-        open_to = None if allowed is None else allowed[pooled]
-        picks[pooled] = best_strategy(overall, whole, whole, open_to)
-    return picks
+    overall, whole = sums.sum(axis=-2, keepdims=True), size.sum(axis=-1, keepdims=True)
+    sums, size = np.where(pooled[..., None], overall, sums), np.where(pooled, whole, size)
+    return best_strategy(sums, size, size, allowed)
+
+
+def _answers(
+    correct: np.ndarray, bins: np.ndarray, folds: np.ndarray, picks: np.ndarray
+) -> np.ndarray:
+    """Correctness of each problem under its fold's pick, (n_repeats, n_problems)."""
+    own = picks[np.arange(len(folds))[:, None], folds, bins]
+    return correct[np.arange(len(bins)), own]
+
+
+def _use(bins: np.ndarray, folds: np.ndarray, picks: np.ndarray, n_strategies: int) -> np.ndarray:
+    """How much of each problem's answer comes from each strategy, (n_problems, n_strategies)."""
+    use = np.zeros((len(bins), n_strategies))
+    for repeat, fold_of in enumerate(folds):
+        use[np.arange(len(bins)), picks[repeat, fold_of, bins]] += 1
+    return use / len(folds)

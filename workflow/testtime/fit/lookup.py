@@ -14,9 +14,9 @@ from testtime.fit.cells import Settings
 from testtime.fit.crossfit import MIN_SUPPORT
 from testtime.fit.select import KEYS, Fit
 from testtime.study.catalog import PolicySpec, PrmSpec
-from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, STRATEGY, TEXT
+from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, NONE, STRATEGY, TEXT
 
-FORMAT, VERSION = "testtime-lookup", 1
+FORMAT, VERSION = "testtime-lookup", 2
 DIGITS = 6
 ORDER = (ALL, *LEVELS)
 
@@ -39,7 +39,7 @@ def lookup(
     """Put fitted choices into the form that `testtime advise` and `testtime solve` read.
 
     Args:
-        fits: of `fit_study` for the binnings "all", "level" and "quantile".
+        fits: of `fit_study` for the binnings "all", "chosen" (or "level") and "quantile".
         settings: those of the fit.
         study: its title.
         difficulty: the study's difficulty settings (samples, easy, hard, quantiles).
@@ -58,7 +58,7 @@ def lookup(
     """
     contexts = sorted((c for fit in fits for c in _contexts(fit, settings)), key=_sort_key)
     problems = {fit.dataset: len(fit.problem_ids) for fit in fits}
-    sources = {f"{fit.dataset}/{fit.policy}": fit.source for fit in fits if fit.binning == "level"}
+    sources = {f"{fit.dataset}/{fit.policy}": fit.source for fit in fits if fit.source != NONE}
     quality = prm_quality or {}
     return _plain(
         {
@@ -122,6 +122,7 @@ def _contexts(fit: Fit, settings: Settings) -> list[dict]:
                 "folds_agreeing": round(row["agreement"] * choices),
                 "folds": choices,
                 "pooled": row["pooled"],
+                "per_bin": row["per_bin"],
             },
             "cost": {key: row[key] for key in COSTS},
         }

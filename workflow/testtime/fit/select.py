@@ -20,8 +20,8 @@ from testtime.fit.cells import (
     contexts,
     read_cells,
 )
-from testtime.fit.crossfit import CrossFit, crossfit_each
-from testtime.study.vocabulary import ALL, CELL, COSTS, STRATEGY
+from testtime.fit.crossfit import CrossFit, crossfit
+from testtime.study.vocabulary import ALL, CELL, CHOSEN, COSTS, LEVEL, STRATEGY
 
 KEYS = [*CELL, "prm", "budget"]
 
@@ -32,7 +32,8 @@ class Fit:
 
     Attributes:
         budget: N, or an amount of tokens, FLOPs or seconds.
-        binning: column of the difficulty table that gave the bins, or "all" (one bin).
+        binning: column of the difficulty table that gave the bins; "all" (one bin); or "chosen", by
+            level where that pays and else one strategy for all levels.
         source: where that difficulty came from, e.g. "held-out".
         problem_ids: (n_problems,).
         result: accuracies, see `CrossFit`.
@@ -41,8 +42,8 @@ class Fit:
         strategies: the available ones, cheapest first: prm, method, scoring, vote, budget.
         means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
         choices: one row per bin: difficulty, n_problems, the chosen strategy (prm, method, scoring,
-            vote, budget), accuracy, ci_low, ci_high, in_sample_accuracy, agreement, pooled, and the
-            chosen strategy's mean costs on the bin's problems.
+            vote, budget), accuracy, ci_low, ci_high, in_sample_accuracy, agreement, pooled,
+            per_bin, and the chosen strategy's mean costs on the bin's problems.
     """
 
     dataset: str
@@ -92,7 +93,7 @@ def fit_study(
     difficulty: pd.DataFrame,
     settings: Settings,
     *,
-    binning: str = "level",
+    binning: str = LEVEL,
 ) -> list[Fit]:
     """Fit every context of a study.
 
@@ -101,7 +102,8 @@ def fit_study(
         difficulty: columns dataset, policy, problem_id, source and the one that `binning` names;
             not read if that is "all".
         settings: folds, repeats, resamples, seed.
-        binning: "level", "quantile", "predicted_level" or "all".
+        binning: "level", "quantile", "predicted_level", "all" or "chosen" (by level if that pays,
+            see `crossfit`).
 
     Raises:
         UserError: a problem has outcomes and no difficulty, or outcomes are incomplete.
@@ -158,25 +160,22 @@ def fit_budgets(
         settings: as for `fit_study`.
         binning: as for `fit_study`.
     """
-    labels, bins, source = bins_of(open_to, difficulty, binning, prm)
+    column = LEVEL if binning == CHOSEN else binning
+    labels, bins, source = bins_of(open_to, difficulty, column, prm)
     folds = cell_folds(open_to, bins, settings)
-    results = crossfit_each(
-        open_to.correct, bins, folds, n_bins=len(labels), allowed=list(allowed.values())
-    )
-    return [
-        _fit(
-            open_to,
-            prm,
-            budget,
-            result,
-            labels,
+    fits = []
+    for budget, mask in allowed.items():
+        result = crossfit(
+            open_to.correct,
             bins,
-            settings.confidence,
-            binning=binning,
-            source=source,
+            folds,
+            n_bins=len(labels),
+            allowed=mask,
+            prefer_one=binning == CHOSEN,
         )
-        for budget, result in zip(allowed, results, strict=True)
-    ]
+        facts = {"binning": binning, "source": source}
+        fits.append(_fit(open_to, prm, budget, result, labels, bins, settings.confidence, **facts))
+    return fits
 
 
 def _fit(
@@ -207,6 +206,7 @@ def _fit(
             | {"accuracy": accuracy, "ci_low": ends[0], "ci_high": ends[1]}
             | {"in_sample_accuracy": result.bin_in_sample[b]}
             | {"agreement": result.agreement[b], "pooled": bool(result.pooled[b])}
+            | {"per_bin": result.per_bin}
             | {name: open_to.costs[name][where, chosen].mean() for name in COSTS}
         )
     return Fit(
@@ -261,7 +261,8 @@ def choice_table(fits: Sequence[Fit]) -> pd.DataFrame:
     Columns: dataset, policy, prm, budget, binning, difficulty, n_problems, strategy_prm, method,
     scoring, vote, strategy_budget, accuracy (cross-fitted), ci_low, ci_high, in_sample_accuracy,
     agreement (share of the fold-wise choices that are this one), pooled (too few problems: the
-    choice over all difficulties), policy_tokens, prm_tokens, flops.
+    choice over all difficulties), per_bin (false: one choice for all difficulties), policy_tokens,
+    prm_tokens, flops.
     """
     frames = []
     for fit in fits:

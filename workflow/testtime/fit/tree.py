@@ -27,7 +27,7 @@ def tree_contexts(
     """One row per context with a named PRM (or none in the study) and a difficulty that occurs.
 
     Args:
-        fits: of `fit_study` with the binning "level".
+        fits: of `fit_study` with the binning "level" or "chosen".
         parameters: weights of each policy.
         prm_quality: a number per PRM; unless every PRM has one, PRMs are not distinguished.
 

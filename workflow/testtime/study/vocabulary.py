@@ -21,6 +21,9 @@ SCORE_DIGITS = 6
 # Absolute levels of difficulty, easiest first, and the samples that Pass@1 was estimated from.
 EASY, MEDIUM, HARD = LEVELS = ("easy", "medium", "hard")
 HELD_OUT, FROM_POOL = "held-out", "pool"
+# How problems are grouped before a strategy is chosen, besides ALL: by level; by level where that
+# pays and else one strategy for all.
+LEVEL, CHOSEN = "level", "chosen"
 
 # The settings that tables compare: one greedy chain of thought, and the compute-optimal choice.
 CHAIN, TTS = "CoT", "compute-optimal TTS"

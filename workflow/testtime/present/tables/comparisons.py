@@ -8,6 +8,7 @@ from testtime.fit.cells import Settings
 from testtime.fit.select import fit_study
 from testtime.present.registry import Tables
 from testtime.study.catalog import PolicySpec
+from testtime.study.vocabulary import CHOSEN
 
 TABLES = Tables(
     "compare",
@@ -27,10 +28,10 @@ TABLES = Tables(
 
 
 def make(inputs: dict, settings: dict) -> dict:
-    """All from one cross-fit by difficulty level."""
+    """All from one cross-fit, by difficulty level where that pays."""
     outcomes = read_parquet(*inputs["outcomes"])
     of_fit, claim = Settings.of_study(settings), Claim(**settings["claim"])
-    fits = fit_study(outcomes, read_cells(inputs["difficulty"]), of_fit)
+    fits = fit_study(outcomes, read_cells(inputs["difficulty"]), of_fit, binning=CHOSEN)
     policies = {
         name: PolicySpec(name, size, pretraining_tokens=settings["pretraining"][name])
         for name, size in settings["policies"].items()

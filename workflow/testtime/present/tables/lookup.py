@@ -13,15 +13,17 @@ from testtime.fit.transfer import transfer_table
 from testtime.fit.tree import fit_tree, tree_contexts
 from testtime.present.registry import Tables
 from testtime.study.catalog import PolicySpec, PrmSpec
+from testtime.study.vocabulary import ALL, CHOSEN, LEVEL
 
 TABLES = Tables(
     "fit",
     tables={
-        "compute_optimal": "Compute-optimal TTS per policy, PRM and budget, cross-fitted and not.",
+        "compute_optimal": "Compute-optimal TTS per policy, PRM and budget, cross-fitted and not; "
+        "by level of difficulty where that pays, else one strategy for all problems.",
         "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem "
         "instead of N; seconds follow from the tokens at the catalog's rates.",
         "choices": "The chosen strategy per context and difficulty.",
-        "binnings": "Gain from knowing a problem's difficulty.",
+        "binnings": "Gain from knowing a problem's difficulty over one strategy for all.",
         "transfer": "Strategies chosen on the other policies and used on this one.",
         "calibration": "Predicted against observed difficulty.",
     },
@@ -42,7 +44,7 @@ TABLES = Tables(
     ),
     heavy=True,
 )
-BINNINGS = ("all", "level", "quantile")
+BINNINGS = (ALL, LEVEL, CHOSEN, "quantile")
 
 
 def make(inputs: dict, settings: dict) -> dict:
@@ -54,27 +56,27 @@ def make(inputs: dict, settings: dict) -> dict:
     by_binning = {
         binning: fit_study(outcomes, difficulty, of_fit, binning=binning) for binning in BINNINGS
     }
-    by_level = by_binning["level"]
+    by_level, chosen = by_binning[LEVEL], by_binning[CHOSEN]
     predicted = fit_study(outcomes, predictions, of_fit, binning="predicted_level")
     fits = [fit for binning in BINNINGS for fit in by_binning[binning]]
     quality = mean_quality(*map(read_csv, inputs["prm_quality"]))
     sizes = settings["policies"]
     return {
-        "compute_optimal": compute_optimal_table(by_level),
+        "compute_optimal": compute_optimal_table(chosen),
         "by_cost": cost_table(outcomes, difficulty, of_fit, settings["rates"]),
         "choices": choice_table(fits),
         "binnings": binning_table([*fits, *predicted], of_fit.confidence),
         "transfer": transfer_table(by_level, outcomes, difficulty, of_fit),
         "calibration": calibration_table(predictions),
         "lookup": lookup(
-            fits,
+            [fit for fit in fits if fit.binning != LEVEL],
             of_fit,
             study=settings["study"],
             difficulty=settings["difficulty"],
             policies=[PolicySpec(*size) for size in sizes.items()],
             prms=[PrmSpec(*size) for size in settings["prm_parameters"].items()],
             prm_quality=quality,
-            tree=fit_tree(tree_contexts(by_level, sizes, quality)),
+            tree=fit_tree(tree_contexts(chosen, sizes, quality)),
             plans=make_plans(outcomes, predictions, of_fit, n_probe=predictors[0]["n_probe"]),
             predictors=predictors,
             beam_width=settings["beam_width"],
