@@ -31,6 +31,7 @@ def config(results: Path) -> dict:
         "per_policy": {},
         "claim": {"large": None, "budget": None, "margin": 0.02},
         "search_logprobs": True,
+        "search_runs": 1,
     }
 
 

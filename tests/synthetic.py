@@ -148,10 +148,24 @@ def overtaking(gain: float = 0.0, half: float = 0.05) -> pd.DataFrame:
                     | {"small_accuracy": tts[small], "large_accuracy": cot[large]}
                     | {"difference": difference, "ci_low": difference - half}
                     | {"ci_high": difference + half, "p_value": p, "p_adjusted": min(2 * p, 1)}
-                    | {"detectable": half * 1.43, "primary": large == "large"}
+                    | {"detectable": half * 1.43, "primary": large == "large", "run_sd": 0.012}
+                    | {"small_flops": 2 * size * 640, "large_flops": 2 * more * 40}
                     | {"verdict": verdict(difference, half)}
                 )
     return pd.DataFrame(rows)
+
+
+def equal_flops(gain: float = 0.0, half: float = 0.05) -> pd.DataFrame:
+    """The same at the FLOPs of the large CoT."""
+    rows = overtaking(gain, half)
+    return rows.assign(budget=rows["large_flops"], small_flops=rows["large_flops"] * 0.9)
+
+
+def thresholds(gain: float = 0.0, half: float = 0.05) -> pd.DataFrame:
+    """The primary comparisons with lower, equal and higher thresholds."""
+    rows = overtaking(gain, half).query("primary")
+    moved = zip((0.44, 0.5, 0.56), (0.06, 0.1, 0.14), (11, 0, 7), strict=True)
+    return pd.concat([rows.assign(easy=e, hard=h, n_moved=n) for e, h, n in moved])
 
 
 def verdict(difference: float, half: float) -> str:

@@ -69,13 +69,13 @@ def test_the_shipped_study_can_run_and_needs_no_network(tmp_path, monkeypatch):
     status, table, errors = run(tmp_path)
     assert (status, errors) == (0, "")
     lines = table.splitlines()
-    assert [line.split()[:2] for line in lines[:7]] == [
-        *(["policy", name] for name in ("micro-xs", "micro-s", "micro-m", "micro-l")),
+    assert [line.split()[:2] for line in lines[:8]] == [
+        *(["policy", f"micro-{size}"] for size in ("xs", "s", "m", "l", "xl")),
         *(["PRM", name] for name in ("micro-prm-weak", "micro-prm-good")),
         ["dataset", "microcosm"],
     ]
     assert all(line.endswith("ok") for line in lines)
-    assert all("sha256" in line for line in lines[:6])
+    assert all("sha256" in line for line in lines[:7])
 
 
 def test_a_model_of_the_study_itself_needs_no_files_yet(root, tmp_path):

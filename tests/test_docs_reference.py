@@ -1,29 +1,44 @@
-"""The reference in docs/ says what the schemas, the defaults and the registries say."""
+"""README and docs/ say what the schemas, the defaults, the registries and the default study say."""
 
 import pytest
 import yaml
-from testtime.cli.reference import BEGIN, PARTS, config_table, method_table, renewed
+from testtime.cli.reference import BEGIN, PARTS, config_table, method_table, pages, renewed
+from testtime.cli.showcase import FIGURES, adopt, figure_data
+from testtime.data.store import read_csv, write_csv
+from testtime.errors import UserError
 from testtime.study.methods import METHODS
 
 
 def leaves(value: dict, prefix: str = ""):
     for key, part in value.items():
-        if isinstance(part, dict) and part:
+        if isinstance(part, dict) and part and key != "per_policy":  # its keys are names
             yield from leaves(part, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
 
 
-def test_generated_parts_are_up_to_date(root):
-    for page in sorted((root / "docs").glob("*.md")):
+def test_generated_parts_are_up_to_date():
+    """README's results too: the kept outcomes of the default study are analysed again."""
+    for page in pages():
         text = page.read_text()
         assert renewed(text) == text, f"{page.name} is outdated: python -m testtime.cli.reference"
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_part_stands_on_one_page(root, part):
-    pages = [p for p in (root / "docs").glob("*.md") if BEGIN.format(part) in p.read_text()]
-    assert len(pages) == 1
+def test_every_part_stands_on_one_page(part):
+    assert len([page for page in pages() if BEGIN.format(part) in page.read_text()]) == 1
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_readmes_figures_are_of_what_the_outcomes_say_now(root, tmp_path, name):
+    write_csv(figure_data(name), tmp_path / "data.csv")
+    now, drawn = read_csv(tmp_path / "data.csv"), read_csv(root / f"docs/figures/{name}.csv")
+    assert now.equals(drawn), f"{name} is outdated: testtime.cli.reference RESULTS"
+
+
+def test_another_folder_is_not_taken_for_the_default_studys_results(tmp_path):
+    with pytest.raises(UserError, match="not a finished default study: it has no difficulty"):
+        adopt(tmp_path)
 
 
 def test_every_key_of_the_config_is_explained(root):

@@ -20,8 +20,8 @@ def outcomes():
                 {
                     "dataset": "d", "policy": "p", "prm": "none", "method": method,
                     "scoring": "none", "vote": vote, "budget": budget, "problem_id": ids,
-                    "correct": rng.random(N), "policy_tokens": 10.0 * budget, "prm_tokens": 0.0,
-                    "flops": 20.0 * budget,
+                    "correct": rng.random(N), "run_variance": 0.1, "policy_tokens": 10.0 * budget,
+                    "prm_tokens": 0.0, "flops": 20.0 * budget,
                 }
             )
         )  # fmt: skip
@@ -45,7 +45,8 @@ def test_accuracy_is_the_mean_over_the_problems_of_each_bin():
     table = accuracy_table(rows, difficulty())
     assert list(table.columns) == [
         "dataset", "policy", "prm", "method", "scoring", "vote", "budget", "difficulty",
-        "n_problems", "accuracy", "ci_low", "ci_high", "policy_tokens", "prm_tokens", "flops",
+        "n_problems", "accuracy", "ci_low", "ci_high", "run_sd",
+        "policy_tokens", "prm_tokens", "flops",
     ]  # fmt: skip
     # No problem is of medium difficulty, so there is nothing to say about them.
     assert table["difficulty"].drop_duplicates().to_list() == [

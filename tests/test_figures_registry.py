@@ -80,7 +80,7 @@ def test_a_study_is_asked_only_for_figures_it_can_fill():
 
     assert left_out() == set()
     assert left_out(policies=["micro-s"]) == {"small_vs_large", "accuracy_by_policy_size"}
-    assert left_out(methods=["majority", "best_of_n"]) == {"small_vs_large"}
+    assert left_out(methods=["majority", "best_of_n"], per_policy={}) == {"small_vs_large"}
     of_scores = {"voting_ablation", "prm_biases", "prm_quality"}
     assert left_out(prms=[]) == of_scores
     assert left_out(methods=["cot", "majority", "dvts"]) == of_scores

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
-from testtime.compare.frontier import Claim, flops_table, frontier_table, overtaking_table
+from testtime.compare.frontier import flops_table, frontier_table
 from testtime.compare.gains import efficiency_gain, gains_table, performance_gain
 from testtime.compare.voting import voting_ablation
 from testtime.fit.cells import Settings
@@ -94,67 +94,6 @@ def test_frontier_has_cot_and_every_compute_optimal_context(fits, outcomes):
     assert chain["ci_low"] < chain["accuracy"] < chain["ci_high"]
 
 
-def test_overtaking_compares_on_the_same_problems_from_small_to_large_only(fits, outcomes):
-    table = overtaking_table(fits, outcomes, POLICIES, SETTINGS, Claim())
-    assert table[["small", "large"]].to_numpy().tolist() == [["small", "large"]]
-    row = table.iloc[0]
-    assert row["size_ratio"] == 8
-    assert row["difference"] == pytest.approx(row["small_accuracy"] - row["large_accuracy"])
-    assert row["ci_low"] < row["difference"] < row["ci_high"]
-    assert row["p_adjusted"] >= row["p_value"] > 0
-
-
-def compared(shifts, n=200, datasets=("toy",), **claim):
-    """The table of a policy that is always right this much more often than a larger one."""
-    sizes = {"small": PolicySpec("small", 1e6), "large": PolicySpec("large", 8e6)}
-    tables, levels = [], []
-    for dataset, shift in zip(datasets, shifts, strict=True):
-        chance = np.linspace(0.2, 0.7, n)
-        rng = np.random.default_rng(3)
-        right = {"large": (rng.random(n) < chance).astype(float)}
-        right["small"] = (rng.random(n) < chance + shift).astype(float)
-        for policy, correct in right.items():
-            names = {"dataset": dataset, "policy": policy}
-            tables.append(worlds.outcome(correct, method="cot", **names))
-            tables.append(
-                worlds.outcome(correct, method="majority", vote="majority", budget=4, **names)
-            )
-            levels.append(worlds.difficulty(chance, **names))
-    outcomes, difficulty = pd.concat(tables), pd.concat(levels)
-    fits = fit_study(outcomes, difficulty, SETTINGS)
-    return overtaking_table(fits, outcomes, sizes, SETTINGS, Claim(**claim))
-
-
-@pytest.mark.parametrize(
-    ("shift", "margin", "verdict"),
-    [
-        (0.25, 0.02, "passes"),
-        (0.0, 0.02, "cannot be told from"),
-        (0.0, 0.3, "not worse"),
-        (-0.19, 0.02, "falls short of"),
-    ],
-)
-def test_what_may_be_said_follows_the_interval_and_the_margin(shift, margin, verdict):
-    (row,) = compared([shift], margin=margin).to_dict("records")
-    assert row["verdict"] == verdict
-    assert row["primary"]
-    assert (row["p_value"] < 0.05) == (row["ci_low"] > 0 or row["ci_high"] < 0)
-    assert 0.05 < row["detectable"] < 0.2
-
-
-def test_several_datasets_are_taken_together_and_alone_they_are_exploratory():
-    table = compared([0.2, 0.1], datasets=("a", "b")).set_index("dataset")
-    assert table["primary"].to_dict() == {"a": False, "b": False, "all": True}
-    assert table.loc["all", "n_problems"] == 400
-    assert table.loc["all", "difference"] == pytest.approx(table["difference"][["a", "b"]].mean())
-    assert table.loc["all", "detectable"] < table["detectable"][["a", "b"]].min()
-    # Holm over the two others: the larger p-value stays, the smaller one is doubled.
-    alone = table.loc[["a", "b"]].sort_values("p_value")
-    assert alone["p_adjusted"].iloc[0] == pytest.approx(
-        min(2 * alone["p_value"].iloc[0], 1), rel=1e-6
-    )
-
-
 def test_flops_are_six_p_d_and_those_of_the_whole_dataset(fits, outcomes):
     table = flops_table(fits, outcomes, POLICIES, SETTINGS)
     chain = table[(table["policy"] == "small") & (table["setting"] == "CoT")].iloc[0]
@@ -219,4 +158,3 @@ def test_one_policy_has_nothing_to_learn_from(difficulty):
 def test_tables_without_rows_keep_their_columns(fits, outcomes):
     without = outcomes[outcomes["method"] != "cot"]
     assert "efficiency_gain" in gains_table(fits, without, SETTINGS)
-    assert "p_adjusted" in overtaking_table(fits, without, POLICIES, SETTINGS, Claim())

@@ -24,7 +24,9 @@ def study_of(**changes):
 
 @pytest.fixture(scope="module")
 def study():
-    return study_of(per_policy=OWN, catalog={"policies": {"micro-l": {"cot_samples": 8}}})
+    policies = ["micro-xs", "micro-s", "micro-m", "micro-l"]
+    own = {"policies": {"micro-l": {"cot_samples": 8}}}
+    return study_of(policies=policies, per_policy=OWN, catalog=own)
 
 
 def kinds(paths):

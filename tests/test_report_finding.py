@@ -4,13 +4,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+import worlds
+from testtime.compare.overtaking import (
+    Claim,
+    equal_flops_table,
+    overtaking_table,
+    thresholds_table,
+)
+from testtime.evaluate.tables import accuracy_table
+from testtime.fit.cells import Settings
+from testtime.fit.lookup import lookup
+from testtime.fit.select import binning_table, compute_optimal_table, fit_study
 from testtime.present.report.finding import find, points
+from testtime.study.catalog import PolicySpec
 
 
 def tables(gain: float = 0.0, half: float = 0.05) -> dict[str, pd.DataFrame]:
     return {
         "overtaking": synthetic.overtaking(gain, half),
-        "frontier": synthetic.frontier(),
+        "equal_flops": synthetic.equal_flops(gain, half),
+        "thresholds": synthetic.thresholds(gain, half),
         "accuracy": synthetic.accuracy(),
         "compute_optimal": synthetic.compute_optimal(gain),
     }
@@ -76,24 +89,51 @@ def test_a_tiny_p_value_is_not_told_from_another():
 
 
 def test_the_compute_of_both_sides_is_compared():
-    rows = synthetic.frontier().query("prm == 'any' and budget == 16 or setting == 'CoT'")
-    flops = rows.set_index(["policy", "setting"])["flops"]
-    ratio = flops["small", "compute-optimal TTS"] / flops["large", "CoT"]
+    row = synthetic.overtaking().query("large == 'large' and small == 'small'").iloc[0]
+    ratio = row["small_flops"] / row["large_flops"]
     assert f"spends {ratio:,.3g} times the FLOPs" in paragraph(finding())
 
 
-def test_the_best_with_no_more_flops_is_told_or_that_there_is_none():
-    changed = tables() | {"by_cost": synthetic.by_cost()}
-    chain = synthetic.frontier().query("setting == 'CoT' and policy == 'large'")["flops"].item()
-    costs = changed["by_cost"]
-    own = (costs["axis"] == "flops") & (costs["policy"] == "small")
-    costs.loc[own, "budget"] = np.where(costs.loc[own, "budget"].rank() == 1, chain, 9 * chain)
-    best = costs.loc[own & (costs["budget"] == chain), "accuracy"].item()
+@pytest.mark.parametrize(
+    ("gain", "half", "said"),
+    [
+        (0.0, 0.05, "small, 3.9 times smaller, passes it too"),
+        (0.0, 0.2, "the closest, small, 3.9 times smaller, cannot be told from it"),
+        (-0.3, 0.05, "the closest, small, 3.9 times smaller, falls short of it"),
+    ],
+)
+def test_what_equal_flops_allow_to_say_is_said(gain, half, said):
+    changed = tables() | {"equal_flops": synthetic.equal_flops(gain, half)}
     text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
-    assert f"With no more FLOPs than that CoT it answers {100 * best:.1f} %" in text
-    costs.loc[own, "budget"] = 9 * chain
+    assert f"With no more FLOPs than that CoT takes, {said if 'passes' in said else ''}" in text
+    assert said in text
+    row = changed["equal_flops"].query("large == 'large' and small == 'small'").iloc[0]
+    assert f"[{points(row.ci_low)}, {points(row.ci_high)}]" in text
+
+
+def test_nothing_so_cheap_is_said_too():
+    changed = tables()
+    changed["equal_flops"] = changed["equal_flops"].iloc[:0]
     text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
-    assert "Nothing that small can do is as cheap as that CoT" in text
+    assert "Nothing that a smaller policy can do is as cheap as that CoT" in text
+
+
+def test_what_another_run_would_change_is_told_where_it_is_known():
+    assert "change the difference by 1.2 points" in paragraph(finding())
+    changed = tables()
+    changed["overtaking"]["run_sd"] = np.nan
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert "other samples" not in text
+
+
+def test_other_thresholds_keep_the_verdict_or_are_said_to_change_it():
+    assert "which moves 11 and 7 of 200 problems" in paragraph(finding())
+    assert "the verdict stays" in paragraph(finding())
+    changed = tables()
+    moved = changed["thresholds"]
+    moved.loc[moved["n_moved"] == 7, "verdict"] = "cannot be told from"
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert "the verdict becomes: cannot be told from" in text
 
 
 def counter_evidence(gain, low, high):
@@ -121,8 +161,9 @@ def test_a_claim_about_a_policy_that_none_is_smaller_than_compares_nothing():
 def test_what_speaks_against_choosing_by_level_is_said():
     changed = tables() | counter_evidence(-0.03, -0.05, -0.01)
     text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
-    assert "One strategy for all problems would reach 63.0 %" in text
-    assert f"is worth {points(-0.03)} points [{points(-0.05)}, {points(-0.01)}]" in text
+    assert "With one strategy for all problems it would reach 63.0 %" in text
+    assert "with one per level of difficulty 60.0 %" in text
+    assert f"({points(-0.03)} points [{points(-0.05)}, {points(-0.01)}])" in text
     assert "better in 0 and worse in 1 than one strategy for all" in text
     assert "predicted without them it reaches 55.0 %" in text
     assert "chosen on the other policies it reaches 58.0 %" in text
@@ -185,3 +226,117 @@ def test_several_datasets_have_one_verdict_and_each_alone_is_exploratory():
     assert "which is exploratory" in paragraph(found)
     assert "toy " in paragraph(found)
     assert "other " in paragraph(found)
+
+
+# Simulated studies, through the tables' own code, and what the finding makes of them.
+
+LEVELS = ("easy", "medium", "hard")
+WAYS = (("majority", "majority"), ("best_of_n", "max"), ("best_of_n", "weighted"), ("dvts", "max"))
+SETTINGS = Settings(seed=1, folds=5, repeats=4, bootstrap=100)
+SIZES = {"small": 1e6, "large": 8e6}
+
+
+def simulated(n, *, gains=None, small=0.0, seed=0):
+    """Tables of a study of a small and a large policy, each with CoT and four ways of equal cost.
+
+    Args:
+        n: problems.
+        gains: way -> level -> by how much it is right more often; by default all are alike.
+        small: how much more often the small policy's ways are right than the large one's CoT.
+        seed: of the outcomes.
+    """
+    rng = np.random.default_rng(seed)
+    chance, rows, difficulty = np.linspace(0.02, 0.9, n), [], []
+    for policy in SIZES:
+        names = {"dataset": "toy", "policy": policy}
+        difficulty.append(worlds.difficulty(chance, **names))
+        level = difficulty[-1]["level"]
+        right = (rng.random(n) < chance).astype(float)
+        rows.append(worlds.outcome(right, method="cot", **names))
+        for way in WAYS:
+            own = level.map((gains or {}).get(way, dict.fromkeys(LEVELS, 0.0))).to_numpy()
+            right = (rng.random(n) < chance + small + own).astype(float)
+            prm = {} if way[0] == "majority" else {"prm": "good", "scoring": "last"}
+            kind = {"method": way[0], "vote": way[1], "budget": 4} | prm
+            rows.append(worlds.outcome(right, **kind, **names))
+    outcomes, difficulty = pd.concat(rows), pd.concat(difficulty)
+    outcomes.loc[outcomes["policy"] == "large", "flops"] *= 8
+    fits = {
+        binning: fit_study(outcomes, difficulty, SETTINGS, binning=binning)
+        for binning in ("all", "level", "chosen")
+    }
+    specs = {name: PolicySpec(name, size) for name, size in SIZES.items()}
+    claim = (specs, SETTINGS, Claim())
+    return {
+        "overtaking": overtaking_table(fits["chosen"], outcomes, *claim),
+        "equal_flops": equal_flops_table(outcomes, difficulty, *claim),
+        "thresholds": thresholds_table(outcomes, difficulty, *claim, {"easy": 0.5, "hard": 0.1}),
+        "accuracy": accuracy_table(outcomes, difficulty),
+        "compute_optimal": compute_optimal_table(fits["chosen"]),
+        "binnings": binning_table([fit for some in fits.values() for fit in some]),
+        "lookup": lookup(
+            [*fits["all"], *fits["chosen"]], SETTINGS, study="toy", difficulty={"samples": 64}
+        ),
+    }
+
+
+def told(found):
+    """The headline and the paragraph of simulated tables."""
+    result = find(found, found["lookup"], SIZES)
+    return result, " ".join([result.headline, *result.sentences])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_thirty_problems_of_equal_policies_claim_nothing(seed):
+    found = simulated(30, seed=seed)
+    result, text = told(found)
+    (row,) = found["overtaking"].to_dict("records")
+    assert result.holds is (row["ci_low"] > 0)
+    assert result.holds is False
+    assert "passes" not in text
+    assert "of 30 problems" in result.headline
+    assert f"[{points(row['ci_low'])}, {points(row['ci_high'])}]" in text
+    assert row["detectable"] > 0.2, "thirty problems show only large differences"
+    assert f"a difference of {100 * row['detectable']:.1f} points in 8 of 10" in text
+
+
+def test_where_a_small_policy_is_better_it_passes_and_the_numbers_are_the_tables():
+    found = simulated(300, small=0.2)
+    result, text = told(found)
+    row = found["overtaking"].iloc[0]
+    assert result.holds is True
+    assert (
+        f"{100 * row['small_accuracy']:.1f} % against {100 * row['large_accuracy']:.1f} %" in text
+    )
+    assert "small, 8 times smaller, passes it too" in text, "its four samples cost no more"
+    assert "the verdict stays" in text
+
+
+def test_where_nothing_passes_nothing_is_said_to():
+    found = simulated(300, small=-0.15)
+    result, text = told(found)
+    assert result.holds is False
+    assert f"{found['overtaking']['verdict'].item()} it" in result.headline
+    assert "passes" not in text
+    assert "With no more FLOPs than that CoT takes, no smaller policy is shown to pass it" in text
+
+
+def test_where_levels_matter_or_harm_the_lookup_and_the_finding_follow():
+    own = dict(zip(LEVELS, WAYS[1:], strict=True))
+    helpful = {way: {level: 0.3 * (own[level] == way) for level in LEVELS} for way in WAYS[1:]}
+    shared = {WAYS[1]: dict.fromkeys(LEVELS, 0.06)}
+    for gains, pays in ((helpful, True), (shared, False)):
+        found = simulated(400, gains=gains)
+        _, text = told(found)
+        level = found["binnings"].query("policy == 'small' and prm == 'any' and binning == 'level'")
+        assert f"with one per level of difficulty {100 * level['accuracy'].item():.1f} %" in text
+        assert (level["gain_low"].item() > 0) is pays
+        contexts = [
+            entry
+            for entry in found["lookup"]["contexts"]
+            if entry["policy"] == "small"
+            and entry["prm"] == "any"
+            and entry["difficulty"] in LEVELS
+        ]
+        assert {entry["support"]["per_bin"] for entry in contexts} == {pays}
+        assert len({tuple(entry["strategy"].values()) for entry in contexts}) == (3 if pays else 1)

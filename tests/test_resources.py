@@ -171,9 +171,9 @@ def test_every_job_of_a_study_is_counted_once(root, monkeypatch, name):
     study = Study(config, validate(config))
     jobs = {stage.name: stage.jobs for stage in forecast(study)}
     assert jobs["generate"] == sum(len(study.shards(*cell)) for cell in study.cells())
-    pairs = [(*cell, prm) for cell in study.cells() for prm in config["prms"]]
+    pairs = [(*cell, prm) for cell in study.cells() for prm in study.scorers(cell[1])]
     assert jobs["score"] == sum(len(study.score_shards(*pair)) for pair in pairs)
-    searched = [pair for pair in pairs if study.search_methods()]
+    searched = [pair for pair in pairs if study.search_methods(pair[1])]
     assert jobs["search"] == sum(len(study.search_shards(*pair)) for pair in searched)
     assert jobs["grade"] == len(study.cells()) + study.has("cross_check")
     assert jobs["all"] == sum(n for stage, n in jobs.items() if stage != "all")

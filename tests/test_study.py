@@ -26,7 +26,15 @@ def outcomes(results):
 
 
 def test_outcomes_have_one_row_per_problem_and_strategy(outcomes):
-    columns = [*KEYS, "problem_id", "correct", "policy_tokens", "prm_tokens", "flops"]
+    columns = [
+        *KEYS,
+        "problem_id",
+        "correct",
+        "run_variance",
+        "policy_tokens",
+        "prm_tokens",
+        "flops",
+    ]
     assert list(outcomes.columns) == columns
     assert not outcomes.duplicated([*KEYS, "problem_id"]).any()
     assert outcomes["correct"].between(0, 1).all()

@@ -135,9 +135,11 @@ def _copy(old: nn.Module, new: nn.Module, tag: int) -> None:
         target.requires_grad_(False)
 
 
-def save_policy(model: LlamaForCausalLM, folder: str | Path, card: str) -> None:
-    """Write a policy in the ordinary layout of the hub."""
-    model.save_pretrained(folder)
+def save_policy(
+    model: LlamaForCausalLM, folder: str | Path, card: str, stored: str = "float32"
+) -> None:
+    """Write a policy in the ordinary layout of the hub, weights in a precision that holds them."""
+    model.to(getattr(torch, stored)).save_pretrained(folder)
     policy_tokenizer().save_pretrained(folder)
     _write_card(folder, card)
 

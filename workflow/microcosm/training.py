@@ -72,7 +72,8 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
 
     Args:
         recipe: hidden, steps, seed; optionally layers, heads, kv_heads, tied, muon_lr,
-            adam_lr, corpus (see `data.memory`).
+            adam_lr, corpus (see `data.memory`), stored (precision that its weights are rounded to;
+            they are float32 by default).
         label: of the progress lines.
     """
     torch.manual_seed(recipe["seed"])
@@ -110,6 +111,9 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
                 (loss / count).backward()
             optimiser.step()
             done.update()
+    if "stored" in recipe:
+        for weight in model.parameters():
+            weight.data = weight.data.to(getattr(torch, recipe["stored"])).float()
     model.eval()
     model.generation_config = GenerationConfig(
         eos_token_id=model.config.eos_token_id, pad_token_id=model.config.pad_token_id

@@ -17,7 +17,7 @@ from testtime.study.study import Study
 
 def plant_block(study, cell, problems, method, block):
     """The trees of one output file, each with its search."""
-    subtrees, width = None, study.config["beam_width"]
+    subtrees, width = range(study.config["search_runs"]), study.config["beam_width"]
     budget = int(block.split("-")[-1])
     if METHODS[method].nested:
         numbers = block_range(block)

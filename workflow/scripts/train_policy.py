@@ -21,7 +21,7 @@ def main(name, recipe, threads, output):
         name, recipe, size=count(model), seconds=seconds, tokens=tokens, quality=quality
     )
     with atomic_folder(output) as folder:
-        save_policy(model, folder, card)
+        save_policy(model, folder, card, recipe.get("stored", "float32"))
 
 
 with job(snakemake.log[0]):

@@ -1,11 +1,13 @@
 """The generated parts of docs/: every key of a study's config and of the catalog, every method.
 
-    python -m testtime.cli.reference
+    python -m testtime.cli.reference [RESULTS]
 
-rewrites them from the schemas, `config.yaml` and the registry of methods; a test checks them.
+rewrites them from the schemas, `config.yaml`, the registry of methods and the outcomes of the
+default study, which it takes from a finished one if given; a test checks them.
 """
 
 import inspect
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from importlib import import_module
@@ -13,7 +15,9 @@ from pathlib import Path
 
 import yaml
 
+from testtime.cli import showcase
 from testtime.data.store import atomic
+from testtime.errors import UserError
 from testtime.present.figures.looks import count
 from testtime.study.catalog import (
     ENGINES,
@@ -36,10 +40,23 @@ SPECS = {"policy": PolicySpec, "prm": PrmSpec, "dataset": DatasetSpec, "gpu": Gp
 
 def main() -> None:
     """Rewrite the generated parts of every page that has some."""
-    for page in sorted((ROOT / "docs").glob("*.md")):
+    parser = ArgumentParser(description="Renew the generated parts of README and docs/.")
+    parser.add_argument("results", type=Path, nargs="?", help="of a finished default study")
+    results = parser.parse_args().results
+    if results is not None:
+        try:
+            showcase.adopt(results)
+        except UserError as error:
+            raise SystemExit(str(error)) from error
+    for page in pages():
         text = page.read_text(encoding="utf-8")
         with atomic(page) as temporary:
             temporary.write_text(renewed(text), encoding="utf-8")
+
+
+def pages() -> list[Path]:
+    """README and every page of docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def renewed(text: str) -> str:
@@ -136,6 +153,8 @@ PARTS = {
     "prms": prm_list,
     "datasets": dataset_list,
     "gpus": gpu_list,
+    "results": showcase.results_section,
+    "advice": showcase.advice,
 }
 
 

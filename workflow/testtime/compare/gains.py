@@ -9,10 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from testtime.compare.frontier import chain_column
 from testtime.compare.published import read_published
 from testtime.evaluate.statistics import percentiles
-from testtime.fit.cells import Cell, Settings, cell_weights, read_cells
+from testtime.fit.cells import Cell, Settings, cell_weights, chain_column, read_cells
 from testtime.fit.select import KEYS, Fit
 from testtime.study.vocabulary import MAJORITY
 

@@ -110,7 +110,7 @@ def _quality(
     located = _located(scores, errors, THRESHOLD)
     f1 = _f1(located, errors >= 0, np.concatenate([np.ones((1, len(errors))), weights]))
     ranks = _ranks(flat)
-    aucs = [_auc(right_steps, ranks, row[owner]) for row in weights[:200]]
+    aucs = [_auc(right_steps, ranks, row[owner]) for row in weights]
     ends = {
         name: percentiles(values, n, confidence) if n > 1 and len(values) else (np.nan, np.nan)
         for name, values in (

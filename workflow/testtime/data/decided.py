@@ -84,7 +84,9 @@ class Cell:
             return known | own
         spec = study.catalog.policy(self.policy)
         if self.stage == "search":
-            return known | self._searching(_glance) | {"beam_width": config["beam_width"]}
+            runs = {"runs": config["search_runs"]} if config["search_runs"] > 1 else {}
+            width = {"beam_width": config["beam_width"]}
+            return known | self._searching(_glance) | width | runs
         if spec.samples is not None:
             drawn = study.import_settings(self.policy)
             drawn |= {"samples": spec.samples_of(self.dataset)}

@@ -24,10 +24,18 @@ def read_scores(paths: Iterable[str]) -> pd.DataFrame:
 def read_searches(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
     """Stack files of searches.
 
-    Adds `prm`, `method` and `budget`: N of a tree, 0 for a nested pool of subtrees.
+    Adds `prm`, `method` and `budget`: N of a tree, 0 for a nested pool of subtrees. The paths of a
+    problem's trees are numbered through, in the order of the trees (`subtree`), those of a nested
+    search by their subtree.
     """
     rows = read_places(paths, ("prm", "method", "block"), columns)
-    return rows.assign(budget=[_tree_budget(block) for block in rows.pop("block")])
+    rows = rows.assign(budget=[_tree_budget(block) for block in rows.pop("block")])
+    if rows.empty:
+        return rows
+    search = ["prm", "method", "budget", "problem_id"]
+    rows["path"] = rows.groupby(search, sort=False).cumcount()
+    rows["path"] = rows["path"].where(rows["budget"] > 0, rows["subtree"])
+    return rows
 
 
 def read_cells(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
@@ -46,7 +54,6 @@ def read_texts(generations: Iterable[str], searches: Iterable[str]) -> pd.DataFr
     drawn["method"] = drawn["block"].where(single, POOL)
     drawn = drawn.rename(columns={"sample": "path"}).assign(prm=NONE, budget=0)
     found = read_searches(searches, ["problem_id", "path", "subtree", "text"])
-    found["path"] = found["path"].where(found["budget"] > 0, found["subtree"])
     texts = pd.concat([drawn[GRADED], found.reindex(columns=GRADED)], ignore_index=True)
     return texts.astype({"budget": "int64", "path": "int64"})
 

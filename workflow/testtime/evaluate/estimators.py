@@ -28,12 +28,15 @@ def miss_probability(n: int, k: int) -> np.ndarray:
     return np.concatenate([[1.0], np.cumprod(np.clip(n - k - m, 0, None) / (n - m))])
 
 
-def rank_probability(n: int, k: int) -> np.ndarray:
-    """Chance that the i-th smallest of n samples is the largest of k drawn without replacement.
+def rank_probability(n: int, k: int, *, replace: bool = False) -> np.ndarray:
+    """Chance that the i-th smallest of n samples is the largest of k drawn.
 
     Returns:
-        Array (n,) over i = 1..n: C(i - 1, k - 1) / C(n, k).
+        Array (n,) over i = 1..n: C(i - 1, k - 1) / C(n, k) without replacement, else
+        (i / n)^k - ((i - 1) / n)^k.
     """
+    if replace:
+        return np.diff((np.arange(n + 1) / n) ** k)
     i = np.arange(n, 1, -1)
     ratios = np.clip(i - k, 0, None) / (i - 1)
     return (k / n * np.concatenate([[1.0], np.cumprod(ratios)]))[::-1]
@@ -44,7 +47,7 @@ class Subsets:
     """Subsets to average over.
 
     Attributes:
-        members: array (n, n_subsets), 1.0 where the subset holds the sample.
+        members: array (n, n_subsets), how often the subset holds the sample.
         groups: number of equal, independent groups of subsets; 0 if these are all subsets.
     """
 
@@ -75,6 +78,12 @@ def choose_subsets(n: int, k: int, at_least: int, seed: int) -> Subsets:
     return Subsets(members, groups)
 
 
+def resample(n: int, k: int, draws: int, seed: int) -> Subsets:
+    """Random draws of k of n with replacement."""
+    rng = np.random.default_rng(seed)
+    return Subsets(rng.multinomial(k, np.full(n, 1 / n), size=draws).T.astype(float), draws)
+
+
 def pass_at_k(correct: np.ndarray, k: int) -> np.ndarray:
     """Unbiased estimate from a pool of n >= k samples.
 
@@ -91,8 +100,10 @@ def pass_at_k(correct: np.ndarray, k: int) -> np.ndarray:
     return 1.0 - miss_probability(np.shape(correct)[-1], k)[n_right]
 
 
-def best_of_k(correct: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
-    """Exact expectation over all subsets of k of the n samples; equal scores share the choice.
+def best_of_k(
+    correct: np.ndarray, scores: np.ndarray, k: int, *, replace: bool = False
+) -> np.ndarray:
+    """Exact expectation over all draws of k of the n samples; equal scores share the choice.
 
     The i-th smallest score is the best of a random subset with probability C(i-1, k-1) / C(n, k).
     Samples of equal score are equally likely, so they share the probabilities of their ranks.
@@ -102,6 +113,7 @@ def best_of_k(correct: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
         scores: array (n_problems, n) or (n_problems, n, n_scorings); -inf for a sample that may be
             chosen only if there is no other.
         k: subset size, at most n.
+        replace: whether the k are drawn with replacement.
 
     Returns:
         Array (n_problems,) or (n_problems, n_scorings): expected correctness.
@@ -115,7 +127,8 @@ def best_of_k(correct: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
     starts[..., 1:] = ranked[..., 1:] != ranked[..., :-1]
     group = np.cumsum(starts.ravel()) - 1
     share = np.bincount(group, weights=right.ravel()) / np.bincount(group)
-    expected = share[group].reshape(ranked.shape) @ rank_probability(scores.shape[1], k)
+    chances = rank_probability(scores.shape[1], k, replace=replace)
+    expected = share[group].reshape(ranked.shape) @ chances
     return expected.reshape(scores.shape[:1] + scores.shape[2:])
 
 

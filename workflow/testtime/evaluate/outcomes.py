@@ -11,7 +11,7 @@ from testtime.evaluate.costs import inference_flops
 from testtime.evaluate.pool import Draw
 from testtime.evaluate.samples import chain_draws, pool_draws, read_pool
 from testtime.evaluate.trees import tree_draws
-from testtime.evaluate.votes import Draws, expected_vote
+from testtime.evaluate.votes import Draws, expected_vote, run_variance
 from testtime.study.seeds import derive
 from testtime.study.types import Strategy
 from testtime.study.vocabulary import NONE, OUTCOMES, STRATEGY
@@ -69,6 +69,8 @@ class Outcome:
     Attributes:
         correct: expected correctness, 0 to 1, array (n_problems,).
         error: Monte-Carlo standard error of `correct`, 0 if it is exact.
+        run_variance: of the correctness of one run, over runs with other samples, array
+            (n_problems,); NaN where there was one run and no pool to resample.
         costs: column of the outcomes -> expectation, array (n_problems,).
     """
 
@@ -77,6 +79,7 @@ class Outcome:
     budget: int
     correct: np.ndarray
     error: np.ndarray
+    run_variance: np.ndarray
     costs: Mapping[str, np.ndarray]
 
 
@@ -136,7 +139,7 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
     widths = [w.weights.shape[2] if w.method.weighs else 0 for w in draw.weightings]
     weights = [w.weights for w in draw.weightings if w.method.weighs]
     stacked = np.concatenate(weights, axis=2) if weights else None
-    chosen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    chosen: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     firsts = np.cumsum([0, *widths])[:-1]
     for weighting, first in zip(draw.weightings, firsts, strict=True):
         method, costs = weighting.method, weighting.costs
@@ -146,20 +149,29 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
                 chosen[strategy.vote] = _choose(draw, stacked, strategy.vote, draws)
             # Without a scoring there is one column for all weightings.
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
-            correct, error = (values[:, column] for values in chosen[strategy.vote])
-            yield Outcome(strategy, weighting.prm, draw.budget, correct, error, costs)
+            found = (values[:, column] for values in chosen[strategy.vote])
+            yield Outcome(strategy, weighting.prm, draw.budget, *found, costs)
 
 
 def _choose(
     draw: Draw, weights: np.ndarray | None, vote: str, draws: Draws
-) -> tuple[np.ndarray, np.ndarray]:
-    """Expected correctness, and its error, each (n_problems, n_weightings)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Expected correctness, its error and its variance over runs, (n_problems, n_weightings)."""
     pool = draw.pool
-    if vote == NONE:  # nothing to choose: any one of the paths
-        error = pool.correct.std(axis=1, ddof=1) / np.sqrt(pool.n) if pool.n > 1 else None
+    if vote == NONE:  # nothing to choose: any one of the paths; the only one is greedy
         correct = pool.correct.mean(axis=1, keepdims=True)
-        return correct, np.zeros_like(correct) if error is None else error[:, None]
-    return expected_vote(pool.classes, pool.correct, weights, draw.k, vote, draws)
+        variance = pool.correct.var(axis=1, ddof=1, keepdims=True) if pool.n > 1 else 0 * correct
+        return correct, np.sqrt(variance / pool.n), variance
+    if draw.runs:
+        each = Draws(draws.subsets, np.repeat(draws.seeds, draw.runs))
+        found, _ = expected_vote(pool.classes, pool.correct, weights, draw.k, vote, each)
+        found = found.reshape(-1, draw.runs, found.shape[1])
+        correct = found.mean(axis=1)
+        unknown = np.full_like(correct, np.nan)
+        return correct, 0 * correct, found.var(axis=1, ddof=1) if draw.runs > 1 else unknown
+    made_of = pool.classes, pool.correct, weights, draw.k, vote, draws
+    correct, error = expected_vote(*made_of)
+    return correct, error, run_variance(correct, *made_of)
 
 
 def _rows(outcome: Outcome, problem_ids: np.ndarray, settings: EvaluationSettings) -> pd.DataFrame:
@@ -174,6 +186,7 @@ def _rows(outcome: Outcome, problem_ids: np.ndarray, settings: EvaluationSetting
             "budget": outcome.budget,
             "problem_id": problem_ids,
             "correct": outcome.correct,
+            "run_variance": outcome.run_variance,
             **outcome.costs,
             "flops": settings.flops(outcome.prm, outcome.costs),
         }

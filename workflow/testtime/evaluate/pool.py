@@ -55,12 +55,18 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Draw:
-    """k units of a pool, at a budget, and all weightings that choose among them."""
+    """k units of a pool, at a budget, and all weightings that choose among them.
+
+    Attributes:
+        runs: for whole searches, the number of independent ones of each problem, which are rows of
+            the pool one after the other; 0 for draws from a pool.
+    """
 
     pool: Pool
     k: int
     budget: int
     weightings: list[Weighting]
+    runs: int = 0
 
 
 def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:

@@ -31,8 +31,9 @@ def accuracy_table(
         level: coverage of the intervals.
 
     Returns:
-        dataset, policy, the strategy, difficulty, n_problems, accuracy, ci_low, ci_high and the
-        mean costs. A bin without problems has no rows.
+        dataset, policy, the strategy, difficulty, n_problems, accuracy, ci_low, ci_high, run_sd
+        (standard deviation of the accuracy of one run on these problems, over runs with other
+        samples; missing where unknown) and the mean costs. A bin without problems has no rows.
 
     Raises:
         UserError: a problem has no difficulty.
@@ -40,7 +41,9 @@ def accuracy_table(
     tables = []
     for (dataset, policy), rows in outcomes.groupby(CELL, sort=True):
         known = difficulty[(difficulty["dataset"] == dataset) & (difficulty["policy"] == policy)]
-        wide = rows.pivot(index="problem_id", columns=STRATEGY, values=["correct", *COSTS])
+        wide = rows.pivot(
+            index="problem_id", columns=STRATEGY, values=["correct", "run_variance", *COSTS]
+        )
         for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
             table = _summarise(wide[chosen], level)
             table.insert(len(STRATEGY), "difficulty", name)
@@ -74,8 +77,13 @@ def _summarise(wide: pd.DataFrame, level: float) -> pd.DataFrame:
     table = correct.columns.to_frame(index=False)
     values = correct.to_numpy(dtype=float)
     low, high = accuracy_interval(values, level)
+    runs = wide["run_variance"][correct.columns].to_numpy(dtype=float)
     table = table.assign(
-        n_problems=len(wide), accuracy=values.mean(axis=0), ci_low=low, ci_high=high
+        n_problems=len(wide),
+        accuracy=values.mean(axis=0),
+        ci_low=low,
+        ci_high=high,
+        run_sd=np.sqrt(runs.sum(axis=0)) / len(wide),
     )
     for cost in COSTS:
         table[cost] = wide[cost][correct.columns].to_numpy(dtype=float).mean(axis=0)

@@ -1,8 +1,8 @@
 """Draws of tree searches.
 
-A tree run for one budget (beam search) is one draw: its paths vote once. A nested search (DVTS) is
-a pool of S independent subtrees: the result at budget N is the expectation over all subsets of
-N/M of them.
+A tree run for one budget (beam search) is one draw: its paths vote once, in each of the study's
+independent runs. A nested search (DVTS) is a pool of S independent subtrees: the result at budget N
+is the expectation over all subsets of N/M of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,22 +51,22 @@ def tree_draws(
         method, graded = METHODS[name], grades[(grades["method"] == name) & (grades["prm"] == prm)]
         available = method.scorings_of(scorings)
         for budget in budgets:
-            what = f"{name} with {prm} at N={budget}"
+            what, runs = f"{name} with {prm} at N={budget}", 0
             if (rows["budget"] == NESTED).all():
                 k = budget // beam_width
                 pool, weights, costs = _subtrees(rows, graded, k, available, what)
             else:
                 at_budget = graded[graded["budget"] == budget]
-                pool, weights, costs = _tree(
+                pool, weights, costs = _trees(
                     rows[rows["budget"] == budget], at_budget, available, what
                 )
-                k = pool.n
+                k, runs = pool.n, len(pool.rows) // max(len(pool.problem_ids), 1)
             if not np.array_equal(pool.problem_ids, problem_ids):
                 raise UserError(
                     f"{what}: {len(pool.problem_ids)} problems were searched; allowed: the "
                     f"{len(problem_ids)} that were sampled; run the search"
                 )
-            yield Draw(pool, k, budget, [Weighting(method, prm, weights, costs)])
+            yield Draw(pool, k, budget, [Weighting(method, prm, weights, costs)], runs)
 
 
 Paths = tuple[Pool, np.ndarray, dict[str, np.ndarray]]  # with their weights and costs
@@ -86,8 +86,11 @@ def _subtrees(
     return pool, scores, costs
 
 
-def _tree(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], what: str) -> Paths:
-    """Trees end in different numbers of paths; shorter rows are padded with "no answer"."""
+def _trees(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], what: str) -> Paths:
+    """A row for each run of each problem; costs are means over runs.
+
+    Trees end in different numbers of paths; shorter rows are padded with "no answer".
+    """
     keys = ["problem_id", "path"]
     rows = rows.sort_values(keys, kind="stable")
     graded = rows[keys].merge(
@@ -95,14 +98,25 @@ def _tree(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], wha
     )
     if graded["answer_class"].isna().any():
         raise UserError(f"{what}: paths without a grade; run the grading again")
-    codes, problem_ids = pd.factorize(rows["problem_id"].to_numpy(), sort=True)
-    place = rows.groupby("problem_id").cumcount().to_numpy()
-    shape = (len(problem_ids), int(place.max(initial=0)) + 1)
+    trees = rows.groupby(["problem_id", "subtree"], sort=True)
+    codes, place = trees.ngroup().to_numpy(), trees.cumcount().to_numpy()
+    first = trees[list(TREE_COSTS)].first()
+    counts = first.groupby("problem_id", sort=True).size()
+    if counts.nunique() > 1:
+        raise UserError(
+            f"{what}: {counts.min()} searches of problem {counts.idxmin()}, {counts.max()} of "
+            "others; run the search"
+        )
+    shape = (len(first), int(place.max(initial=0)) + 1)
     classes, correct = np.full(shape, -1), np.zeros(shape)
     scores = np.zeros((*shape, len(scorings)))
     classes[codes, place] = graded["answer_class"]
     correct[codes, place] = correctness(graded)
     scores[codes, place] = path_scores(rows["scores"].to_numpy(), scorings, what)
-    first = rows.groupby("problem_id", sort=True)[list(TREE_COSTS)].first()
-    costs = {name: first[column].to_numpy(dtype=float) for column, name in TREE_COSTS.items()}
-    return Pool(problem_ids, np.zeros(shape, dtype=int), classes, correct), scores, costs
+    mean = first.groupby("problem_id", sort=True).mean()
+    costs = {name: mean[column].to_numpy(dtype=float) for column, name in TREE_COSTS.items()}
+    return (
+        Pool(counts.index.to_numpy(), np.zeros(shape, dtype=int), classes, correct),
+        scores,
+        costs,
+    )

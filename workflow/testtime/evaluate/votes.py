@@ -19,6 +19,7 @@ from testtime.evaluate.estimators import (
     choose_subsets,
     majority_operations,
     miss_probability,
+    resample,
     win_probability,
 )
 from testtime.study.vocabulary import MAJORITY, MAX, VOTES
@@ -82,11 +83,57 @@ def expected_vote(
         expected, error = majority_vote(classes, correct, k, draws)
         return expected[:, None], error[:, None]
     if vote == MAX:
-        # A sample without an answer is chosen only if no other was drawn, and then it is wrong.
-        answered = np.where(classes[..., None] >= 0, weights, -np.inf)
-        best = best_of_k(np.where(classes >= 0, correct, 0.0), answered, k)
+        best = _best(classes, correct, weights, k)
         return best, np.zeros_like(best)
     return weighted_vote(classes, correct, weights, k, draws)
+
+
+def run_variance(
+    expected: np.ndarray,
+    classes: np.ndarray,
+    correct: np.ndarray,
+    weights: np.ndarray,
+    k: int,
+    vote: str,
+    draws: Draws,
+) -> np.ndarray:
+    """Variance of a vote's correctness over runs, each of k new samples, ties broken at random.
+
+    With p the chance that a run is right it is p(1 - p). Up to half of the pool, p is the
+    expectation over its subsets; beyond, subsets would be too alike, and p is that of k samples
+    drawn with replacement, as in a bootstrap: the pool stands for all samples that could be drawn.
+
+    Args:
+        expected: of `expected_vote`; the other arguments are those that it was given.
+        classes: of the samples.
+        correct: of the samples.
+        weights: of the samples.
+        k: samples of a run.
+        vote: one of VOTES.
+        draws: for votes without a formula.
+
+    Returns:
+        In the shape of `expected`; NaN for a pool of one.
+    """
+    if classes.shape[1] == 1:
+        return np.full_like(expected, np.nan)
+    if 2 * k <= classes.shape[1]:
+        chance = expected
+    elif vote == MAX:
+        chance = _best(classes, correct, weights, k, replace=True)
+    else:
+        same = np.ones((*classes.shape, 1)) if vote == MAJORITY else weights
+        chance, _ = weighted_vote(classes, correct, same, k, draws, replace=True)
+    return chance * (1 - chance)
+
+
+def _best(
+    classes: np.ndarray, correct: np.ndarray, weights: np.ndarray, k: int, *, replace: bool = False
+) -> np.ndarray:
+    """Expected correctness of the best weighted of k samples, (n_problems, n_weightings)."""
+    # A sample without an answer is chosen only if no other was drawn, and then it is wrong.
+    answered = np.where(classes[..., None] >= 0, weights, -np.inf)
+    return best_of_k(np.where(classes >= 0, correct, 0.0), answered, k, replace=replace)
 
 
 def majority_vote(
@@ -128,7 +175,13 @@ def majority_vote(
 # The products are small: threads of a linear algebra library would only wait for each other.
 @threadpool_limits.wrap(limits=1)
 def weighted_vote(
-    classes: np.ndarray, correct: np.ndarray, weights: np.ndarray, k: int, draws: Draws
+    classes: np.ndarray,
+    correct: np.ndarray,
+    weights: np.ndarray,
+    k: int,
+    draws: Draws,
+    *,
+    replace: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Expected correctness of the answer whose samples' weights sum to most, among k of n samples.
 
@@ -141,19 +194,22 @@ def weighted_vote(
         weights: array (n_problems, n, n_weightings), none negative.
         k: subset size, at most n.
         draws: how they are drawn.
+        replace: draw with replacement instead, always at random.
 
     Returns:
         Expectation and its Monte-Carlo standard error (0 where exact), each
         (n_problems, n_weightings).
     """
     n = classes.shape[1]
-    chosen = choose_subsets(n, k, draws.subsets, seed=0)
+    subsets = resample if replace else choose_subsets
+    chosen = subsets(n, k, draws.subsets, seed=0)
     expected = np.zeros((len(classes), weights.shape[2]))
     error = np.zeros_like(expected)
     for i, row in enumerate(classes):
         counts, right, members = _by_class(row, correct[i])
         if len(counts) == 1:
-            expected[i] = right[0] * (1 - miss_probability(n, k)[counts[0]])
+            missed = (1 - counts[0] / n) ** k if replace else miss_probability(n, k)[counts[0]]
+            expected[i] = right[0] * (1 - missed)
         elif right.any():
             # The subsets are drawn once; a shuffle per problem makes the errors independent.
             shuffle = np.random.default_rng(draws.seeds[i]).permutation(n)
@@ -185,7 +241,7 @@ def _winners(
     """Correctness of the winning class in each subset under each weighting, ties shared.
 
     Args:
-        members: array (n, n_subsets), see `Subsets`.
+        members: array (n, n_subsets) of counts, see `Subsets`.
         places: per class, the rows of its samples in `members`.
         weights: per class, array (n_samples, n_weightings), none negative.
         right: correctness of each class.

@@ -14,7 +14,18 @@ from testtime.errors import UserError
 from testtime.evaluate.statistics import resample_weights
 from testtime.fit.crossfit import draw_folds
 from testtime.study.seeds import derive
-from testtime.study.vocabulary import ALL, ANY, CELL, COSTS, COT, LEVELS, NONE, STRATEGY
+from testtime.study.vocabulary import (
+    ALL,
+    ANY,
+    CELL,
+    CHOSEN,
+    COSTS,
+    COT,
+    LEVEL,
+    LEVELS,
+    NONE,
+    STRATEGY,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Cell:
         problem_ids: sorted, (n_problems,).
         strategies: one row per strategy: prm, method, scoring, vote, budget, and mean costs.
         correct: expected correctness, (n_problems, n_strategies).
+        run_variance: of one run's correctness, over runs; NaN where unknown. In the same shape.
         costs: policy_tokens, prm_tokens, flops -> (n_problems, n_strategies).
     """
 
@@ -55,6 +67,7 @@ class Cell:
     problem_ids: np.ndarray
     strategies: pd.DataFrame
     correct: np.ndarray
+    run_variance: np.ndarray
     costs: dict[str, np.ndarray]
 
     def take(self, wanted: np.ndarray) -> "Cell":
@@ -65,6 +78,7 @@ class Cell:
             self.problem_ids,
             self.strategies.loc[wanted].reset_index(drop=True),
             self.correct[:, wanted],
+            self.run_variance[:, wanted],
             {name: values[:, wanted] for name, values in self.costs.items()},
         )
 
@@ -101,7 +115,7 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
         )
     order = strategies.fillna(dict.fromkeys(COSTS, 0.0)).sort_values(["flops", *STRATEGY]).index
     arrays = {}
-    for name in ["correct", *COSTS]:
+    for name in ["correct", "run_variance", *COSTS]:
         values = np.empty(shape)
         values[problem, strategy] = rows[name].to_numpy(dtype=float)
         arrays[name] = values[:, order]
@@ -111,6 +125,7 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
         np.asarray(problem_ids),
         strategies.loc[order].reset_index(drop=True),
         arrays.pop("correct"),
+        arrays.pop("run_variance"),
         arrays,
     )
 
@@ -118,6 +133,12 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
 def spending_cells(outcomes: pd.DataFrame) -> Iterator[Cell]:
     """The cells whose policy spends a budget; others are only compared with, by their CoT."""
     return (cell for cell in read_cells(outcomes) if (cell.strategies["method"] != COT).any())
+
+
+def chain_column(cell: Cell) -> int | None:
+    """Index of CoT among the cell's strategies, None if the study has none."""
+    found = np.flatnonzero(cell.strategies["method"] == COT)
+    return int(found[0]) if len(found) else None
 
 
 def contexts(cell: Cell) -> list[tuple[str, int]]:
@@ -189,13 +210,15 @@ def bins_of(
     """Names of the bins, the bin index of each problem of the cell, and the difficulty's source.
 
     Where difficulty has a column `prm` (predictions that read a PRM's scores), the rows of this PRM
-    are taken, those of "none" for "any". It is not read if the binning is "all".
+    are taken, those of "none" for "any". It is not read if the binning is "all"; the bins of
+    "chosen" are the levels.
 
     Raises:
         UserError: a problem of the cell has no difficulty.
     """
     if binning == ALL:
         return (ALL,), np.zeros(len(cell.problem_ids), dtype=np.int64), NONE
+    column = LEVEL if binning == CHOSEN else binning
     mine = (difficulty["dataset"] == cell.dataset) & (difficulty["policy"] == cell.policy)
     if "prm" in difficulty:
         mine &= difficulty["prm"] == (NONE if prm == ANY else prm)
@@ -207,6 +230,6 @@ def bins_of(
             f"the first is {missing[0]}"
         )
     rows = rows.loc[cell.problem_ids]
-    labels = LEVELS if set(rows[binning]) <= set(LEVELS) else tuple(sorted(set(rows[binning])))
+    labels = LEVELS if set(rows[column]) <= set(LEVELS) else tuple(sorted(set(rows[column])))
     index = {label: i for i, label in enumerate(labels)}
-    return labels, rows[binning].map(index).to_numpy(dtype=np.int64), str(rows["source"].iloc[0])
+    return labels, rows[column].map(index).to_numpy(dtype=np.int64), str(rows["source"].iloc[0])

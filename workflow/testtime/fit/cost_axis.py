@@ -13,7 +13,7 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.fit.cells import Cell, Settings, bins_of, spending_cells, usable
 from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_budgets
-from testtime.study.vocabulary import ANY, COSTS, LEVEL, NONE
+from testtime.study.vocabulary import ANY, CHOSEN, COSTS, NONE
 
 SECONDS = "seconds"
 AXES = ("policy_tokens", "flops", SECONDS)
@@ -90,12 +90,41 @@ def fit_by_cost(
         if not np.isfinite(cell.costs[axis]).all():
             continue
         for prm in prms or (*cell.prms, NONE, ANY):
-            open_to = cell.take(usable(cell.strategies, prm).to_numpy())
-            labels, bins, _ = bins_of(open_to, difficulty, LEVEL, prm)
-            means = _bin_costs(open_to, axis, bins, len(labels))
+            open_to, means = _priced(cell, prm, difficulty, axis)
             allowed = {budget: means <= budget for budget in _budgets(means, n_budgets)}
-            fits += fit_budgets(open_to, prm, allowed, difficulty, settings, binning=LEVEL)
+            fits += fit_budgets(open_to, prm, allowed, difficulty, settings, binning=CHOSEN)
     return fits
+
+
+def fit_within(
+    cell: Cell, budget: float, difficulty: pd.DataFrame, settings: Settings, *, axis: str
+) -> Fit | None:
+    """What a policy achieves with any PRM at no more than this mean cost per problem.
+
+    Args:
+        cell: the policy's.
+        budget: in the unit of the axis.
+        difficulty: as for `fit_study`.
+        settings: as for `fit_study`.
+        axis: as for `fit_by_cost`, but not "seconds".
+
+    Returns:
+        None if the problems of some level have no strategy that is so cheap, or costs are unknown.
+    """
+    open_to, means = _priced(cell, ANY, difficulty, axis)
+    allowed = means <= budget
+    if not allowed.any(axis=1).all():
+        return None
+    found = {budget: allowed}
+    (fit,) = fit_budgets(open_to, ANY, found, difficulty, settings, binning=CHOSEN)
+    return fit
+
+
+def _priced(cell: Cell, prm: str, difficulty: pd.DataFrame, axis: str) -> tuple[Cell, np.ndarray]:
+    """The strategies of a context and their mean cost on each level, (n_levels, n_strategies)."""
+    open_to = cell.take(usable(cell.strategies, prm).to_numpy())
+    labels, bins, _ = bins_of(open_to, difficulty, CHOSEN, prm)
+    return open_to, _bin_costs(open_to, axis, bins, len(labels))
 
 
 def _with_seconds(cell: Cell, rates: Mapping[str, float | None]) -> Cell:

@@ -38,6 +38,8 @@ class Fit:
         problem_ids: (n_problems,).
         result: accuracies, see `CrossFit`.
         low, high: interval of the cross-fitted accuracy.
+        run_sd: standard deviation of the accuracy over runs with other samples, on these problems
+            and with these choices; NaN where that of a strategy used is unknown.
         costs: mean per problem of policy_tokens, prm_tokens, flops, cross-fitted.
         strategies: the available ones, cheapest first: prm, method, scoring, vote, budget.
         means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
@@ -56,6 +58,7 @@ class Fit:
     result: CrossFit
     low: float
     high: float
+    run_sd: float
     costs: dict[str, float]
     strategies: pd.DataFrame
     means: np.ndarray
@@ -160,8 +163,7 @@ def fit_budgets(
         settings: as for `fit_study`.
         binning: as for `fit_study`.
     """
-    column = LEVEL if binning == CHOSEN else binning
-    labels, bins, source = bins_of(open_to, difficulty, column, prm)
+    labels, bins, source = bins_of(open_to, difficulty, binning, prm)
     folds = cell_folds(open_to, bins, settings)
     fits = []
     for budget, mask in allowed.items():
@@ -176,6 +178,16 @@ def fit_budgets(
         facts = {"binning": binning, "source": source}
         fits.append(_fit(open_to, prm, budget, result, labels, bins, settings.confidence, **facts))
     return fits
+
+
+def largest_budget(fits: Sequence[Fit]) -> list[Fit]:
+    """Of each (dataset, policy, prm), the fit with the largest budget."""
+    best: dict[tuple, Fit] = {}
+    for fit in fits:
+        key = (fit.dataset, fit.policy, fit.prm)
+        if key not in best or fit.budget > best[key].budget:
+            best[key] = fit
+    return list(best.values())
 
 
 def _fit(
@@ -219,11 +231,17 @@ def _fit(
         result=result,
         low=low,
         high=high,
+        run_sd=_run_sd(result.use, open_to.run_variance),
         costs={name: float((result.use * open_to.costs[name]).sum(1).mean()) for name in COSTS},
         strategies=open_to.strategies[STRATEGY],
         means=np.array(means),
         choices=pd.DataFrame(rows),
     )
+
+
+def _run_sd(use: np.ndarray, variance: np.ndarray) -> float:
+    used = np.where(use > 0, use * variance, 0.0)
+    return float(np.sqrt(used.sum()) / len(use))
 
 
 def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
@@ -233,7 +251,8 @@ def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
     in_sample_accuracy, accuracy (cross-fitted), ci_low, ci_high, optimism (their difference),
     policy_tokens, prm_tokens, flops (mean per problem of the cross-fitted choice), n_problems,
     binning, difficulty_source, fold_error (standard error of the accuracy for the draws of the
-    folds).
+    folds), run_sd (standard deviation of the accuracy over runs with other samples; missing where
+    unknown).
     """
     rows = [
         {
@@ -248,6 +267,7 @@ def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
             "binning": fit.binning,
             "difficulty_source": fit.source,
             "fold_error": fit.fold_error,
+            "run_sd": fit.run_sd,
         }
         for fit in fits
     ]
@@ -281,7 +301,7 @@ def binning_table(fits: Sequence[Fit], level: float = 0.95) -> pd.DataFrame:
     The interval of the gain is that of the paired difference.
     """
     base = {fit.context: fit for fit in fits if fit.binning == ALL}
-    table = compute_optimal_table(fits).drop(columns=[*COSTS, "fold_error"])
+    table = compute_optimal_table(fits).drop(columns=[*COSTS, "fold_error", "run_sd"])
     gains = {}
     for fit in fits:
         one = base.get(fit.context)

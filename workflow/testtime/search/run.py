@@ -71,6 +71,7 @@ class SearchSettings:
             own = (subtree,)
         else:
             own = () if method.grows or method.kind != "search" else (self.budget,)
+            own += ("run", subtree) if subtree else ()
         return derive(*self.seed_parts, problem_id, self.method, *own)
 
 
@@ -100,16 +101,15 @@ def plant(
     Args:
         problems: any.
         settings: the method and its limits.
-        subtrees: of a nested method, the independent subtrees to grow; None for all N/M.
+        subtrees: of a nested method, the independent subtrees to grow; None for all N/M. Of
+            another, independent searches of each problem; None for one.
 
     Raises:
         UserError: unknown method, or a budget that the method cannot spend.
     """
     method = check_budget(settings.method, settings.budget, settings.beam_width)
-    if not method.nested:
-        subtrees = range(1)
-    elif subtrees is None:
-        subtrees = range(settings.budget // settings.beam_width)
+    if subtrees is None:
+        subtrees = range(settings.budget // settings.beam_width if method.nested else 1)
     return [
         Tree(
             problem=problem,

@@ -23,7 +23,7 @@ class Tree:
         max_steps: most steps of a path; what is unfinished then stays unfinished.
         max_tokens: most tokens of a sample drawn in one pass.
         seed: the tree's own; every child's seed derives from its parent's.
-        subtree: index among the independent subtrees of a problem.
+        subtree: index among the independent subtrees, or searches, of a problem.
     """
 
     problem: Problem

@@ -262,7 +262,7 @@ class Study:
                 writer,
                 reader,
                 method,
-                problems * (len(block_range(block)) if METHODS[method].nested else int(block)),
+                problems * self._candidates(method, block),
                 self.config["beam_width"],
                 tuple(self.search_engines(policy, prm)),
                 speeds,
@@ -270,6 +270,12 @@ class Study:
             )
             for method, block in self.search_blocks(policy)
         )
+
+    def _candidates(self, method: str, block: str) -> int:
+        """Of a search of one problem, all of its independent runs."""
+        if METHODS[method].nested:
+            return len(block_range(block))
+        return int(block) * self.config["search_runs"]
 
     def _cuts(self, dataset: str, job: work.Work) -> int:
         """Into how many shards a cell's work is cut: each takes about `jobs: hours`."""

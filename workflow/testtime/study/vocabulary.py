@@ -37,4 +37,4 @@ CELL = ["dataset", "policy"]
 STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
-OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", *COSTS]
+OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", "run_variance", *COSTS]

@@ -1,6 +1,7 @@
 """Accuracy against the policy's size at one budget: a line per method, a panel per PRM."""
 
 import matplotlib.figure
+import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
@@ -27,6 +28,8 @@ FIGURE = Figure(
     settings=("policies", "prms", "figures", "headline"),
     needs=("two_policies",),
 )
+MARGIN = 0.2  # of the axis beyond the first and the last policy, as a share of what is between them
+LABEL = 0.55  # inches that a policy's name needs
 
 
 def data(
@@ -57,6 +60,13 @@ def data(
     return as_in_study(rows, prms=prms)
 
 
+def _closest(sizes: list[float]) -> float:
+    """The least distance of two sizes, as a share of the axis."""
+    places = np.sort(np.log10(sizes))
+    share = np.diff(places) / (places[-1] - places[0]) / (1 + 2 * MARGIN) if len(places) > 1 else 1
+    return max(float(np.min(share)), 0.1)  # beyond that figures become too wide
+
+
 def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     """Rows: datasets. Columns: PRMs. The x axis is logarithmic in parameters."""
     if data.empty:
@@ -65,7 +75,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
     methods = methods_in_order(data["method"])
     sizes = data[["policy", "parameters"]].drop_duplicates().groupby("parameters")["policy"]
     labels = {size: "\n".join([*names, count(size)]) for size, names in sizes}
-    width = max(2.4, 0.75 * len(labels))
+    width = max(2.4, 0.75 * len(labels), LABEL / _closest(list(labels)))
     figure, axes = panels(len(datasets), len(prms), size=(width, 1.9), sharex=True, sharey="row")
     for row, dataset in enumerate(datasets):
         for column, prm in enumerate(prms):
@@ -79,7 +89,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
             tilt = {"rotation": 30, "ha": "right"} if len(labels) > 5 else {}
             ax.set_xticks(list(labels), list(labels.values()), **tilt)
             ax.xaxis.set_minor_locator(NullLocator())
-            ax.margins(x=0.2)
+            ax.margins(x=MARGIN)
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
             if row == 0 and prm != NONE:
                 name_panel(ax, f"PRM: {prm}")

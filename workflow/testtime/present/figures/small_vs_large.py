@@ -105,7 +105,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
         ax.set_ylim(0, min(1.0, ax.get_ylim()[1]))
         ax.grid(visible=False, axis="x")
         ax.set_title(f"{int(here['n_problems'].max())} problems", fontsize=7, loc="right")
-    _name_policies(axes[-1, 0], ours, policies)
+    _name_policies(axes[-1, 0], ours, policies, bars)
     handles = [Patch(color=color) for _, _, color in bars]
     names = ["CoT"] + [f"Compute-optimal, N = {n}" for n in budgets]
     handles.append(Line2D([], [], color=look("cot").color, linestyle=":"))
@@ -122,10 +122,14 @@ def _bars(ax: Axes, here: pd.DataFrame, policies: list[str], bars: list[tuple]) 
         chosen = here[(here["setting"] == setting) & (here["budget"] == budget)]
         if chosen.empty:
             continue
-        shift = (i - (len(bars) - 1) / 2) * 0.84 / len(bars)
-        places = [policies.index(policy) + shift for policy in chosen["policy"]]
+        places = [policies.index(policy) + _shift(i, bars) for policy in chosen["policy"]]
         ax.bar(places, chosen["accuracy"], 0.8 / len(bars), color=color, zorder=2)
         error_bars(ax, places, chosen, ecolor="#333333", zorder=3)
+
+
+def _shift(i: int, bars: list[tuple]) -> float:
+    """Where a bar stands beside the middle of its policy."""
+    return (i - (len(bars) - 1) / 2) * 0.84 / len(bars)
 
 
 def _published(ax: Axes, rows: pd.DataFrame, policies: list[str]) -> None:
@@ -141,8 +145,11 @@ def _diamond(face: str) -> Line2D:
     return Line2D([], [], marker="d", linestyle="", mfc=face, mec="black", mew=0.7)
 
 
-def _name_policies(ax: Axes, ours: pd.DataFrame, policies: list[str]) -> None:
+def _name_policies(ax: Axes, ours: pd.DataFrame, policies: list[str], bars: list[tuple]) -> None:
     parameters = ours.drop_duplicates("policy").set_index("policy")["parameters"]
     labels = [f"{policy}\n{count(parameters[policy])}" for policy in policies]
     tilt = {"rotation": 30, "ha": "right"} if len(policies) > 6 else {}
-    ax.set_xticks(range(len(policies)), labels, **tilt)
+    # A policy that has CoT alone is named below that bar.
+    alone = ours.groupby("policy")["setting"].agg(lambda settings: set(settings) == {CHAIN})
+    places = [i + alone[policy] * _shift(0, bars) for i, policy in enumerate(policies)]
+    ax.set_xticks(places, labels, **tilt)

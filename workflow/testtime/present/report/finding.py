@@ -13,8 +13,8 @@ from testtime.study.vocabulary import (
     ALL,
     ANY,
     BELOW,
-    CHAIN,
     COT,
+    LEVEL,
     LEVELS,
     MAJORITY,
     NOT_WORSE,
@@ -22,8 +22,8 @@ from testtime.study.vocabulary import (
 )
 
 LEAST_P = 1e-6  # smaller ones are not told apart
-TABLES = ("overtaking", "frontier", "accuracy", "compute_optimal")
-TABLES += ("by_cost", "binnings", "transfer")
+TABLES = ("overtaking", "equal_flops", "thresholds", "accuracy", "compute_optimal")
+TABLES += ("binnings", "transfer")
 JUDGED = ("lookup", "outcomes", "accuracy")  # as `Study.paths_of` names them
 
 
@@ -33,14 +33,20 @@ class Finding:
 
     Attributes:
         headline: one sentence.
-        sentences: the paragraph below it.
+        paragraphs: below it, each of sentences: the comparison and its compute; what speaks against
+            it; what else the study shows.
         holds: whether a smaller policy with compute-optimal TTS passes the CoT that the study's
             claim names; None if it compares none.
     """
 
     headline: str
-    sentences: tuple[str, ...]
+    paragraphs: tuple[tuple[str, ...], ...]
     holds: bool | None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Of all paragraphs."""
+        return tuple(sentence for paragraph in self.paragraphs for sentence in paragraph)
 
 
 def find(
@@ -54,24 +60,27 @@ def find(
         policies: parameters of each.
     """
     overtaking = tables.get("overtaking", pd.DataFrame())
-    sentences: list[str] = []
+    compared: list[str] = []
+    against: list[str] = []
     primary = overtaking[overtaking["primary"].astype(bool)] if len(overtaking) else overtaking
     if len(primary):
         row = _named(primary, policies)
         headline, holds = _headline(row, policies), row["verdict"] == PASSES
-        sentences += [_paired(row, len(primary)), *_compute(row, tables)]
-        sentences += _alone(overtaking, row)
-        sentences += _against(row, tables)
+        compared = [*_paired(row, len(primary)), *_compute(row, tables, policies)]
+        against = [*_alone(overtaking, row), *_against(row, tables)]
     else:
         headline, holds = (
             "This study compares no small policy with the larger one of its claim: that takes two "
             "policies of different size and CoT among the methods.",
             None,
         )
-    sentences += _majority(tables.get("accuracy", pd.DataFrame()), policies)
-    sentences += _choices(lookup)
-    sentences += _optimism(tables.get("compute_optimal", pd.DataFrame()))
-    return Finding(headline, tuple(sentences), None if holds is None else bool(holds))
+    besides = [
+        *_majority(tables.get("accuracy", pd.DataFrame()), policies),
+        *_choices(lookup),
+        *_optimism(tables.get("compute_optimal", pd.DataFrame())),
+    ]
+    paragraphs = tuple(tuple(part) for part in (compared, against, besides) if part)
+    return Finding(headline, paragraphs, None if holds is None else bool(holds))
 
 
 def study_finding(study: Study) -> Finding:
@@ -134,48 +143,57 @@ def _headline(row: pd.Series, policies: Mapping[str, float]) -> str:
     )
 
 
-def _compute(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+def _compute(
+    row: pd.Series, tables: Mapping[str, pd.DataFrame], policies: Mapping[str, float]
+) -> Iterator[str]:
     """What the comparison leaves out: the compute that each side spends on a problem."""
-    frontier = tables.get("frontier", pd.DataFrame())
-    if frontier.empty or row["dataset"] == ALL:
-        return
-    here = frontier[frontier["dataset"] == row["dataset"]]
-    cot = here[(here["policy"] == row["large"]) & (here["setting"] == CHAIN)]
-    tts = here[(here["policy"] == row["small"]) & (here["setting"] != CHAIN)]
-    tts = tts[(tts["prm"] == ANY) & (tts["budget"] == row["budget"])]
-    flops = [*cot["flops"], *tts["flops"]]
-    if len(flops) != 2 or not all(value > 0 for value in flops):
+    spent, chain = row["small_flops"], row["large_flops"]
+    if not (spent > 0 and chain > 0):
         return
     yield (
-        f"{row['small']} then spends {flops[1] / flops[0]:,.3g} times the FLOPs of that CoT "
-        "on a problem, the PRM's included."
+        f"{row['small']} then spends {spent / chain:,.3g} times the FLOPs of that CoT on a "
+        "problem, the PRM's included."
     )
-    costs = tables.get("by_cost", pd.DataFrame())
-    if costs.empty:
+    equal = tables.get("equal_flops", pd.DataFrame())
+    equal = equal[equal["primary"].astype(bool)] if len(equal) else equal
+    if equal.empty:
+        yield "Nothing that a smaller policy can do is as cheap as that CoT."
         return
-    known = (costs["axis"] == "flops") & (costs["dataset"] == row["dataset"])
-    own = costs[known & (costs["policy"] == row["small"])]
-    within = own[own["budget"] <= flops[0]]
-    if len(within):
-        best = within.loc[within["budget"].idxmax(), "accuracy"]
+    named = _named(equal, policies)
+    ratio = f"{named['size_ratio']:.1f}".removesuffix(".0")
+    small = f"{named['small']}, {ratio} times smaller,"
+    both = f"{percent(named['small_accuracy'])} against {percent(named['large_accuracy'])}"
+    both += f", a difference of {_interval(named)}, p {_p_value(named['p_adjusted'])}"
+    if named["verdict"] == PASSES:
+        yield f"With no more FLOPs than that CoT takes, {small} passes it too: {both}."
+    elif named["verdict"] == NOT_WORSE:
+        yield f"With no more FLOPs than that CoT takes, {small} is not worse: {both}."
+    else:
         yield (
-            f"With no more FLOPs than that CoT it answers {percent(best)}, against "
-            f"{percent(row['large_accuracy'])}."
+            "With no more FLOPs than that CoT takes, no smaller policy is shown to pass it; the "
+            f"closest, {small} {named['verdict']} it: {both}."
         )
-    elif len(own):
-        yield f"Nothing that {row['small']} can do is as cheap as that CoT."
 
 
-def _paired(row: pd.Series, comparisons: int) -> str:
+def _interval(row: pd.Series) -> str:
     ends = f"[{points(row['ci_low'])}, {points(row['ci_high'])}]"
+    return f"{points(row['difference'])} points {ends}"
+
+
+def _paired(row: pd.Series, comparisons: int) -> Iterator[str]:
     p = f"p {_p_value(row['p_adjusted'])}"
     if comparisons > 1:
         p += f", adjusted for {comparisons} primary comparisons"
-    return (
-        f"The difference on the same problems is {points(row['difference'])} points {ends}, {p}, "
+    yield (
+        f"The difference on the same problems is {_interval(row)}, {p}, "
         "with strategies chosen on other problems than those they are judged on; such a "
         f"comparison shows a difference of {100 * row['detectable']:.1f} points in 8 of 10 studies."
     )
+    if pd.notna(row["run_sd"]):
+        yield (
+            "The interval is over problems; other samples on the same problems would change the "
+            f"difference by {100 * row['run_sd']:.1f} points (standard deviation over runs)."
+        )
 
 
 def _p_value(value: float) -> str:
@@ -197,6 +215,7 @@ def _alone(overtaking: pd.DataFrame, row: pd.Series) -> Iterator[str]:
 
 def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """What speaks against choosing by level, and for how much the choice has seen."""
+    yield from _thresholds(row, tables.get("thresholds", pd.DataFrame()))
     binnings = tables.get("binnings", pd.DataFrame())
     if binnings.empty:
         return
@@ -204,14 +223,15 @@ def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> Iterator[str
     here = free[(free["policy"] == row["small"]) & (free["budget"] == row["budget"])]
     here = here[here["dataset"] == row["dataset"]] if row["dataset"] != ALL else here.iloc[:0]
     accuracy = here.set_index("binning")["accuracy"]
-    if ALL in accuracy and "level" in accuracy:
-        level = here[here["binning"] == "level"].iloc[0]
+    if ALL in accuracy and LEVEL in accuracy:
+        level = here[here["binning"] == LEVEL].iloc[0]
         yield (
-            f"One strategy for all problems would reach {percent(accuracy[ALL])}; choosing by "
-            f"level of difficulty is worth {points(level['gain'])} points "
-            f"[{points(level['gain_low'])}, {points(level['gain_high'])}] there."
+            f"With one strategy for all problems it would reach {percent(accuracy[ALL])}, with one "
+            f"per level of difficulty {percent(accuracy[LEVEL])} ({points(level['gain'])} points "
+            f"[{points(level['gain_low'])}, {points(level['gain_high'])}]); which of the two ways "
+            "it is was decided on other problems too."
         )
-    by_level = free[free["binning"] == "level"]
+    by_level = free[free["binning"] == LEVEL]
     if len(by_level):
         better, worse = (by_level["gain_low"] > 0).sum(), (by_level["gain_high"] < 0).sum()
         yield (
@@ -232,6 +252,25 @@ def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> Iterator[str
                 f"With strategies that were chosen on the other policies it reaches "
                 f"{percent(other['accuracy'])}."
             )
+
+
+def _thresholds(row: pd.Series, table: pd.DataFrame) -> Iterator[str]:
+    """Whether the verdict hangs on where the levels begin."""
+    if table.empty:
+        return
+    same = table[(table["small"] == row["small"]) & (table["large"] == row["large"])]
+    moved = same[same["n_moved"] > 0]
+    if moved.empty:
+        return
+    counts = " and ".join(str(int(n)) for n in moved["n_moved"])
+    reached = " and ".join(percent(value) for value in moved["small_accuracy"])
+    other = sorted(set(moved["verdict"]) - {row["verdict"]})
+    stays = "the verdict stays" if not other else f"the verdict becomes: {', '.join(other)}"
+    yield (
+        "With the levels' thresholds a standard error of Pass@1 lower or higher, which moves "
+        f"{counts} of {int(row['n_problems'])} problems to another level, {row['small']} reaches "
+        f"{reached}; {stays}."
+    )
 
 
 def _majority(accuracy: pd.DataFrame, policies: Mapping[str, float]) -> Iterator[str]:

@@ -154,6 +154,8 @@ class ReportCell:
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
             rows = read_problems(self._search_files(method, blocks), ids)
+            if len(rows) and not nested:
+                rows = rows[rows["subtree"] == 0]  # of several independent searches the first
             known = grades[grades["method"] == method]
             known = known[known["budget"] == (0 if nested else self.budget)]
             for problem_id in ids:

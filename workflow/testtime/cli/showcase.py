@@ -1,0 +1,211 @@
+"""What README shows of the default study: its results, its figures, an example of advice.
+
+`adopt` takes the study's outcomes and figures into the project. The analysis is not taken: pages
+are written from the outcomes by the code as it is, so a test tells when they no longer agree.
+"""
+
+import shutil
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from testtime.data.store import read_csv
+from testtime.errors import UserError
+from testtime.fit.advise import find as find_advice
+from testtime.fit.advise import level_of, words
+from testtime.present.figures.looks import count, look
+from testtime.present.registry import figures, inputs_of, tables
+from testtime.present.report.finding import Finding, find
+from testtime.study import catalog
+from testtime.study.catalog import ROOT
+from testtime.study.study import Study
+from testtime.study.vocabulary import ALL, ANY, COT, MAJORITY, NONE
+
+KEPT = ROOT / "workflow/resources/showcase"
+FIGURES = ("small_vs_large", "accuracy_by_budget", "accuracy_by_difficulty")
+MODULES = ("accuracy", "comparisons", "lookup")
+PASS_AT_K = "tables/pass_at_k.csv"  # itself: the grades that it is made from are large
+ADVICE = {"policy": "micro-s", "prm": "micro-prm-good", "budget": 16}
+PASS_AT_1 = 0.3
+
+
+def adopt(results: Path) -> None:
+    """Take from a finished default study what README needs.
+
+    Args:
+        results: its folder of results.
+
+    Raises:
+        UserError: a file is missing there.
+    """
+    study = default_study()
+    wanted = {PASS_AT_K} | {path for name in MODULES for path in _inputs(name, study)}
+    drawn = {f"figures/{name}.png": f"{name}.png" for name in FIGURES}
+    drawn |= {f"figures/data/{name}.csv": f"{name}.csv" for name in FIGURES}
+    missing = [path for path in sorted(wanted | set(drawn)) if not (results / path).is_file()]
+    if missing:
+        raise UserError(f"{results} is not a finished default study: it has no {missing[0]}")
+    shutil.rmtree(KEPT, ignore_errors=True)
+    for path in wanted:
+        (KEPT / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(results / path, KEPT / path)
+    for path, name in drawn.items():
+        shutil.copyfile(results / path, ROOT / "docs/figures" / name)
+    analysed.cache_clear()
+
+
+def default_study() -> Study:
+    """The study of `config.yaml`."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    return Study(config, catalog.of_study(config))
+
+
+@cache
+def analysed() -> dict:
+    """Tables and lookup of the default study, by name, computed from its outcomes."""
+    study = default_study()
+    made = {"pass_at_k": read_csv(KEPT / PASS_AT_K)}
+    for name in MODULES:
+        facts = tables()[name]
+        inputs = {kind: _kept(paths) for kind, paths in inputs_of(facts, study).items()}
+        settings = study.settings(*facts.settings)
+        made |= import_module(f"testtime.present.tables.{name}").make(inputs, settings)
+    return made
+
+
+def figure_data(name: str) -> pd.DataFrame:
+    """The data that one of README's figures draws, from the tables of `analysed`."""
+    study, known = default_study(), analysed()
+    facts = figures()[name]
+    inputs = {kind: known.get(kind) for kind in (*facts.inputs, *facts.optional)}
+    settings = study.settings(*facts.settings)
+    return import_module(f"testtime.present.figures.{name}").data(**inputs, **settings)
+
+
+def results_section() -> str:
+    """README's account of the default study."""
+    study, known = default_study(), analysed()
+    found = find(known, known["lookup"], study.setting("policies"))
+    return "\n".join([_introduction(study), "", _table(study, known), "", *_bullets(study, found)])
+
+
+def advice() -> str:
+    """An example of `testtime advise`, as it answers on the default study."""
+    known = analysed()["lookup"]
+    context = find_advice(known, difficulty=level_of(known, PASS_AT_1), **ADVICE)
+    asked = " ".join(f"--{name} {value}" for name, value in ADVICE.items())
+    lines = [f"$ testtime advise {asked} --pass-at-1 {PASS_AT_1}", *words(context), "..."]
+    return "\n".join(["```console example", *lines, "```"])
+
+
+def _inputs(name: str, study: Study) -> list[str]:
+    """The files that a module of tables reads, from within the folder of results."""
+    own = f"{study.config['results']}/"
+    paths = [path for paths in inputs_of(tables()[name], study).values() for path in paths]
+    return [path.removeprefix(own) for path in paths if path.startswith(own)]
+
+
+def _kept(paths: list[str]) -> list[str]:
+    """Where the files of a study are here."""
+    own = f"{default_study().config['results']}/"
+    return [str(KEPT / p.removeprefix(own)) if p.startswith(own) else str(ROOT / p) for p in paths]
+
+
+def _introduction(study: Study) -> str:
+    pool, search = (study.config["budgets"][kind][-1] for kind in ("pool", "search"))
+    drawn = study.config["figures"]
+    sizes = [study.n_problems(name) for name in study.config["datasets"]]
+    return (
+        f"From the shipped study: {sum(sizes)} problems of known difficulty, pools of {pool} "
+        f"samples, searches up to N = {search}. Accuracy in percent; best-of-N and the searches "
+        f"take the {drawn['scoring']} step's score and the {drawn['vote']} vote; compute-optimal "
+        "is cross-fitted over all PRMs at the largest budget, with its "
+        f"{100 * study.config['evaluate']['confidence']:.0f} % interval."
+    )
+
+
+def _table(study: Study, known: dict) -> str:
+    """A row per policy: Pass@1, CoT, each method at the headline's budget, compute-optimal."""
+    headline, prms = study.setting("headline"), study.config["prms"]
+    methods = [name for name in study.methods() if name not in (COT, "confidence")]
+    each = " / ".join(prm.removeprefix("micro-prm-") for prm in prms)
+    head = ["policy", "parameters", "Pass@1", "CoT"]
+    for name in methods:
+        told = "" if name == MAJORITY else f", {each} PRM"
+        head.append(f"{look(name).label}{told}, N = {headline}")
+    largest = study.config["budgets"]["pool"][-1]
+    rows = [[*head, f"compute-optimal, N = {largest}"]]
+    pass_at_1 = known["pass_at_k"].query("k == 1").set_index("policy")["pass_at_k"]
+    best = known["compute_optimal"]
+    best = best[(best["prm"] == ANY) & (best["budget"] == largest)].set_index("policy")
+    for policy, size in study.setting("policies").items():
+        row = [policy, count(size)]
+        row.append(_number(pass_at_1.get(policy)))
+        row.append(_number(_accuracy(study, known, policy, COT, NONE, 1)))
+        for name in methods:
+            guided = [NONE] if name == MAJORITY else prms
+            found = [_accuracy(study, known, policy, name, prm, headline) for prm in guided]
+            row.append("–" if None in found else " / ".join(map(_number, found)))
+        if policy in best.index:
+            ends = (_number(best.loc[policy, end]) for end in ("ci_low", "ci_high"))
+            row.append(f"{_number(best.loc[policy, 'accuracy'])} ({'–'.join(ends)})")
+        rows.append(row if len(row) == len(rows[0]) else [*row, "–"])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _accuracy(
+    study: Study, known: dict, policy: str, method: str, prm: str, budget: int
+) -> float | None:
+    """Over all problems, with the scoring and vote of the figures where a method has several."""
+    rows = known["accuracy"]
+    rows = rows[(rows["difficulty"] == ALL) & (rows["policy"] == policy) & (rows["prm"] == prm)]
+    rows = rows[(rows["method"] == method) & (rows["budget"] == budget)]
+    for part in ("scoring", "vote"):
+        if rows[part].nunique() > 1:
+            rows = rows[rows[part] == study.config["figures"][part]]
+    return float(rows["accuracy"].item()) if len(rows) else None
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def _bullets(study: Study, found: Finding) -> list[str]:
+    """The finding's paragraphs, and which ways are above majority voting and CoT."""
+    compared, against, besides = found.paragraphs
+    paragraphs = [f"**{found.headline}** {' '.join(compared)}", " ".join(against)]
+    paragraphs += [" ".join(besides), _ways(study)]
+    return [f"- {text}" for text in paragraphs]
+
+
+def _ways(study: Study) -> str:
+    """For how many policies and PRMs each method is above majority voting, and above CoT."""
+    known, headline = analysed(), study.setting("headline")
+    drawn = study.config["figures"]
+    parts = []
+    guided = [name for name in study.methods() if name not in (COT, MAJORITY, "confidence")]
+    for prm in study.config["prms"]:
+        counted = []
+        for name in guided:
+            above = {MAJORITY: 0, COT: 0}
+            pairs = 0
+            for policy in filter(study.is_studied, study.config["policies"]):
+                own = _accuracy(study, known, policy, name, prm, headline)
+                rivals = {
+                    MAJORITY: _accuracy(study, known, policy, MAJORITY, NONE, headline),
+                    COT: _accuracy(study, known, policy, COT, NONE, 1),
+                }
+                pairs += 1
+                for rival, accuracy in rivals.items():
+                    above[rival] += own > accuracy
+            counted.append(f"{look(name).label} for {above[MAJORITY]} and {above[COT]} of {pairs}")
+        parts.append(f"with {prm}, {', '.join(counted)}")
+    return (
+        f"The best way depends on the PRM. At N = {headline} ({drawn['scoring']} score, "
+        f"{drawn['vote']} vote) the number of policies for which a method is above majority voting "
+        f"and above CoT is: {'; '.join(parts)}."
+    )
