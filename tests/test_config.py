@@ -49,6 +49,7 @@ WRONG = [
     ("budgets/pool", [16, 4], "budgets.pool: [16, 4] is out of order"),
     ("budgets/pool", [4, 4], "budgets.pool: 4 is given twice"),
     ("budgets/pools", [4], "unknown key 'pools' (did you mean 'pool'?)"),
+    ("fit/folds", 2, "fit.folds: 2"),
     ("per_policy/micro-9", {"methods": ["cot"]}, "per_policy: 'micro-9' is not known"),
     ("per_policy/micro-s", {"methods": ["cott"]}, "per_policy.micro-s.methods: 'cott'"),
     ("per_policy/micro-s", {"budgets": {"pool": [9, 4]}}, "micro-s.budgets.pool: [9, 4] is out of"),

@@ -1,9 +1,11 @@
 """README and docs/ say what the schemas, the defaults, the registries and the default study say."""
 
+import shutil
+
 import pytest
 import yaml
 from testtime.cli.reference import BEGIN, PARTS, config_table, method_table, pages, renewed
-from testtime.cli.showcase import FIGURES, adopt, figure_data
+from testtime.cli.showcase import FIGURES, KEPT, adopt, figure_data
 from testtime.data.store import read_csv, write_csv
 from testtime.errors import UserError
 from testtime.study.methods import METHODS
@@ -39,6 +41,19 @@ def test_readmes_figures_are_of_what_the_outcomes_say_now(root, tmp_path, name):
 def test_another_folder_is_not_taken_for_the_default_studys_results(tmp_path):
     with pytest.raises(UserError, match="not a finished default study: it has no difficulty"):
         adopt(tmp_path)
+
+
+def test_results_of_other_settings_are_not_taken_for_the_default_studys(root, tmp_path):
+    """Files as kept, of a study whose records say another seed."""
+    shutil.copytree(KEPT, tmp_path, dirs_exist_ok=True)
+    for name in FIGURES:
+        for file in (f"figures/{name}.png", f"figures/data/{name}.csv"):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
+    before = sorted(KEPT.rglob("*"))
+    with pytest.raises(UserError, match=r"followed other settings \(.*decided"):
+        adopt(tmp_path)
+    assert sorted(KEPT.rglob("*")) == before
 
 
 def test_every_key_of_the_config_is_explained(root):

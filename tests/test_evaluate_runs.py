@@ -81,6 +81,22 @@ def test_it_is_what_fresh_runs_show(k):
     assert runs.std() * 0.9 < np.mean(pools) < runs.std() * 1.35
 
 
+def test_sure_answers_vary_by_nothing_whatever_the_rounding():
+    """256 right samples: the chance of a right one sums to 1 but for its last digits."""
+    classes, correct = np.zeros((2, 256), dtype=int), np.ones((2, 256))
+    weights = np.linspace(0.1, 0.9, 512).reshape(2, 256, 1)
+    for vote in ("max", "majority", "weighted"):
+        made_of = classes, correct, weights, 4, vote, Draws(100, np.arange(2))
+        assert (run_variance(expected_vote(*made_of)[0], *made_of) == 0).all()
+
+
+def test_a_single_sampled_cot_tells_nothing():
+    generations, scores, grades = frames()
+    methods = {"methods": ["cot", "majority"]}
+    rows = evaluate(generations, scores, NO_SEARCH, grades, greedy_cot=False, **methods)
+    assert rows.loc[rows["method"] == "cot", "run_variance"].isna().all()
+
+
 def test_a_pool_of_one_tells_nothing():
     made_of = CLASSES[:, :1], CORRECT[:, :1], WEIGHTS[:, :1, None], 1, "majority"
     made_of = (*made_of, Draws(100, np.arange(3)))

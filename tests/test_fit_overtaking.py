@@ -96,6 +96,14 @@ def test_several_datasets_are_taken_together_and_alone_they_are_exploratory():
     )
 
 
+def test_thresholds_stay_proportions_and_follow_each_policys_samples(outcomes, difficulty):
+    few = difficulty.assign(n_samples=np.where(difficulty["policy"] == "small", 4, 64))
+    edges = {"easy": 0.99, "hard": 0.02}
+    table = thresholds_table(outcomes, few, POLICIES, SETTINGS, Claim(), edges)
+    assert table["easy"].tolist() == pytest.approx([0.99 - np.sqrt(0.99 * 0.01 / 4), 0.99, 1.0])
+    assert table["hard"].tolist() == pytest.approx([0.0, 0.02, 0.02 + np.sqrt(0.02 * 0.98 / 4)])
+
+
 def test_a_study_without_cot_has_no_rows_and_all_columns(fits, outcomes, difficulty):
     without = outcomes[outcomes["method"] != "cot"]
     for table in (
@@ -128,6 +136,52 @@ def test_at_equal_flops_only_what_is_so_cheap_may_be_chosen(outcomes, difficulty
     assert row["budget"] == row["large_flops"] == pytest.approx(8e8)
     assert row["small_flops"] <= row["large_flops"]
     assert row["primary"]
+
+
+def test_at_equal_flops_the_claims_n_holds_too(outcomes, difficulty):
+    """A large CoT that pays for N = 16, and a claim of at most 4."""
+    rows = outcomes.copy()
+    rows.loc[rows["policy"] == "large", "flops"] *= 10
+    arguments = rows, difficulty, POLICIES, SETTINGS
+    (row,) = equal_flops_table(*arguments, Claim(budget=4)).to_dict("records")
+    cell = next(c for c in read_cells(rows) if c.policy == "small")
+    four = candidates(cell, "any", 4), "any", 4
+    least = fit_context(*four, difficulty, SETTINGS, binning="chosen")
+    assert row["small_accuracy"] == pytest.approx(least.accuracy)
+    (free,) = equal_flops_table(*arguments, Claim()).to_dict("records")
+    assert free["small_flops"] > row["small_flops"]
+
+
+def test_at_equal_flops_the_primary_comparison_is_with_the_same_policy_and_all_datasets():
+    """The largest CoT is too cheap to be met: no other takes its place, nor one dataset all's."""
+    sizes = {name: PolicySpec(name, size) for name, size in (("s", 1e6), ("m", 8e6), ("l", 6e7))}
+    tables, bins = [], []
+    for dataset in ("a", "b"):
+        for policy in sizes:
+            names = {"policy": policy, "dataset": dataset}
+            rows = worlds.study(**names)
+            rows["flops"] *= {"s": 1.0, "m": 8.0, "l": 0.01}[policy]
+            if (policy, dataset) == ("m", "b"):
+                rows["flops"] *= 0.01
+            tables.append(rows)
+            bins.append(worlds.difficulty(np.linspace(0.02, 0.98, 60), **names))
+    outcomes, difficulty = pd.concat(tables), pd.concat(bins)
+    table = equal_flops_table(outcomes, difficulty, sizes, SETTINGS, Claim())
+    assert {*zip(table["dataset"], table["small"], table["large"], strict=True)} >= {
+        ("a", "s", "m")
+    }
+    assert "all" not in set(table["dataset"])
+    assert not table["primary"].any()
+
+
+def test_costs_that_are_unknown_and_unused_hide_nothing(outcomes, difficulty):
+    rows = outcomes.copy()
+    worst = (rows["method"] == "majority") & (rows["policy"] == "small")
+    rows.loc[worst, "correct"] = 0.0
+    rows.loc[worst, "flops"] = np.nan
+    fits = fit_study(rows, difficulty, SETTINGS)
+    (row,) = overtaking_table(fits, rows, POLICIES, SETTINGS, Claim()).to_dict("records")
+    assert row["small_flops"] > 0
 
 
 def test_at_equal_flops_there_may_be_nothing_to_compare(outcomes, difficulty):

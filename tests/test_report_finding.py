@@ -111,6 +111,18 @@ def test_what_equal_flops_allow_to_say_is_said(gain, half, said):
     assert f"[{points(row.ci_low)}, {points(row.ci_high)}]" in text
 
 
+def test_equal_flops_of_another_policy_or_dataset_are_not_told_as_the_headlines():
+    for column in ("large", "dataset"):
+        changed = tables()
+        changed["equal_flops"] = changed["equal_flops"].assign(**{column: "other"})
+        text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+        assert "passes it too" not in text
+        assert "Nothing that a smaller policy can do is as cheap" in text
+    del changed["equal_flops"]
+    text = paragraph(find(changed, synthetic.lookup(), synthetic.POLICIES))
+    assert "as cheap" not in text
+
+
 def test_nothing_so_cheap_is_said_too():
     changed = tables()
     changed["equal_flops"] = changed["equal_flops"].iloc[:0]

@@ -105,6 +105,7 @@ rule evaluate_policy:
         pool_budgets=lambda wildcards: STUDY.pool_budgets(wildcards.policy),
         search_budgets=lambda wildcards: STUDY.budgets("search", wildcards.policy),
         methods=lambda wildcards: STUDY.methods(wildcards.policy),
+        greedy_cot=lambda wildcards: CATALOG.policy(wildcards.policy).cot_samples is None,
         subsets=config["evaluate"]["subsets"],
         settings=STUDY.settings("prm_parameters", "scorings", "votes", "beam_width", "seed"),
     message:

@@ -18,6 +18,7 @@ def main(inputs, params, output):
             search_budgets=params.search_budgets,
             methods=params.methods,
             subsets=params.subsets,
+            greedy_cot=params.greedy_cot,
             **params.settings,
         ),
     )

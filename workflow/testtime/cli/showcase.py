@@ -12,7 +12,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from testtime.data.store import read_csv
+from testtime.data.decided import cells
+from testtime.data.rows import digest
+from testtime.data.store import atomic_folder, read_csv, read_json
 from testtime.errors import UserError
 from testtime.fit.advise import find as find_advice
 from testtime.fit.advise import level_of, words
@@ -48,10 +50,17 @@ def adopt(results: Path) -> None:
     missing = [path for path in sorted(wanted | set(drawn)) if not (results / path).is_file()]
     if missing:
         raise UserError(f"{results} is not a finished default study: it has no {missing[0]}")
-    shutil.rmtree(KEPT, ignore_errors=True)
-    for path in wanted:
-        (KEPT / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(results / path, KEPT / path)
+    for cell in cells(study):
+        record = results / Path(cell.record).relative_to(study.config["results"])
+        if not record.is_file() or digest(read_json(record)["decided"]) != digest(cell.decided):
+            raise UserError(
+                f"{results} is not a finished default study: its {cell.stage} of "
+                f"{', '.join(cell.names.values())} followed other settings ({record})"
+            )
+    with atomic_folder(KEPT) as folder:
+        for path in wanted:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(results / path, folder / path)
     for path, name in drawn.items():
         shutil.copyfile(results / path, ROOT / "docs/figures" / name)
     analysed.cache_clear()

@@ -28,7 +28,9 @@ from testtime.study.vocabulary import (
     ALL,
     ANY,
     BELOW,
+    CELL,
     CHOSEN,
+    COT,
     EASY,
     HARD,
     INTERVAL,
@@ -95,7 +97,8 @@ def overtaking_table(
         for fit in largest_budget(allowed)
         for large in _larger(fit.dataset, fit.policy, cells, policies)
     ]
-    return _judge(pairs, policies, settings, claim)
+    compared = [(dataset, large) for dataset, _, large, *_ in pairs]
+    return _judge(pairs, compared, policies, settings, claim)
 
 
 def equal_flops_table(
@@ -107,7 +110,8 @@ def equal_flops_table(
 ) -> pd.DataFrame:
     """As `overtaking_table`, the smaller policy spending no more FLOPs than the larger one's CoT.
 
-    On the problems of each level, and so in all; a pair has no row where nothing is so cheap.
+    On the problems of each level, and so in all, with at most the N of the claim; a pair has no row
+    where nothing is so cheap.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -120,14 +124,16 @@ def equal_flops_table(
         The columns of `overtaking_table`; the budget is that CoT's FLOPs per problem.
     """
     cells = {(cell.dataset, cell.policy): cell for cell in read_cells(outcomes)}
-    pairs = []
+    pairs, compared = [], []
     for small in spending_cells(outcomes):
+        spends = small.strategies["budget"] <= (claim.budget or np.inf)
+        open_to = small.take((spends | (small.strategies["method"] == COT)).to_numpy())
         for large in _larger(small.dataset, small.policy, cells, policies):
-            budget = _chain_flops(large)
-            fit = fit_within(small, budget, difficulty, settings, axis="flops")
+            compared.append((large.dataset, large.policy))
+            fit = fit_within(open_to, _chain_flops(large), difficulty, settings, axis="flops")
             if fit is not None:
                 pairs.append(_pair_of(fit, large, policies, settings))
-    return _judge(pairs, policies, settings, claim)
+    return _judge(pairs, compared, policies, settings, claim)
 
 
 def thresholds_table(
@@ -156,19 +162,26 @@ def thresholds_table(
         those of `overtaking_table`, without p_value, detectable, run_sd and FLOPs.
     """
     tables = []
-    samples = difficulty["n_samples"].median()
+    samples = difficulty.groupby(CELL)["n_samples"].transform("median")
     for step in (-1, 0, 1):
-        moved = {t: p + step * np.sqrt(p * (1 - p) / samples) for t, p in thresholds.items()}
-        other = difficulty.assign(level=levels(difficulty["pass_at_1"], **moved))
+        moved = {
+            name: (t + step * np.sqrt(t * (1 - t) / samples)).clip(0, 1)
+            for name, t in thresholds.items()
+        }
+        other = difficulty.assign(level=levels(difficulty["pass_at_1"], **moved), **moved)
         fits = [
             fit_context(candidates(cell, ANY, n), ANY, n, other, settings, binning=CHOSEN)
             for cell in spending_cells(outcomes)
             if (n := _claimed_budget(cell, claim))
         ]
         table = overtaking_table(fits, outcomes, policies, settings, claim)
+        table = table[table["primary"].astype(bool)].copy()
         changed = other[other["level"] != difficulty["level"]]["policy"].value_counts()
         table["n_moved"] = [int(changed.get(name, 0)) for name in table["small"]]
-        tables.append(table[table["primary"].astype(bool)].assign(**moved))
+        own = other.groupby("policy")[list(thresholds)].first()
+        for name in thresholds:
+            table[name] = table["small"].map(own[name])
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)[THRESHOLDS]
 
 
@@ -200,18 +213,28 @@ Pair = tuple[str, str, str, Difference, dict]  # dataset, small, large
 
 def _judge(
     pairs: list[Pair],
+    compared: Sequence[tuple[str, str]],
     policies: Mapping[str, PolicySpec],
     settings: Settings,
     claim: Claim,
 ) -> pd.DataFrame:
-    """Pairs and what they allow to say, several datasets together too."""
-    datasets = {dataset for dataset, *_ in pairs}
+    """Pairs and what they allow to say, several datasets together too.
+
+    Args:
+        pairs: those that have a choice.
+        compared: dataset and large policy of all, also of those that have none.
+        policies: as for `overtaking_table`.
+        settings: as for `overtaking_table`.
+        claim: of the study.
+    """
+    datasets = {dataset for dataset, _ in compared}
     if len(datasets) > 1:
-        pairs += _pooled(pairs, settings)
+        pairs = [*pairs, *_pooled(pairs, len(datasets), settings)]
     if not pairs:
         return pd.DataFrame(columns=OVERTAKING)
     table = pd.DataFrame([facts for *_, facts in pairs])
-    target = claim.large or max(table["large"], key=lambda name: policies[name].parameters)
+    largest = max((large for _, large in compared), key=lambda name: policies[name].parameters)
+    target = claim.large or largest
     whole = ALL if len(datasets) > 1 else table["dataset"].iloc[0]
     table["primary"] = (table["large"] == target) & (table["dataset"] == whole)
     found = [difference for *_, difference, _ in pairs]
@@ -253,13 +276,13 @@ def _pair(
     return dataset, small, large, difference, row
 
 
-def _pooled(pairs: Sequence[Pair], settings: Settings) -> Iterator[Pair]:
-    """The pairs of policies that are compared on several datasets, on all problems together."""
+def _pooled(pairs: Sequence[Pair], n_datasets: int, settings: Settings) -> Iterator[Pair]:
+    """The pairs of policies that are compared on every dataset, on all problems together."""
     for small, large in dict.fromkeys((small, large) for _, small, large, *_ in pairs):
         same = [
             (row["n_problems"], d, row) for _, *names, d, row in pairs if names == [small, large]
         ]
-        if len(same) < 2:
+        if len(same) < n_datasets:
             continue
         difference = pooled_difference([(n, d) for n, d, _ in same], settings.confidence)
         total = sum(n for n, *_ in same)

@@ -56,10 +56,13 @@ def estimate(
 def levels(
     pass_at_1: pd.Series | np.ndarray | list[float],
     *,
-    easy: float = EASY,
-    hard: float = HARD,
+    easy: float | pd.Series = EASY,
+    hard: float | pd.Series = HARD,
 ) -> np.ndarray:
-    """The absolute level of each Pass@1: easy >= `easy`, hard < `hard`, medium between."""
+    """The absolute level of each Pass@1: easy >= `easy`, hard < `hard`, medium between.
+
+    Thresholds may be one for all or one for each.
+    """
     values = np.asarray(pass_at_1, dtype=float)
     return np.select([values >= easy, values < hard], [LEVELS[0], LEVELS[2]], LEVELS[1]).astype(
         object

@@ -30,6 +30,7 @@ class EvaluationSettings:
         beam_width: M, paths that a subtree of a nested search expands.
         subsets: random subsets per problem, for votes without a formula.
         seed: of the study.
+        greedy_cot: whether a single sample of CoT is the greedy one, which no other run changes.
     """
 
     dataset: str
@@ -44,6 +45,7 @@ class EvaluationSettings:
     beam_width: int
     subsets: int
     seed: int
+    greedy_cot: bool = True
 
     def flops(self, prm: str, costs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Compute of the policy's tokens and of those that the PRM reads.
@@ -146,7 +148,8 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
         scorings = method.scorings_of(settings.scorings)
         for strategy in method.strategies(settings.scorings, settings.votes):
             if strategy.vote not in chosen:
-                chosen[strategy.vote] = _choose(draw, stacked, strategy.vote, draws)
+                greedy = settings.greedy_cot
+                chosen[strategy.vote] = _choose(draw, stacked, strategy.vote, draws, greedy)
             # Without a scoring there is one column for all weightings.
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
             found = (values[:, column] for values in chosen[strategy.vote])
@@ -154,13 +157,15 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
 
 
 def _choose(
-    draw: Draw, weights: np.ndarray | None, vote: str, draws: Draws
+    draw: Draw, weights: np.ndarray | None, vote: str, draws: Draws, greedy: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected correctness, its error and its variance over runs, (n_problems, n_weightings)."""
     pool = draw.pool
-    if vote == NONE:  # nothing to choose: any one of the paths; the only one is greedy
+    if vote == NONE:  # nothing to choose: any one of the paths
         correct = pool.correct.mean(axis=1, keepdims=True)
-        variance = pool.correct.var(axis=1, ddof=1, keepdims=True) if pool.n > 1 else 0 * correct
+        if pool.n == 1:
+            return correct, 0 * correct, np.full_like(correct, 0.0 if greedy else np.nan)
+        variance = pool.correct.var(axis=1, ddof=1, keepdims=True)
         return correct, np.sqrt(variance / pool.n), variance
     if draw.runs:
         each = Draws(draws.subsets, np.repeat(draws.seeds, draw.runs))

@@ -124,6 +124,7 @@ def run_variance(
     else:
         same = np.ones((*classes.shape, 1)) if vote == MAJORITY else weights
         chance, _ = weighted_vote(classes, correct, same, k, draws, replace=True)
+    chance = chance.clip(0.0, 1.0)  # rounding leaves a sure answer 2e-16 above 1
     return chance * (1 - chance)
 
 

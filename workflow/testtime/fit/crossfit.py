@@ -120,8 +120,8 @@ def crossfit(
         allowed: the strategies that may be chosen in each bin, (n_bins, n_strategies); None allows
             all.
         min_support: problems below which a bin takes the choice over all bins, in each fold too.
-        prefer_one: choose one strategy for all bins unless choosing per bin is better by more than
-            a standard error, judged by cross-fitting.
+        prefer_one: choose one strategy for all bins unless choosing per bin answers more of the
+            problems that neither has seen; takes at least three folds.
     """
     size, n_folds = np.bincount(bins, minlength=n_bins), int(folds.max()) + 1
     inside = _fold_sums(correct, bins, folds, n_bins)

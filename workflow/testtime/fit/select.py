@@ -232,16 +232,20 @@ def _fit(
         low=low,
         high=high,
         run_sd=_run_sd(result.use, open_to.run_variance),
-        costs={name: float((result.use * open_to.costs[name]).sum(1).mean()) for name in COSTS},
+        costs={name: _mean_used(result.use, open_to.costs[name]) for name in COSTS},
         strategies=open_to.strategies[STRATEGY],
         means=np.array(means),
         choices=pd.DataFrame(rows),
     )
 
 
+def _mean_used(use: np.ndarray, values: np.ndarray) -> float:
+    """Mean over problems of what was used; NaN only where that of a strategy used is unknown."""
+    return float(np.where(use > 0, use * values, 0.0).sum() / len(use))
+
+
 def _run_sd(use: np.ndarray, variance: np.ndarray) -> float:
-    used = np.where(use > 0, use * variance, 0.0)
-    return float(np.sqrt(used.sum()) / len(use))
+    return float(np.sqrt(_mean_used(use, variance) / len(use)))
 
 
 def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:

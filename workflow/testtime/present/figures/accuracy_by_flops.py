@@ -23,11 +23,11 @@ FIGURE = Figure(
     " larger one that spends it on a few. Where a small policy's line lies above a larger one's "
     "ring (its CoT) and not to the right of it, test-time scaling is the cheaper way to "
     "that accuracy.",
-    computed="Lines: at each budget of FLOPs the strategy is chosen, per difficulty, among all "
-    "whose mean cost fits, whatever their N, PRM and method, and judged on other problems than "
-    "those it was chosen on; drawn at what was spent. FLOPs are 2 · parameters · tokens, of the "
-    "policy (dropped paths included) plus what the PRM reads, the mean per problem. Bands and "
-    "bars: intervals over problems.",
+    computed="Lines: at each budget of FLOPs the strategy is chosen, per difficulty where that "
+    "pays, among all whose mean cost fits, whatever their N, PRM and method, and judged on other "
+    "problems than those it was chosen on; drawn at what was spent. FLOPs are 2 · parameters "
+    "· tokens, of the policy (dropped paths included) plus what the PRM reads, the mean per "
+    "problem. Bands and bars: intervals over problems.",
     inputs=("by_cost", "accuracy"),
     settings=("policies",),
 )

@@ -22,13 +22,13 @@ FIGURE = Figure(
     "thought (CoT) of the largest policy. Policies are ordered by size; the stronger the "
     "colour, the larger the budget N.",
     computed="CoT is one sample, greedy, or drawn where the policy's entry says so (then a mean "
-    "over several). Compute-optimal TTS picks, for each difficulty level and "
-    "budget, the best strategy with any of the study's PRMs; the strategy is picked on other "
-    "problems than those it is judged on (cross-fitting), so its accuracy is not flattered by the"
-    " choice. Lines on the bars are intervals over problems. Diamonds, where there are any, are "
-    "published values of the same models (Liu et al., 2025): another run on other machines, for "
-    "comparison only. The table *overtaking*, which compares on the same problems, says whether "
-    "the differences are more than chance.",
+    "over several). Compute-optimal TTS picks, for each budget and, where that pays, each "
+    "difficulty level, the best strategy with any of the study's PRMs; it is picked on other "
+    "problems than those it is judged on (cross-fitting), so its accuracy is not flattered by "
+    "the choice. Lines on the bars are intervals over problems. Diamonds, where there are "
+    "any, are published values of the same models (Liu et al., 2025): another run on other "
+    "machines, for comparison only. The table *overtaking*, which compares on the same "
+    "problems, says whether the differences are more than chance.",
     inputs=("frontier",),
     settings=("policies",),
     needs=("two_policies", "cot"),

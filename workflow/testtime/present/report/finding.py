@@ -154,8 +154,10 @@ def _compute(
         f"{row['small']} then spends {spent / chain:,.3g} times the FLOPs of that CoT on a "
         "problem, the PRM's included."
     )
-    equal = tables.get("equal_flops", pd.DataFrame())
-    equal = equal[equal["primary"].astype(bool)] if len(equal) else equal
+    equal = tables.get("equal_flops")
+    if equal is None:
+        return
+    equal = equal[(equal["large"] == row["large"]) & (equal["dataset"] == row["dataset"])]
     if equal.empty:
         yield "Nothing that a smaller policy can do is as cheap as that CoT."
         return
