@@ -25,7 +25,7 @@ SMALL = {
     "budgets": {"pool": [4, 16], "search": [4]},
     "problems": {"limit": 8},
     "evaluate": {"subsets": 50, "bootstrap": 100, "confidence": 0.95},
-    "fit": {"folds": 2, "repeats": 2},
+    "fit": {"folds": 3, "repeats": 2},
 }
 SECONDS = 3600  # a guard against hanging, far above what any command takes
 
