@@ -2,6 +2,8 @@
 
 import json
 
+from microcosm.thoughts import Thinks
+
 # A problem and steps whose scores are on the card of every PRM.
 EXAMPLE = (
     "Modulo 10, start with a=3 b=4 c=5; 1. a+=b 2. b*=c",
@@ -22,7 +24,7 @@ license: mit
 {rows}
 | recipe | `{recipe}` |
 | training time | about {seconds:.0f} s of one CPU thread |
-| rebuilt by | `snakemake --cores 1 --configfile workflow/studies/from-scratch.yaml {target}` |
+| rebuilt by | `snakemake --cores 1 --configfile workflow/studies/{study}.yaml {target}` |
 
 {quality}
 """
@@ -77,12 +79,68 @@ def policy_card(
         rows=f"| tokens read in training | {tokens:,} |",
         recipe=json.dumps(recipe, sort_keys=True),
         seconds=seconds,
+        study="from-scratch",
         target=f"RESULTS/models/{name}",
         quality=f"Accuracy on {n} problems of the `fresh` split, {samples} samples each at "
         f"temperature {quality['temperature']:g}:\n\n"
         + _table(
             [{k: v for k, v in quality.items() if k not in ("problems", "samples", "temperature")}]
         ),
+    )
+
+
+def thinker_card(
+    name: str,
+    recipe: dict,
+    *,
+    size: tuple[int, int],
+    seconds: float,
+    tokens: int,
+    quality: dict,
+) -> str:
+    """Card of a policy that thinks before it answers.
+
+    Args:
+        name: as in the catalog.
+        recipe: as `training.train_policy` takes it.
+        size: parameters, all and of the layers alone.
+        seconds: that training took.
+        tokens: tokens read in training.
+        quality: as `quality.thinker_quality` returns it.
+    """
+    thinks = Thinks(**recipe["thinks"])
+    slips = ", ".join(f"{slip:.1%}" for slip in thinks.slips)
+    mean, low, median, high, most = quality["tokens"]
+    return _CARD.format(
+        name=name,
+        what="A policy for the microcosm's chained arithmetic modulo 10 that thinks before it "
+        "answers, trained on the completions of generated problems of the `train` split, which "
+        "shares no problem with any other split. A completion is "
+        "`<think>` thought `</think>` `\\n\\n\\boxed{a,b,c}`. The thought of an author of the "
+        f"corpus has up to {thinks.attempts} whole attempts, each closed by its answer and all "
+        "but the first opened by `Wait`. Results are wrong at random, by attempt with a "
+        f"probability of {slips} (later ones as the last). An attempt ends the thought with "
+        f"probability {thinks.agree:g} if its answer came up before, else {thinks.stop:g}, and "
+        f"the last attempt's answer is given. {thinks.cut:.0%} of the thoughts are cut at a "
+        "random token and answered by the last whole attempt, or, where there is none, by the "
+        "registers as they stand; the model does not learn to cut. The first "
+        f"{thinks.clean:.0%} of the steps of training were on one attempt without slips.",
+        parameters=size[0],
+        inner=size[1],
+        rows=f"| tokens read in training | {tokens:,} |",
+        recipe=json.dumps(recipe, sort_keys=True),
+        seconds=seconds,
+        study="thinking-from-scratch",
+        target=f"RESULTS/models/{name}",
+        quality=f"On {quality['problems']} problems of the `fresh` split, {quality['samples']} "
+        f"samples each at temperature {quality['temperature']:g}: {quality['ended']:.1%} of the "
+        f"thoughts ended by themselves; they had {mean:.0f} tokens in the mean, 10 / 50 / 90 % "
+        f"of them at most {low:.0f} / {median:.0f} / {high:.0f}, the longest {most:.0f}. Accuracy "
+        "where the same thoughts are cut after so many thinking tokens and the answer is drawn "
+        "then (`cut`: share of the thoughts that were longer):\n\n"
+        + _table(quality["budgets"])
+        + "\n\nPass@1 by number of instructions k:\n\n"
+        + _table(quality["levels"]),
     )
 
 
@@ -123,6 +181,7 @@ def prm_card(
         f"| on samples of | {', '.join(recipe['policies'])} |",
         recipe=json.dumps(recipe, sort_keys=True),
         seconds=seconds,
+        study="from-scratch",
         target=f"RESULTS/models/{name}",
         quality=f"Step scores on {first['problems']} problems of the `fresh` split, "
         f"{first['samples']} samples each at temperature 1; `auc_first_wrong` is over right steps "

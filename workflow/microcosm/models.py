@@ -8,28 +8,44 @@ from testtime.data.microcosm import SEPARATOR
 from testtime.errors import UserError
 from testtime.prms.qwen25_math_prm import Qwen2ForProcessRewardModel
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
 
 from microcosm.tokenizer import (
+    CONTEXT,
     END,
     PAD,
     POLICY_TOKENS,
     PRM_TOKENS,
     SHEPHERD_TAG,
     STEP_TAG,
+    THINKER_TOKENS,
     policy_tokenizer,
     prm_tokenizer,
+    thinker_tokenizer,
 )
 
 HEAD_DIM = 32  # the least that vLLM's attention on CPUs supports
-CONTEXT = 256
 TAGS = {"qwen2.5-math-prm": STEP_TAG, "math-shepherd": SHEPHERD_TAG}
 
 
 def llama_config(
-    hidden: int, *, layers: int, heads: int, kv_heads: int, vocab: int, tied: bool = True
+    hidden: int,
+    *,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    vocab: int,
+    tied: bool = True,
+    context: int = CONTEXT,
+    theta: float = 100.0,
 ) -> LlamaConfig:
-    """A small Llama; rotary positions turn fast, as texts are short."""
+    """A small Llama; rotary positions turn fast (theta), as texts are short."""
     return LlamaConfig(
         vocab_size=vocab,
         hidden_size=hidden,
@@ -38,8 +54,8 @@ def llama_config(
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
         head_dim=HEAD_DIM,
-        max_position_embeddings=CONTEXT,
-        rope_parameters={"rope_type": "default", "rope_theta": 100.0},
+        max_position_embeddings=context,
+        rope_parameters={"rope_type": "default", "rope_theta": theta},
         tie_word_embeddings=tied,
         initializer_range=hidden**-0.5 / 2,
         bos_token_id=None,
@@ -140,7 +156,7 @@ def save_policy(
 ) -> None:
     """Write a policy in the ordinary layout of the hub, weights in a precision that holds them."""
     model.to(getattr(torch, stored)).save_pretrained(folder)
-    policy_tokenizer().save_pretrained(folder)
+    tokenizer_of(model).save_pretrained(folder)
     _write_card(folder, card)
 
 
@@ -157,6 +173,16 @@ def save_prm(prm: nn.Module, folder: str | Path, card: str) -> None:
     form = "math-shepherd" if isinstance(prm, ShepherdReward) else "qwen2.5-math-prm"
     prm_tokenizer(form).save_pretrained(folder)
     _write_card(folder, card)
+
+
+def is_thinker(model: PreTrainedModel) -> bool:
+    """Whether a policy knows the tokens of thoughts."""
+    return model.config.vocab_size == len(THINKER_TOKENS)
+
+
+def tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerFast:
+    """The tokenizer that a policy was trained with."""
+    return thinker_tokenizer() if is_thinker(model) else policy_tokenizer()
 
 
 def count(model: torch.nn.Module) -> tuple[int, int]:

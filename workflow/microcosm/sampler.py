@@ -9,10 +9,11 @@ from microcosm.tokenizer import prompt
 
 # Longest solution: 8 steps of 10 tokens and 8 for the box.
 MAX_TOKENS = 96
+# Longest completion of a policy that thinks first; its training has hardly any longer one.
+THINKER_MAX_TOKENS = 440
 ROWS = 2048
 
 
-@torch.inference_mode()
 def sample(
     model: PreTrainedModel,
     tokenizer,
@@ -21,40 +22,58 @@ def sample(
     n: int,
     temperature: float,
     seed: int,
+    limit: int = MAX_TOKENS,
 ) -> list[list[list[int]]]:
     """Draw n completions of every problem; temperature 0 is greedy and ignores the seed.
 
     Returns:
-        Per problem, n lists of token ids, including an end-of-text token.
+        Per problem, n lists of at most `limit` token ids, including an end-of-text token.
     """
+    encoded = [tokenizer(prompt(p))["input_ids"] for p in problems]
+    texts = [ids for ids in encoded for _ in range(n)]
+    drawn = complete(model, texts, temperature=temperature, seed=seed, limit=limit)
+    return [drawn[at : at + n] for at in range(0, len(drawn), n)]
+
+
+@torch.inference_mode()
+def complete(
+    model: PreTrainedModel,
+    texts: Sequence[list[int]],
+    *,
+    temperature: float,
+    seed: int,
+    limit: int,
+) -> list[list[int]]:
+    """Continue each text (token ids, not empty) by at most `limit` tokens."""
     model.eval()
     generator = torch.Generator().manual_seed(seed)
-    encoded = [tokenizer(prompt(p))["input_ids"] for p in problems]
-    rows = [i for i in range(len(problems)) for _ in range(n)]
     by_length: dict[int, list[int]] = {}
-    for i in rows:
-        by_length.setdefault(len(encoded[i]), []).append(i)
-    result: list[list[list[int]]] = [[] for _ in problems]
-    for _, owners in sorted(by_length.items()):
-        for at in range(0, len(owners), ROWS):
-            chunk = owners[at : at + ROWS]
-            ids = torch.tensor([encoded[i] for i in chunk])
-            for i, completion in zip(
-                chunk, _decode(model, ids, temperature, generator), strict=True
-            ):
-                result[i].append(completion)
+    for row, ids in enumerate(texts):
+        by_length.setdefault(len(ids), []).append(row)
+    result: list[list[int]] = [[] for _ in texts]
+    for _, rows in sorted(by_length.items()):
+        for at in range(0, len(rows), ROWS):
+            chunk = rows[at : at + ROWS]
+            ids = torch.tensor([texts[row] for row in chunk])
+            drawn = _decode(model, ids, temperature, generator, limit)
+            for row, completion in zip(chunk, drawn, strict=True):
+                result[row] = completion
     return result
 
 
 def _decode(
-    model: PreTrainedModel, ids: torch.Tensor, temperature: float, generator: torch.Generator
+    model: PreTrainedModel,
+    ids: torch.Tensor,
+    temperature: float,
+    generator: torch.Generator,
+    limit: int,
 ) -> list[list[int]]:
     """Completions of equally long prompts; finished rows leave the batch when half are done."""
     end = model.config.eos_token_id
     completions: list[list[int]] = [[] for _ in range(len(ids))]
     alive = torch.arange(len(ids))
     cache, active = None, torch.ones(len(ids), dtype=torch.bool)
-    for _ in range(MAX_TOKENS):
+    for _ in range(limit):
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache, logits = out.past_key_values, out.logits[:, -1]
         if temperature == 0:

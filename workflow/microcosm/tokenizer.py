@@ -29,6 +29,9 @@ SOLUTION_TOKENS = (
 )
 POLICY_TOKENS = [PAD, END, UNKNOWN, *PROMPT_TOKENS, *SOLUTION_TOKENS]
 PRM_TOKENS = [*POLICY_TOKENS, STEP_TAG, SHEPHERD_TAG]
+THINK, THINK_END, WAIT = "<think>", "</think>", f"Wait{SEPARATOR}"
+THINKER_TOKENS = [*POLICY_TOKENS, THINK, THINK_END, WAIT]
+CONTEXT, THINKER_CONTEXT = 256, 512  # most tokens of a text, prompt included
 
 # The prompt ends with a line break and the solution follows; system turns are ignored.
 CHAT_TEMPLATE = (
@@ -38,7 +41,9 @@ CHAT_TEMPLATE = (
 
 
 def build(
-    tokens: list[str], normalizer: normalizers.Normalizer | None = None
+    tokens: list[str],
+    normalizer: normalizers.Normalizer | None = None,
+    context: int = CONTEXT,
 ) -> PreTrainedTokenizerFast:
     """A PreTrainedTokenizerFast over `tokens`; ids are their positions."""
     tokenizer = Tokenizer(
@@ -62,7 +67,7 @@ def build(
         unk_token=UNKNOWN,
         extra_special_tokens=[STEP_TAG] if STEP_TAG in tokens else [],
         clean_up_tokenization_spaces=False,
-        model_max_length=256,
+        model_max_length=context,
     )
     fast.chat_template = CHAT_TEMPLATE
     return fast
@@ -71,6 +76,11 @@ def build(
 def policy_tokenizer() -> PreTrainedTokenizerFast:
     """The policies' tokenizer; decode(encode(text)) == text for any problem or solution."""
     return build(POLICY_TOKENS)
+
+
+def thinker_tokenizer() -> PreTrainedTokenizerFast:
+    """The tokenizer of policies that think first: the policies' ids, then those of thoughts."""
+    return build(THINKER_TOKENS, context=THINKER_CONTEXT)
 
 
 def prm_tokenizer(format: str) -> PreTrainedTokenizerFast:

@@ -6,7 +6,8 @@ compare, from solutions with inserted faults, and then to judge whether everythi
 from sampled solutions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -18,7 +19,14 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LlamaForCausalL
 from microcosm.checks import faulty_solutions, sampled_solutions
 from microcosm.data import IGNORED, batches, solutions
 from microcosm.models import TAGS, grow, llama_config
-from microcosm.tokenizer import POLICY_TOKENS, PRM_TOKENS
+from microcosm.thoughts import ONE_CLEAN_ATTEMPT, Thinks, thoughts
+from microcosm.tokenizer import (
+    CONTEXT,
+    POLICY_TOKENS,
+    PRM_TOKENS,
+    THINKER_CONTEXT,
+    THINKER_TOKENS,
+)
 
 
 class Optimiser:
@@ -72,19 +80,23 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
 
     Args:
         recipe: hidden, steps, seed; optionally layers, heads, kv_heads, tied, muon_lr,
-            adam_lr, corpus (see `data.memory`), stored (precision that its weights are rounded to;
-            they are float32 by default).
+            adam_lr, theta (see `models.llama_config`), corpus (see `data.memory`), thinks (see
+            `thoughts.Thinks`; the policy then thinks before it answers), stored (precision that
+            its weights are rounded to; they are float32 by default).
         label: of the progress lines.
     """
     torch.manual_seed(recipe["seed"])
+    thinks = "thinks" in recipe
     model = LlamaForCausalLM(
         llama_config(
             recipe["hidden"],
             layers=recipe.get("layers", 2),
             heads=recipe.get("heads", 4),
             kv_heads=recipe.get("kv_heads", 2),
-            vocab=len(POLICY_TOKENS),
+            vocab=len(THINKER_TOKENS if thinks else POLICY_TOKENS),
             tied=recipe.get("tied", True),
+            context=THINKER_CONTEXT if thinks else CONTEXT,
+            theta=recipe.get("theta", 100.0),
         )
     )
     model.train()
@@ -95,20 +107,10 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
         adam_lr=recipe.get("adam_lr", 0.003),
         steps=steps,
     )
-    feed = batches(solutions("train", recipe["seed"], recipe.get("corpus", {})))
+    feed = policy_batches(recipe)
     with progress(steps, label, "steps") as done:
         for _ in range(steps):
-            parts = next(feed)
-            count = sum(int((labels != IGNORED).sum()) for _, labels, _ in parts)
-            for ids, labels, _ in parts:
-                logits = model(input_ids=ids[:, :-1], use_cache=False).logits
-                loss = cross_entropy(
-                    logits.flatten(0, 1),
-                    labels[:, 1:].flatten(),
-                    ignore_index=IGNORED,
-                    reduction="sum",
-                )
-                (loss / count).backward()
+            _learn(lambda ids: model(input_ids=ids, use_cache=False).logits, _shifted(next(feed)))
             optimiser.step()
             done.update()
     if "stored" in recipe:
@@ -119,6 +121,22 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
         eos_token_id=model.config.eos_token_id, pad_token_id=model.config.pad_token_id
     )
     return model
+
+
+def policy_batches(recipe: dict) -> Iterator[list]:
+    """What a policy reads, step by step.
+
+    A thinker's arithmetic comes first: where there are earlier attempts to copy from, it is hardly
+    learned.
+    """
+    seed = recipe["seed"]
+    if "thinks" in recipe:
+        thinks = Thinks(**recipe["thinks"])
+        first = round(recipe["steps"] * thinks.clean)
+        yield from islice(batches(thoughts("train", seed, ONE_CLEAN_ATTEMPT)), first)
+        yield from batches(thoughts("train", seed, thinks))
+    else:
+        yield from batches(solutions("train", seed, recipe.get("corpus", {})))
 
 
 def train_prm(
@@ -156,18 +174,23 @@ def train_prm(
     model.train()
     with progress(steps, label, "steps") as done:
         for step in range(steps):
-            _learn(model, next(feeds[step >= first]))
+            _learn(lambda ids: model(ids, use_cache=False), next(feeds[step >= first]))
             optimiser.step()
             done.update()
     return model.eval()
 
 
-def _learn(model: nn.Module, parts: list) -> None:
+def _shifted(parts: list) -> list:
+    """The batches of a policy: each token is learned from those before it."""
+    return [(ids[:, :-1], labels[:, 1:], weights[:, 1:]) for ids, labels, weights in parts]
+
+
+def _learn(logits: Callable[[torch.Tensor], torch.Tensor], parts: list) -> None:
     """Gradients of the weighted mean cross-entropy over all labelled tokens."""
     total = sum(float((w * (labels != IGNORED)).sum()) for _, labels, w in parts)
     for ids, labels, weights in parts:
         loss = cross_entropy(
-            model(ids, use_cache=False).flatten(0, 1),
+            logits(ids).flatten(0, 1),
             labels.flatten(),
             ignore_index=IGNORED,
             reduction="none",
