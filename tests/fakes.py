@@ -67,6 +67,15 @@ class FakePolicy:
     def encode(self, problem: str) -> tuple[int, ...]:
         return tuple(PROMPT + ord(character) for character in problem)
 
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Longest pieces first, as a tokenizer does."""
+        ids, names = [], {piece: token for token, piece in self.pieces.items() if piece}
+        while text:
+            piece = max((p for p in names if text.startswith(p)), key=len)
+            ids.append(names[piece])
+            text = text[len(piece) :]
+        return tuple(ids)
+
     def decode(self, token_ids: Sequence[int]) -> str:
         return "".join(self.pieces[token] for token in token_ids)
 

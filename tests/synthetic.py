@@ -14,7 +14,7 @@ SKILL = {"tiny": 0.25, "small": 0.4, "large": 0.6}
 HELP = {"none": 0.0, "weak-prm": 0.05, "good-prm": 0.16}
 GAIN = {"majority": 0.03, "best_of_n": 0.05, "beam_search": 0.06, "dvts": 0.055, "confidence": 0.02}
 LEVEL_SHIFT = {"easy": 0.25, "medium": 0.0, "hard": -0.2, "all": 0.0}
-STRATEGY = ("prm", "method", "scoring", "vote", "budget")
+STRATEGY = ("prm", "method", "scoring", "vote", "thinking", "budget")
 STRATEGIES = {
     "majority": [("none", "majority")],
     "confidence": [("avg", "weighted")],
@@ -32,7 +32,7 @@ def config() -> dict:
         "policies": list(POLICIES),
         "prms": PRMS,
         "methods": ["cot", *STRATEGIES],
-        "budgets": {"pool": POOL, "search": SEARCH},
+        "budgets": {"pool": POOL, "search": SEARCH, "thinking": []},
         "beam_width": M,
         "engine": "transformers",
         "difficulty": {"samples": 8, "easy": 0.5, "hard": 0.1, "quantiles": 5},
@@ -48,7 +48,10 @@ def interval(p: np.ndarray | float, n: int) -> tuple:
 
 
 def strategies(policy: str, budgets: tuple[int, ...] = (4, 16)) -> list[dict]:
-    rows = [{"prm": "none", "method": "cot", "scoring": "none", "vote": "none", "budget": 1}]
+    rows = [
+        {"prm": "none", "method": "cot", "scoring": "none", "vote": "none", "budget": 1}
+        | {"thinking": 0}
+    ]
     rows[0]["p"] = SKILL[policy] + 0.08
     for method, choices in STRATEGIES.items():
         for prm in ["none"] if method in ("majority", "confidence") else PRMS:
@@ -58,6 +61,7 @@ def strategies(policy: str, budgets: tuple[int, ...] = (4, 16)) -> list[dict]:
                     gain = (GAIN[method] + HELP[prm] + tilt) * np.log2(budget) / 2.5
                     rows.append(
                         {"prm": prm, "method": method, "scoring": scoring, "vote": vote}
+                        | {"thinking": 0}
                         | {"budget": budget, "p": min(SKILL[policy] + gain, 0.97)}
                     )
     return rows
@@ -268,15 +272,53 @@ def lookup() -> dict:
                         | {"support": {**support, "pooled": False, "per_bin": True}}
                         | {"cost": {"policy_tokens": 100, "prm_tokens": 90, "flops": 1e7}}
                         | {
-                            "strategy": {"method": method, "scoring": scoring, "vote": vote}
+                            "strategy": {
+                                "method": method,
+                                "scoring": scoring,
+                                "vote": vote,
+                                "thinking": 0,
+                            }
                             | {"prm": chosen, "budget": budget}
                         }
                     )
     return {"format": "testtime-lookup", "version": 2, "contexts": contexts}
 
 
+THINKING = (64, 128, 256)
+
+
+def thinking(n: int = 200) -> pd.DataFrame:
+    """CoT and majority voting of every policy; shorter thoughts answer less."""
+    rows = accuracy(n)
+    rows = rows[rows["method"].isin(["cot", "majority"])]
+    levels = rows[rows["difficulty"] != "all"]
+    quantiles = levels["difficulty"].map({"easy": "q1", "medium": "q2", "hard": "q3"})
+    rows = pd.concat([rows, levels.assign(difficulty=quantiles)], ignore_index=True)
+    parts = []
+    for i, budget in enumerate(THINKING):
+        part = rows.assign(thinking=budget, policy_tokens=rows["policy_tokens"] * (i + 1))
+        share = (i + 2) / (len(THINKING) + 1)
+        parts.append(part.assign(**{k: rows[k] * share for k in ("accuracy", "ci_low", "ci_high")}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def cost_choices() -> pd.DataFrame:
+    """For each amount of tokens a choice: first longer thoughts, then more of them."""
+    chosen = [(64, 1), (128, 1), (256, 1), (256, 4), (256, 16)]
+    rows = [
+        {"axis": "policy_tokens", "dataset": DATASET, "policy": policy, "prm": "any"}
+        | {"budget": 40.0 * 2**i, "binning": "all", "difficulty": "all", "method": "majority"}
+        | {"thinking": t, "strategy_budget": n}
+        for policy in POLICIES
+        for i, (t, n) in enumerate(chosen)
+    ]
+    return pd.DataFrame(rows)
+
+
 TABLES = {
     "accuracy": accuracy,
+    "thinking": thinking,
+    "cost_choices": cost_choices,
     "pass_at_k": pass_at_k,
     "compute_optimal": compute_optimal,
     "by_cost": by_cost,

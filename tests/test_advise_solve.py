@@ -39,7 +39,14 @@ def models(seed=1, prm=True):
 
 
 def strategy(method, budget, *, scoring="none", vote="none", prm="none"):
-    return {"method": method, "scoring": scoring, "vote": vote, "prm": prm, "budget": budget}
+    return {
+        "method": method,
+        "scoring": scoring,
+        "vote": vote,
+        "prm": prm,
+        "thinking": 0,
+        "budget": budget,
+    }
 
 
 def plan(choices, *, n_probe=0, budget=8):

@@ -32,7 +32,9 @@ def test_every_command_has_an_example_that_it_understands(name):
 
 
 def test_completion_offers_what_starts_so():
-    assert policies("micro-") == ["micro-xs", "micro-s", "micro-m", "micro-l", "micro-xl"]
+    assert policies("micro-") == ["micro-xs", "micro-s", "micro-m", "micro-l", "micro-xl"] + [
+        f"micro-think-{size}" for size in ("xs", "s", "m")
+    ]
     assert set(prm_names("micro-")) == {"micro-prm-good", "micro-prm-weak"}
     assert methods("b") == ["best_of_n", "beam_search"]
     assert engines("v") == ["vllm"]

@@ -25,7 +25,9 @@ def test_the_shipped_study_is_valid(shipped):
     validate(shipped)
 
 
-@pytest.mark.parametrize("study", ["smoke", "from-scratch", "one-gpu", "headline", "paper"])
+@pytest.mark.parametrize(
+    "study", ["smoke", "from-scratch", "thinking-from-scratch", "one-gpu", "headline", "paper"]
+)
 def test_the_other_studies_are_valid_on_top_of_it(shipped, root, study):
     overlay = yaml.safe_load((root / f"workflow/studies/{study}.yaml").read_text())
     for key, value in overlay.items():

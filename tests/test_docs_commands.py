@@ -22,7 +22,7 @@ SMALL = {
     "policies": ["micro-xs", "micro-s"],
     "prms": ["micro-prm-good"],
     "methods": ["cot", "majority", "confidence", "best_of_n", "dvts"],
-    "budgets": {"pool": [4, 16], "search": [4]},
+    "budgets": {"pool": [4, 16], "search": [4], "thinking": []},
     "problems": {"limit": 8},
     "evaluate": {"subsets": 50, "bootstrap": 100, "confidence": 0.95},
     "fit": {"folds": 3, "repeats": 2},

@@ -39,7 +39,7 @@ def test_readmes_figures_are_of_what_the_outcomes_say_now(root, tmp_path, name):
 
 
 def test_another_folder_is_not_taken_for_the_default_studys_results(tmp_path):
-    with pytest.raises(UserError, match="not a finished default study: it has no difficulty"):
+    with pytest.raises(UserError, match="not a finished default study: it has no "):
         adopt(tmp_path)
 
 

@@ -27,7 +27,7 @@ def pick(rows, method, scoring, vote, budget):
 
 def test_there_is_one_row_per_problem_and_strategy(outcomes):
     assert list(outcomes.columns) == [
-        "dataset", "policy", "prm", "method", "scoring", "vote", "budget", "problem_id",
+        "dataset", "policy", "prm", "method", "scoring", "vote", "thinking", "budget", "problem_id",
         "correct", "run_variance", "policy_tokens", "prm_tokens", "flops",
     ]  # fmt: skip
     # CoT; majority at 2 budgets; 2 confidences and 3 scorings, each by 2 votes at 2 budgets.

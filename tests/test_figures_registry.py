@@ -19,8 +19,11 @@ FIGURES = registry.figures()
 
 
 def study(**changes) -> Study:
-    """The shipped study with some of its config changed."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text()) | changes
+    """The shipped study and a policy that thinks, with some of its config changed."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["policies"].append("micro-think-m")
+    config["budgets"]["thinking"] = [64, 128]
+    config |= changes
     return Study(config, catalog.of_study(config))
 
 
@@ -79,7 +82,9 @@ def test_a_study_is_asked_only_for_figures_it_can_fill():
         return set(FIGURES) - set(registry.of_study(FIGURES, study(**changes)))
 
     assert left_out() == set()
-    assert left_out(policies=["micro-s"]) == {"small_vs_large", "accuracy_by_policy_size"}
+    of_thoughts = {"thinking_grid", "short_or_long", "thinking_tokens"}
+    alone = {"small_vs_large", "accuracy_by_policy_size"} | of_thoughts
+    assert left_out(policies=["micro-s"]) == alone
     assert left_out(methods=["majority", "best_of_n"], per_policy={}) == {"small_vs_large"}
     of_scores = {"voting_ablation", "prm_biases", "prm_quality"}
     assert left_out(prms=[]) == of_scores

@@ -53,7 +53,7 @@ def test_every_context_has_an_entry(table):
 
 def test_an_entry_names_strategy_accuracy_interval_and_support(table):
     entry = find(table, policy="small", prm="good", budget=16, difficulty="medium")
-    assert set(entry["strategy"]) == {"method", "scoring", "vote", "prm", "budget"}
+    assert set(entry["strategy"]) == {"method", "scoring", "vote", "prm", "thinking", "budget"}
     assert entry["ci_low"] <= entry["accuracy"] <= entry["ci_high"]
     chance = np.linspace(0.02, 0.98, 60)
     assert entry["support"]["n_problems"] == ((chance >= 0.1) & (chance < 0.5)).sum()

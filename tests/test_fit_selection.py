@@ -4,7 +4,7 @@ import pytest
 import worlds
 from testtime.errors import UserError
 from testtime.fit.cells import Settings, candidates, contexts, read_cells
-from testtime.fit.cost_axis import cost_table, fit_by_cost
+from testtime.fit.cost_axis import cost_fits, cost_table, fit_by_cost
 from testtime.fit.select import (
     binning_table,
     choice_table,
@@ -210,7 +210,7 @@ def test_seconds_are_those_of_the_policy_and_of_the_prm_that_the_strategy_uses()
 
 
 def test_what_each_amount_buys_is_tabulated_with_any_prm():
-    table = cost_table(worlds.study(), worlds.study_difficulty(), SETTINGS, RATES)
+    table = cost_table(cost_fits(worlds.study(), worlds.study_difficulty(), SETTINGS, RATES))
     assert set(table["axis"]) == {"policy_tokens", "flops", "seconds"}
     assert set(table["prm"]) == {"any"}
     tokens = table[table["axis"] == "policy_tokens"]
@@ -219,5 +219,5 @@ def test_what_each_amount_buys_is_tabulated_with_any_prm():
 
 def test_a_model_without_a_rate_has_no_seconds():
     rates = RATES | {"good": None}
-    table = cost_table(worlds.study(), worlds.study_difficulty(), SETTINGS, rates)
+    table = cost_table(cost_fits(worlds.study(), worlds.study_difficulty(), SETTINGS, rates))
     assert set(table["axis"]) == {"policy_tokens", "flops"}

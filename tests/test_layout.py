@@ -27,7 +27,15 @@ from testtime.study.layout import (
 
 # The rooms of the package from top to bottom: each imports from those above it alone.
 ROOMS = ("errors", "study", "runtime", "data", "prms", "engines", "grade")
-ROOMS += (("search", "sample", "score"), "evaluate", "fit", "compare", "present", "solve", "cli")
+ROOMS += (
+    ("search", "sample", "think", "score"),
+    "evaluate",
+    "fit",
+    "compare",
+    "present",
+    "solve",
+    "cli",
+)
 
 
 @pytest.mark.parametrize("kind", PATTERNS)

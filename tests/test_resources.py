@@ -43,7 +43,7 @@ def paper(root):
 
 
 def test_the_published_grid_stays_below_1500_jobs(jobs):
-    assert 500 < len(jobs) < 1500
+    assert 400 < len(jobs) < 1500
 
 
 def test_plan_counts_the_jobs_that_are_submitted(jobs, paper):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from studies import SMOKE, assert_same_tables, snakemake
 
-KEYS = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
+KEYS = ["dataset", "policy", "prm", "method", "scoring", "vote", "thinking", "budget"]
 
 
 @pytest.fixture(scope="module")

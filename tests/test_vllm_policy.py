@@ -7,10 +7,13 @@ from scipy.stats import chisquare
 from test_engine_policy_sampling import requests, run
 from test_engine_policy_steps import ends_after
 from testtime.data.microcosm import generate_problems
+from testtime.data.rows import Rows
 from testtime.errors import UserError
 from testtime.evaluate.statistics import accuracy_interval
-from testtime.sample import SampleSettings, sample_pool
+from testtime.sample import Draw, SampleSettings, sample_pool
+from testtime.study.catalog import load
 from testtime.study.types import Problem, Request, Sampling
+from testtime.think import Thinker
 from tiny_policies import WORDS, ids, random_policy, scripted_policy
 from transformers import AutoModelForCausalLM
 from vllm_engines import forget, policy, shipped_policy
@@ -54,6 +57,29 @@ def test_greedy_text_is_that_of_the_transformers_engine(problems, name, options)
     for families in zip(*both, strict=True):
         for one, other in zip(*families, strict=True):
             assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+def test_forced_answers_are_what_a_run_limited_to_so_many_thinking_tokens_draws(problems):
+    """A thought of 100 tokens: drawn as one trace of 256, and asked of the engine by hand."""
+    spec, engine = load().policy("micro-think-xs"), shipped_policy("micro-think-xs", "vllm")
+    settings = SampleSettings.of(spec, (1, "toy", "thinker"))
+    draws = [Draw(Problem(p, p), settings, range(4), p) for p in problems[:10]]
+    thinker = Thinker(engine, spec.thinking, Rows())
+    table = thinker.to_table(draws, thinker.draw(draws, [100, 256]), [100, 256])
+    forced = table[(table["thinking"] == 100) & table["forced"]]
+    assert len(forced) > 10
+    by_name, same = {draw.problem.problem_id: draw for draw in draws}, []
+    for row in forced.to_dict("records"):
+        draw, prompt = by_name[row["problem_id"]], engine.encode(row["problem_id"])
+        whole = Request(prompt, (draw.seed(row["sample"]),), spec.sampling, "end", 100)
+        ((thought,),) = run(engine, [whole])
+        given = prompt + thought.token_ids + (thinker.marks.close, *thinker.marks.cue)
+        seed = draw.seed(row["sample"], "answer", 100)
+        place = {"first_position": 100}
+        asked = Request(given, (seed,), spec.sampling, "end", spec.thinking.answer_tokens, **place)
+        ((answer,),) = run(engine, [asked])
+        same.append(row["text"] == spec.thinking.cue + engine.decode(answer.token_ids))
+    assert np.mean(same) > 0.95, "a near tie may fall otherwise in another batch"
 
 
 @pytest.mark.parametrize("architecture", ["llama", "llama-mha", "qwen3"])

@@ -40,6 +40,7 @@ def outcome(correct, *, method, prm="none", scoring="none", vote="none", budget=
             "method": method,
             "scoring": scoring,
             "vote": vote,
+            "thinking": 0,
             "budget": budget,
             "problem_id": problem_ids(len(correct)),
             "correct": np.asarray(correct, dtype=float),

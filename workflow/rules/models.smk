@@ -111,7 +111,7 @@ for number, (blocks, policies) in enumerate(STUDY.sampled_together()):
 rule import_samples:
     input:
         problems=LAYOUT.pattern("problems"),
-        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples_of(wildcards.dataset),
+        samples=lambda wildcards: STUDY.given_samples(wildcards.dataset, wildcards.policy),
         code=get_code("workflow/scripts/import_samples.py"),
     output:
         LAYOUT.pattern("generations"),
@@ -126,6 +126,8 @@ rule import_samples:
         block=lambda wildcards: wildcards.block,
         settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
         separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
+        thinking=lambda wildcards: STUDY.thinks(wildcards.policy),
+        close=lambda wildcards: STUDY.thought_ends(wildcards.policy),
     message:
         "Imported samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset}"
     script:

@@ -1,3 +1,4 @@
+import pandas as pd
 from testtime.data.imports import import_samples, select_block
 from testtime.data.store import read_parquet, write_parquet
 from testtime.runtime.job import job
@@ -5,10 +6,13 @@ from testtime.runtime.job import job
 
 def main(inputs, params, output):
     ids, settings = read_parquet(inputs.problems)["problem_id"], params.settings
-    rows = import_samples(inputs.samples, ids, separator=params.separator, part=settings["part"])
     sizes = {key: settings[key] for key in ("pool", "held_out", "chains")}
-    chosen = select_block(rows, params.block, **sizes)
-    write_parquet(chosen, output)
+    how = {"separator": params.separator, "part": settings["part"], "close": params.close}
+    found = []
+    for path, thinking in zip(inputs.samples, params.thinking or [0], strict=True):
+        rows = select_block(import_samples(path, ids, **how), params.block, **sizes)
+        found.append(rows.assign(thinking=thinking) if params.thinking else rows)
+    write_parquet(pd.concat(found, ignore_index=True), output)
 
 
 with job(snakemake.log[0]):

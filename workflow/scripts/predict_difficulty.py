@@ -1,4 +1,4 @@
-from testtime.data.samples import read_generations, read_scores
+from testtime.data.samples import read_generations, read_scores, whole_thoughts
 from testtime.data.store import read_parquet, write_json, write_parquet
 from testtime.fit.cells import Settings
 from testtime.fit.predict import predict_cell
@@ -10,8 +10,8 @@ def main(inputs, params, output):
     by_prm = dict(list(scores.groupby("prm"))) if scores is not None else {}
     difficulty = params.settings["difficulty"]
     predictions, predictors = predict_cell(
-        read_generations(inputs.generations),
-        read_parquet(inputs.grades),
+        whole_thoughts(read_generations(inputs.generations)),
+        whole_thoughts(read_parquet(inputs.grades)),
         by_prm,
         read_parquet(inputs.difficulty),
         Settings.of_study(params.settings),

@@ -11,6 +11,7 @@ from testtime.study.blocks import SINGLE, block_range, select_shard
 from testtime.study.layout import identify
 from testtime.study.study import Study
 from testtime.study.vocabulary import POOL
+from testtime.think import Thinker
 
 
 def main(config, wildcards, threads, problems, outputs):
@@ -29,14 +30,26 @@ def main(config, wildcards, threads, problems, outputs):
         draws[block] = [Draw(p, settings, numbers, stamp_of(p, label)) for p in chosen]
     by_problem = [draw for of_one in zip(*draws.values(), strict=True) for draw in of_one]
     policy = Measured(spec, lambda: load_policy(spec, engine=config["engine"], threads=threads))
+    thinking, samples = study.thinks(spec.name), sum(len(draw.numbers) for draw in by_problem)
     with (
-        open_rows(cell.store, {draw.stamp for draw in by_problem}) as rows,
-        progress(sum(len(draw.numbers) for draw in by_problem), spec.name, "samples") as bar,
+        open_rows(cell.store, cell.stamps(chosen, identities(study))) as rows,
+        progress(samples * max(len(thinking), 1), spec.name, "samples") as bar,
     ):
-        draw_missing(policy, by_problem, rows, bar)
+        if thinking:
+            tables = think(policy, spec, draws, thinking, rows, bar)
+        else:
+            draw_missing(policy, by_problem, rows, bar)
+            tables = {block: to_table(draws[block], rows) for block in draws}
     policy.report()
     for block, path in blocks.items():
-        write_parquet(to_table(draws[block], rows), path, cell.stamp)
+        write_parquet(tables[block], path, cell.stamp)
+
+
+def think(policy, spec, draws, budgets, rows, bar):
+    """The table of each block of a policy that thinks."""
+    thinker = Thinker(policy, spec.thinking, rows, bar)
+    traces = thinker.draw([draw for of_block in draws.values() for draw in of_block], budgets)
+    return {block: thinker.to_table(draws[block], traces, budgets) for block in draws}
 
 
 with job(snakemake.log[0], gpus=snakemake.resources.gpu):

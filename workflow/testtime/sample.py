@@ -74,6 +74,12 @@ class Draw:
     numbers: range
     stamp: str
 
+    def seed(self, number: int, *place: str | int) -> int:
+        """A sample's own seed, or that of a part of it."""
+        settings = self.settings
+        names = (*settings.seed_parts, self.problem.problem_id, settings.label)
+        return derive(*names, number, *place)
+
 
 def sample_pool(
     policy: Policy,
@@ -164,14 +170,12 @@ def to_table(draws: Iterable[Draw], rows: Rows) -> pd.DataFrame:
 
 
 def _request(policy: Policy, draw: Draw, numbers: Sequence[int]) -> Request:
-    settings = draw.settings
-    names = (*settings.seed_parts, draw.problem.problem_id, settings.label)
     return Request(
         token_ids=policy.encode(draw.problem.problem),
-        seeds=tuple(derive(*names, number) for number in numbers),
-        sampling=settings.sampling,
+        seeds=tuple(draw.seed(number) for number in numbers),
+        sampling=draw.settings.sampling,
         stop="end",
-        max_tokens=settings.max_tokens,
+        max_tokens=draw.settings.max_tokens,
     )
 
 

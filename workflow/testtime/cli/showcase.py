@@ -29,7 +29,7 @@ from testtime.study.vocabulary import ALL, ANY, COT, MAJORITY, NONE
 KEPT = ROOT / "workflow/resources/showcase"
 FIGURES = ("small_vs_large", "accuracy_by_budget", "accuracy_by_difficulty")
 MODULES = ("accuracy", "comparisons", "lookup")
-PASS_AT_K = "tables/pass_at_k.csv"  # itself: the grades that it is made from are large
+PASS_AT_K = "pass_at_k"  # the table itself: the grades that it is made from are large
 ADVICE = {"policy": "micro-s", "prm": "micro-prm-good", "budget": 16}
 PASS_AT_1 = 0.3
 
@@ -44,14 +44,17 @@ def adopt(results: Path) -> None:
         UserError: a file is missing there.
     """
     study = default_study()
-    wanted = {PASS_AT_K} | {path for name in MODULES for path in _inputs(name, study)}
-    drawn = {f"figures/{name}.png": f"{name}.png" for name in FIGURES}
-    drawn |= {f"figures/data/{name}.csv": f"{name}.csv" for name in FIGURES}
-    missing = [path for path in sorted(wanted | set(drawn)) if not (results / path).is_file()]
+    kept = [*study.paths_of(PASS_AT_K), *(p for name in MODULES for p in _inputs(name, study))]
+    wanted = {_within(study, path) for path in kept}
+    kinds = ("figure", "figure_data")
+    drawn = {
+        _within(study, study.layout.path(kind, figure=name)) for name in FIGURES for kind in kinds
+    }
+    missing = [path for path in sorted(wanted | drawn) if not (results / path).is_file()]
     if missing:
         raise UserError(f"{results} is not a finished default study: it has no {missing[0]}")
     for cell in cells(study):
-        record = results / Path(cell.record).relative_to(study.config["results"])
+        record = results / _within(study, cell.record)
         if not record.is_file() or digest(read_json(record)["decided"]) != digest(cell.decided):
             raise UserError(
                 f"{results} is not a finished default study: its {cell.stage} of "
@@ -61,8 +64,8 @@ def adopt(results: Path) -> None:
         for path in wanted:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(results / path, folder / path)
-    for path, name in drawn.items():
-        shutil.copyfile(results / path, ROOT / "docs/figures" / name)
+    for path in drawn:
+        shutil.copyfile(results / path, ROOT / "docs/figures" / path.name)
     analysed.cache_clear()
 
 
@@ -76,10 +79,10 @@ def default_study() -> Study:
 def analysed() -> dict:
     """Tables and lookup of the default study, by name, computed from its outcomes."""
     study = default_study()
-    made = {"pass_at_k": read_csv(KEPT / PASS_AT_K)}
+    made = {PASS_AT_K: read_csv(*_kept(study, study.paths_of(PASS_AT_K)))}
     for name in MODULES:
         facts = tables()[name]
-        inputs = {kind: _kept(paths) for kind, paths in inputs_of(facts, study).items()}
+        inputs = {kind: _kept(study, paths) for kind, paths in inputs_of(facts, study).items()}
         settings = study.settings(*facts.settings)
         made |= import_module(f"testtime.present.tables.{name}").make(inputs, settings)
     return made
@@ -111,16 +114,24 @@ def advice() -> str:
 
 
 def _inputs(name: str, study: Study) -> list[str]:
-    """The files that a module of tables reads, from within the folder of results."""
-    own = f"{study.config['results']}/"
+    """The files of a study's results that a module of tables reads."""
     paths = [path for paths in inputs_of(tables()[name], study).values() for path in paths]
-    return [path.removeprefix(own) for path in paths if path.startswith(own)]
+    return [path for path in paths if Path(path).is_relative_to(study.config["results"])]
 
 
-def _kept(paths: list[str]) -> list[str]:
-    """Where the files of a study are here."""
-    own = f"{default_study().config['results']}/"
-    return [str(KEPT / p.removeprefix(own)) if p.startswith(own) else str(ROOT / p) for p in paths]
+def _within(study: Study, path: str) -> Path:
+    """A path from within the folder of results."""
+    return Path(path).relative_to(study.config["results"])
+
+
+def _kept(study: Study, paths: list[str]) -> list[str]:
+    """Where files that a study reads are here."""
+    results = study.config["results"]
+    inside = [Path(path).is_relative_to(results) for path in paths]
+    return [
+        str(KEPT / _within(study, path) if own else ROOT / path)
+        for path, own in zip(paths, inside, strict=True)
+    ]
 
 
 def _introduction(study: Study) -> str:

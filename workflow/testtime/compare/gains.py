@@ -11,7 +11,14 @@ import pandas as pd
 
 from testtime.compare.published import read_published
 from testtime.evaluate.statistics import percentiles
-from testtime.fit.cells import Cell, Settings, cell_weights, chain_column, read_cells
+from testtime.fit.cells import (
+    Cell,
+    Settings,
+    cell_weights,
+    chain_column,
+    read_cells,
+    with_whole_thoughts,
+)
 from testtime.fit.select import KEYS, Fit
 from testtime.study.vocabulary import MAJORITY
 
@@ -80,7 +87,7 @@ def gains_table(fits: Sequence[Fit], outcomes: pd.DataFrame, settings: Settings)
     rows = []
     cells = {(cell.dataset, cell.policy): cell for cell in read_cells(outcomes)}
     for key in sorted({fit.context[:-1] for fit in fits}):
-        cell = cells[key[:2]]
+        cell = with_whole_thoughts(cells[key[:2]])
         column = chain_column(cell)
         voted = cell.strategies[cell.strategies["method"] == MAJORITY].sort_values("budget")
         if column is None or voted.empty:

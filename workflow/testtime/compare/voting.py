@@ -3,7 +3,7 @@
 import pandas as pd
 
 from testtime.evaluate.statistics import accuracy_interval, paired_difference
-from testtime.fit.cells import Cell, Settings, spending_cells
+from testtime.fit.cells import Cell, Settings, spending_cells, with_whole_thoughts
 from testtime.study.vocabulary import MAJORITY, NONE, STRATEGY
 
 
@@ -21,6 +21,7 @@ def voting_ablation(outcomes: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def _ablate(cell: Cell, settings: Settings) -> pd.DataFrame:
+    cell = with_whole_thoughts(cell)
     cell = cell.take((cell.strategies["vote"] != NONE).to_numpy())
     rows = cell.strategies[STRATEGY].copy()
     rows.insert(0, "policy", cell.policy)

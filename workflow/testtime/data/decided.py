@@ -23,6 +23,7 @@ from testtime.study.catalog import ModelSpec, as_params
 from testtime.study.methods import METHODS
 from testtime.study.prompts import DAY, PROMPTS
 from testtime.study.study import Study
+from testtime.study.thoughts import part_stamps
 from testtime.study.types import Problem
 from testtime.study.vocabulary import COT, DIFFICULTY, POOL, TEXT
 
@@ -89,12 +90,15 @@ class Cell:
             return known | self._searching(_glance) | width | runs
         if spec.samples is not None:
             drawn = study.import_settings(self.policy)
-            drawn |= {"samples": spec.samples_of(self.dataset)}
+            files = study.given_samples(self.dataset, self.policy)
+            drawn |= {"samples": files if len(files) > 1 else files[0]}
         else:
             samples = replace(self, stage="generate", prm=None)
             drawn = samples._sampling(_glance, SAMPLED_AS + DRAWN_AS)
         if self.stage == "generate":
             samples = {"cot_samples": spec.cot_samples} if spec.cot_samples else {}
+            thinking = study.thinks(self.policy)
+            samples |= {"thinking": thinking} if thinking else {}
             return known | drawn | {"held_out": config["difficulty"]["samples"]} | samples
         return known | self._scoring(_glance) | {"samples": drawn}
 
@@ -112,7 +116,12 @@ class Cell:
         if self.stage == "search":
             budgets = study.budgets("search", self.policy)
             kinds = list(product(study.search_methods(self.policy), budgets))
-        return {stamp_of(problem, *kind) for problem in problems for kind in kinds}
+        found = {stamp_of(problem, *kind) for problem in problems for kind in kinds}
+        thinking = study.thinks(self.policy) if self.stage == "generate" else []
+        if not thinking:
+            return found
+        answer = study.catalog.policy(self.policy).thinking.answer_tokens
+        return {part for stamp in found for part in part_stamps(stamp, thinking, answer)}
 
     def row_stamps(self, identify: Identify) -> Callable[..., str]:
         """A function that gives the stamp of a problem's rows.
@@ -148,7 +157,9 @@ class Cell:
 
     def _sampling(self, identify: Identify, names: tuple[str, ...]) -> dict:
         study, spec = self.study, self.study.catalog.policy(self.policy)
-        return {
+        # Left out where it does not think, so that what was computed before is found.
+        thinking = {"thinking": asdict(spec.thinking)} if study.thinks(self.policy) else {}
+        return thinking | {
             "format": FORMATS[self.stage],
             "seed": study.config["seed"],
             "engine": study.engine(spec),

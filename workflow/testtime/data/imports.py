@@ -31,7 +31,12 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 
 def import_samples(
-    path: str | Path, problem_ids: Iterable[str], *, separator: str = "\n\n", part: bool = False
+    path: str | Path,
+    problem_ids: Iterable[str],
+    *,
+    separator: str = "\n\n",
+    part: bool = False,
+    close: str | None = None,
 ) -> pd.DataFrame:
     r"""Read a file of samples into the form that `generate` writes.
 
@@ -40,6 +45,8 @@ def import_samples(
         problem_ids: the dataset's problems.
         separator: text between two steps of a completion.
         part: the problems are only a part of the dataset; rows about others are left out.
+        close: text that ends a thought; the answer is what follows its last occurrence, the whole
+            completion where it has none.
 
     Returns:
         One row per sample, sorted: problem_id, sample (renumbered from 0), text (an answer alone
@@ -54,6 +61,8 @@ def import_samples(
     rows = _read(path, problem_ids, part=part)
     completions = "completion" in rows
     texts = rows["completion"] if completions else rows["answer"].map(_boxed)
+    if close is not None and completions:
+        texts = texts.map(lambda text: text.rpartition(close)[2])
     steps = [
         [step for step in text.split(separator) if step.strip()] if completions else []
         for text in texts

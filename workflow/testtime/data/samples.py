@@ -8,12 +8,17 @@ from testtime.data.store import read_places
 from testtime.study.blocks import SINGLE
 from testtime.study.vocabulary import CELL, NONE, POOL
 
-GRADED = ["method", "prm", "budget", "problem_id", "path", "text"]
+GRADED = ["method", "prm", "budget", "problem_id", "path", "thinking", "text"]
 
 
 def read_generations(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
-    """Stack files of generations, adding dataset, policy and block."""
-    return read_places(paths, [*CELL, "block"], columns)
+    """Stack files of generations, adding dataset, policy and block.
+
+    And `thinking`, the thinking budget of a row, 0 where its policy does not think.
+    """
+    rows = read_places(paths, [*CELL, "block"], columns)
+    thinking = rows["thinking"] if "thinking" in rows else pd.Series(0, index=rows.index)
+    return rows.assign(thinking=thinking.fillna(0).astype("int64"))
 
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
@@ -44,18 +49,31 @@ def read_cells(paths: Iterable[str], columns: list[str] | None = None) -> pd.Dat
 
 
 def read_texts(generations: Iterable[str], searches: Iterable[str]) -> pd.DataFrame:
-    """Every text of a policy as grading takes it: method, prm, budget, problem_id, path, text.
+    """Every text of a policy as grading takes it: the columns GRADED.
 
     The method of a generation is "cot", "difficulty" (held out) or "pool"; its path is the sample's
     index. The path of a nested search is its subtree's index.
     """
-    drawn = read_generations(generations, ["problem_id", "sample", "text"])
+    drawn = read_generations(generations, ["problem_id", "sample", "thinking", "text"])
     single = drawn["block"].isin(SINGLE)
     drawn["method"] = drawn["block"].where(single, POOL)
     drawn = drawn.rename(columns={"sample": "path"}).assign(prm=NONE, budget=0)
-    found = read_searches(searches, ["problem_id", "path", "subtree", "text"])
+    found = read_searches(searches, ["problem_id", "path", "subtree", "text"]).assign(thinking=0)
     texts = pd.concat([drawn[GRADED], found.reindex(columns=GRADED)], ignore_index=True)
-    return texts.astype({"budget": "int64", "path": "int64"})
+    return texts.astype(dict.fromkeys(("budget", "path", "thinking"), "int64"))
+
+
+def whole_thoughts(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each policy at its largest thinking budget.
+
+    Args:
+        rows: of one policy, or of several with dataset and policy; those without `thinking` stay.
+    """
+    if "thinking" not in rows:
+        return rows
+    keys = [name for name in CELL if name in rows]
+    largest = rows.groupby(keys)["thinking"].transform("max") if keys else rows["thinking"].max()
+    return rows[rows["thinking"] == largest]
 
 
 def _tree_budget(block: str) -> int:

@@ -32,6 +32,9 @@ class Policy(Protocol):
     def encode(self, problem: str) -> tuple[int, ...]:
         """The token ids of the whole prompt for this problem."""
 
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """The token ids of a text as it stands, without a prompt around it."""
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated tokens, end-of-text and other special tokens left out."""
 

@@ -44,6 +44,10 @@ class PolicyText:
             ) from error
         return tuple(ids)
 
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """The token ids of a text as it stands, without a prompt around it."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated tokens, end-of-text and other special tokens left out."""
         return self.tokenizer.decode(

@@ -8,6 +8,7 @@ the study draws such samples; `source` says which were used.
 import numpy as np
 import pandas as pd
 
+from testtime.data.samples import whole_thoughts
 from testtime.errors import UserError
 from testtime.study.seeds import derive
 from testtime.study.vocabulary import DIFFICULTY, FROM_POOL, HELD_OUT, LEVELS, POOL
@@ -21,8 +22,8 @@ def estimate(
     """Pass@1 and bins of every problem, from the graded samples of one policy.
 
     The held-out samples (method "difficulty") are used if there are any, else the pool itself
-    (method "pool"), on which the strategies are scored too. An undecided grade counts as not
-    correct.
+    (method "pool"), on which the strategies are scored too, at the largest thinking budget of a
+    policy that thinks. An undecided grade counts as not correct.
 
     Args:
         grades: columns method, problem_id, correct (nullable); other methods are ignored.
@@ -38,7 +39,7 @@ def estimate(
         UserError: there are no samples of either kind.
     """
     held_out = grades["method"] == DIFFICULTY
-    samples = grades[held_out if held_out.any() else grades["method"] == POOL]
+    samples = whole_thoughts(grades[held_out if held_out.any() else grades["method"] == POOL])
     if not len(samples):
         raise UserError("no graded samples to estimate difficulty from: the pool is empty")
     correct = samples["correct"].astype("boolean").fillna(False).astype(float)

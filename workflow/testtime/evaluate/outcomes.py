@@ -9,7 +9,7 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.evaluate.costs import inference_flops
 from testtime.evaluate.pool import Draw
-from testtime.evaluate.samples import chain_draws, pool_draws, read_pool
+from testtime.evaluate.samples import chain_draws, pool_draws, read_pools
 from testtime.evaluate.trees import tree_draws
 from testtime.evaluate.votes import Draws, expected_vote, run_variance
 from testtime.study.seeds import derive
@@ -69,6 +69,8 @@ class Outcome:
     """One strategy with one PRM at one budget, on every problem.
 
     Attributes:
+        thinking: T, most tokens of a thought.
+        budget: N.
         correct: expected correctness, 0 to 1, array (n_problems,).
         error: Monte-Carlo standard error of `correct`, 0 if it is exact.
         run_variance: of the correctness of one run, over runs with other samples, array
@@ -78,6 +80,7 @@ class Outcome:
 
     strategy: Strategy
     prm: str
+    thinking: int
     budget: int
     correct: np.ndarray
     error: np.ndarray
@@ -109,12 +112,18 @@ def evaluate_policy(
     Raises:
         UserError: a sample, score or grade is missing, or a budget is larger than its pool.
     """
-    pool, samples = read_pool(generations, grades)
+    pools = list(read_pools(generations, grades))
     problem_ids = np.unique(generations["problem_id"].to_numpy(dtype=object))
     shared = {"methods": settings.methods, "scorings": settings.scorings}
     drawn = [
         *chain_draws(generations, grades, settings.methods),
-        *pool_draws(pool, samples, scores, budgets=settings.pool_budgets, **shared),
+        *[
+            draw
+            for thinking, *pool in pools
+            for draw in pool_draws(
+                *pool, scores, budgets=settings.pool_budgets, thinking=thinking, **shared
+            )
+        ],
         *tree_draws(
             searches,
             grades,
@@ -153,7 +162,8 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
             # Without a scoring there is one column for all weightings.
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
             found = (values[:, column] for values in chosen[strategy.vote])
-            yield Outcome(strategy, weighting.prm, draw.budget, *found, costs)
+            spent = draw.thinking, draw.budget
+            yield Outcome(strategy, weighting.prm, *spent, *found, costs)
 
 
 def _choose(
@@ -188,6 +198,7 @@ def _rows(outcome: Outcome, problem_ids: np.ndarray, settings: EvaluationSetting
             "method": outcome.strategy.method,
             "scoring": outcome.strategy.scoring,
             "vote": outcome.strategy.vote,
+            "thinking": outcome.thinking,
             "budget": outcome.budget,
             "problem_id": problem_ids,
             "correct": outcome.correct,

@@ -58,6 +58,7 @@ class Draw:
     """k units of a pool, at a budget, and all weightings that choose among them.
 
     Attributes:
+        thinking: T of its samples, 0 where the policy does not think.
         runs: for whole searches, the number of independent ones of each problem, which are rows of
             the pool one after the other; 0 for draws from a pool.
     """
@@ -67,6 +68,7 @@ class Draw:
     budget: int
     weightings: list[Weighting]
     runs: int = 0
+    thinking: int = 0
 
 
 def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:

@@ -17,19 +17,42 @@ from testtime.study.vocabulary import COT, NONE, POOL
 def chain_draws(
     generations: pd.DataFrame, grades: pd.DataFrame, methods: Sequence[str]
 ) -> Iterator[Draw]:
-    """One sample of CoT for each problem, if there are any: the greedy one, or one of several."""
-    chains = generations[generations["block"] == COT]
+    """One sample of CoT for each problem, if there are any: the greedy one, or one of several.
+
+    At each thinking budget of a policy that thinks.
+    """
+    chains, graded = generations[generations["block"] == COT], grades[grades["method"] == COT]
     for name in [name for name in methods if METHODS[name].kind == "greedy" and len(chains)]:
-        pool = make_pool(chains, "sample", grades[grades["method"] == COT], name)
-        weights = pool.spread(weigh(METHODS[name], chains, [NONE]))
-        costs = _costs(pool.spread(token_counts(chains["tokens"])), 1)
-        yield Draw(pool, 1, 1, [Weighting(METHODS[name], NONE, weights, costs)])
+        for thinking, rows in by_thinking(chains):
+            pool = make_pool(rows, "sample", at_thinking(graded, thinking), name)
+            weights = pool.spread(weigh(METHODS[name], rows, [NONE]))
+            costs = _costs(pool.spread(token_counts(rows["tokens"])), 1)
+            drawn = [Weighting(METHODS[name], NONE, weights, costs)]
+            yield Draw(pool, 1, 1, drawn, thinking=thinking)
 
 
-def read_pool(generations: pd.DataFrame, grades: pd.DataFrame) -> tuple[Pool, pd.DataFrame]:
-    """The nested pool, and the frame of samples that its rows refer to."""
-    samples = generations[~generations["block"].isin(SINGLE)].reset_index(drop=True)
-    return make_pool(samples, "sample", grades[grades["method"] == POOL], POOL), samples
+def read_pools(
+    generations: pd.DataFrame, grades: pd.DataFrame
+) -> Iterator[tuple[int, Pool, pd.DataFrame]]:
+    """The nested pool at each thinking budget, and the frame of samples that its rows refer to."""
+    samples, graded = generations[~generations["block"].isin(SINGLE)], grades["method"] == POOL
+    for thinking, rows in by_thinking(samples):
+        pool = make_pool(rows, "sample", at_thinking(grades[graded], thinking), POOL)
+        yield thinking, pool, rows
+
+
+def by_thinking(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Samples at each thinking budget; all at 0 where the policy does not think."""
+    if "thinking" not in rows:
+        yield 0, rows.reset_index(drop=True)
+        return
+    for thinking, own in rows.groupby("thinking", sort=True):
+        yield int(thinking), own.reset_index(drop=True)
+
+
+def at_thinking(grades: pd.DataFrame, thinking: int) -> pd.DataFrame:
+    """The grades of samples at a thinking budget."""
+    return grades[grades["thinking"] == thinking] if "thinking" in grades else grades
 
 
 def pool_draws(
@@ -40,16 +63,18 @@ def pool_draws(
     methods: Sequence[str],
     scorings: Sequence[str],
     budgets: Sequence[int],
+    thinking: int = 0,
 ) -> Iterator[Draw]:
     """Draws of every number of samples k in `budgets`, with every method that chooses among them.
 
     Args:
-        pool: of `read_pool`.
-        samples: of `read_pool`.
+        pool: of `read_pools`.
+        samples: of `read_pools`.
         scores: one row per sample and PRM; may be empty.
         methods: those of other kinds are ignored.
         scorings: of the study.
         budgets: k.
+        thinking: T of these samples.
 
     Raises:
         UserError: a budget is larger than the pool, or a PRM's scores are of other samples.
@@ -77,6 +102,7 @@ def pool_draws(
             k,
             k,
             [Weighting(*found, _costs(tokens, k, read, groups)) for *found, read in weighed],
+            thinking=thinking,
         )
 
 

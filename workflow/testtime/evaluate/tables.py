@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from testtime.data.samples import whole_thoughts
 from testtime.data.store import read_lengths, read_parquet
 from testtime.errors import UserError
 from testtime.evaluate.estimators import pass_at_k
@@ -96,7 +97,7 @@ def pass_at_k_table(
     budgets: Sequence[int],
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Pass@k of every policy on every dataset, over its pool.
+    """Pass@k of every policy on every dataset, over its pool, with all of its thinking.
 
     Args:
         grades: with columns dataset and policy; only rows of the method "pool" count.
@@ -107,7 +108,7 @@ def pass_at_k_table(
         dataset, policy, k, pass_at_k, ci_low, ci_high, n_problems.
     """
     tables = []
-    pooled = grades[grades["method"] == POOL]
+    pooled = whole_thoughts(grades[grades["method"] == POOL])
     for (dataset, policy), rows in pooled.groupby(CELL, sort=True):
         samples = rows[["problem_id", "path"]].reset_index(drop=True)
         pool = make_pool(samples, "path", rows, f"pool of {policy} on {dataset}")

@@ -12,6 +12,13 @@ from testtime.fit.plans import best_plan
 from testtime.fit.select import KEYS
 from testtime.study.vocabulary import ALL, ANY, NONE
 
+# Amounts of the axes of cost.
+UNITS = {
+    "policy_tokens": "{:,.0f} generated tokens",
+    "flops": "{:.3g} FLOPs",
+    "seconds": "{:.3g} s",
+}
+
 
 def find(
     table: dict, *, policy: str, prm: str, budget: int, difficulty: str, dataset: str | None = None
@@ -42,16 +49,56 @@ def find(
         "budget": budget,
         "difficulty": difficulty,
     }
+    return _narrowed(known, wanted)[0]
+
+
+def _narrowed(known: list[dict], wanted: dict) -> list[dict]:
+    """The entries with all of these values; the first that none has is an error."""
+    given = ""
     for key, value in wanted.items():
-        found = [context for context in known if context[key] == value]
+        found = [entry for entry in known if entry[key] == value]
         if not found:
-            given = ", ".join(f"{k} {wanted[k]}" for k in list(wanted)[: list(wanted).index(key)])
             raise UserError(
                 f"{key} {value!r} is not in the lookup{f' for {given}' if given else ''}; "
                 f"known: {', '.join(_values(known, key)) or 'none'}"
             )
-        known = found
-    return known[0]
+        given, known = f"{given}, {key} {value}".removeprefix(", "), found
+    return known
+
+
+def find_by_cost(
+    table: dict,
+    *,
+    policy: str,
+    axis: str,
+    amount: float,
+    difficulty: str,
+    dataset: str | None = None,
+) -> dict:
+    """The entry of the most that may be spent, of all amounts that were fitted.
+
+    Args:
+        table: of `lookup.load`.
+        policy: its name in the study.
+        axis: "policy_tokens", "flops" or "seconds".
+        amount: most of these on a problem, in the mean.
+        difficulty: "all" or a level.
+        dataset: may be left out where the lookup knows only one.
+
+    Raises:
+        UserError: the context is unknown, or everything costs more.
+    """
+    wanted = {"axis": axis, "policy": policy, "difficulty": difficulty}
+    wanted |= {} if dataset is None else {"dataset": dataset}
+    known = _narrowed(table["by_cost"], wanted)
+    datasets = _values(known, "dataset")
+    if len(datasets) > 1:
+        raise UserError(f"dataset must be given; known: {', '.join(datasets)}")
+    within = [entry for entry in known if entry["amount"] <= amount]
+    if not within:
+        least = min(entry["amount"] for entry in known)
+        raise UserError(f"{axis} {amount:g} is too little for {policy}; allowed: {least:g} or more")
+    return max(within, key=lambda entry: entry["amount"])
 
 
 def plan_for(
@@ -122,8 +169,12 @@ def words(context: dict, less: dict | None = None) -> list[str]:
     """The advice as sentences."""
     support, strategy = context["support"], context["strategy"]
     prm = {ANY: "any PRM", NONE: "no PRM"}.get(context["prm"], f"PRM {context['prm']}")
+    if "axis" in context:
+        spent = f"{UNITS[context['axis']].format(context['amount'])} on a problem"
+    else:
+        spent = f"N = {context['budget']}"
     lines = [
-        f"{context['policy']} on {context['dataset']}, {prm}, N = {context['budget']}, "
+        f"{context['policy']} on {context['dataset']}, {prm}, {spent}, "
         f"{context['difficulty']} problems:",
         f"use {describe(strategy)}.",
     ]

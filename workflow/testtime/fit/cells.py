@@ -135,10 +135,16 @@ def spending_cells(outcomes: pd.DataFrame) -> Iterator[Cell]:
     return (cell for cell in read_cells(outcomes) if (cell.strategies["method"] != COT).any())
 
 
+def with_whole_thoughts(cell: Cell) -> Cell:
+    """The strategies of a policy that thinks at its largest thinking budget; else all."""
+    thinking = cell.strategies["thinking"]
+    return cell.take((thinking == thinking.max()).to_numpy())
+
+
 def chain_column(cell: Cell) -> int | None:
-    """Index of CoT among the cell's strategies, None if the study has none."""
-    found = np.flatnonzero(cell.strategies["method"] == COT)
-    return int(found[0]) if len(found) else None
+    """Index of CoT, with all of its thinking, among the cell's strategies; None if it has none."""
+    found = cell.strategies.loc[cell.strategies["method"] == COT, "thinking"]
+    return int(found.idxmax()) if len(found) else None
 
 
 def contexts(cell: Cell) -> list[tuple[str, int]]:
@@ -174,6 +180,8 @@ def describe(strategy: pd.Series | dict) -> str:
     parts += [f"{key} {strategy[key]}" for key in ("scoring", "vote") if strategy[key] != NONE]
     if strategy["prm"] != NONE:
         parts.append(f"PRM {strategy['prm']}")
+    if strategy["thinking"]:
+        parts.append(f"up to {int(strategy['thinking'])} tokens of thought")
     return ", ".join([*parts, f"N = {int(strategy['budget'])}"])
 
 

@@ -4,7 +4,7 @@ N counts samples, not their cost: a tree and a pool of equal N differ in tokens,
 more than the policy. Here any strategy may be chosen, at any N, if its mean cost fits the budget.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,20 +12,20 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.fit.cells import Cell, Settings, bins_of, spending_cells, usable
-from testtime.fit.select import KEYS, Fit, compute_optimal_table, fit_budgets
-from testtime.study.vocabulary import ANY, CHOSEN, COSTS, NONE
+from testtime.fit.select import KEYS, Fit, choice_table, compute_optimal_table, fit_budgets
+from testtime.study.vocabulary import ALL, ANY, CHOSEN, COSTS, NONE
 
 SECONDS = "seconds"
 AXES = ("policy_tokens", "flops", SECONDS)
 
 
-def cost_table(
+def cost_fits(
     outcomes: pd.DataFrame,
     difficulty: pd.DataFrame,
     settings: Settings,
     rates: Mapping[str, float | None],
-) -> pd.DataFrame:
-    """Accuracy for each amount of tokens, FLOPs or seconds: `tables/by_cost.csv`.
+) -> dict[str, list[Fit]]:
+    """Every context with any PRM, for each amount of tokens, FLOPs and seconds.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -34,18 +34,57 @@ def cost_table(
         rates: policy or PRM -> tokens per second; None where unknown.
 
     Returns:
-        Columns axis ("policy_tokens", "flops" or "seconds"), then those of `compute_optimal_table`,
-        whose budget is in the unit of the axis, per problem, with any PRM.
+        By axis ("policy_tokens", "flops", "seconds"), fits with one strategy for all problems and
+        by level where that pays; no fits where costs are unknown.
     """
-    tables = []
-    for axis in AXES:
-        fits = fit_by_cost(outcomes, difficulty, settings, axis=axis, rates=rates, prms=(ANY,))
-        if fits:
-            table = compute_optimal_table(fits)
-            table.insert(0, "axis", axis)
-            tables.append(table)
-    columns = ["axis", *KEYS]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    shared = {"rates": rates, "prms": (ANY,)}
+    return {
+        axis: [
+            fit
+            for binning in (ALL, CHOSEN)
+            for fit in fit_by_cost(
+                outcomes, difficulty, settings, axis=axis, binning=binning, **shared
+            )
+        ]
+        for axis in AXES
+    }
+
+
+def cost_table(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
+    """Accuracy for each amount of tokens, FLOPs or seconds: `tables/by_cost.csv`.
+
+    Args:
+        fits: of `cost_fits`.
+
+    Returns:
+        Columns axis, then those of `compute_optimal_table`, whose budget is in the unit of the
+        axis, per problem.
+    """
+    chosen = {axis: [fit for fit in own if fit.binning == CHOSEN] for axis, own in fits.items()}
+    return _by_axis(chosen, compute_optimal_table)
+
+
+def cost_choices(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
+    """The chosen strategy for each amount of tokens, FLOPs or seconds: `tables/cost_choices.csv`.
+
+    Args:
+        fits: of `cost_fits`.
+
+    Returns:
+        Columns axis, then those of `choice_table`, whose budget is in the unit of the axis.
+    """
+    return _by_axis(fits, choice_table)
+
+
+def _by_axis(
+    fits: Mapping[str, Sequence[Fit]], make: Callable[[Sequence[Fit]], pd.DataFrame]
+) -> pd.DataFrame:
+    """Tables of fits, stacked, with their axis in front."""
+    tables = [make(own).assign(axis=axis) for axis, own in fits.items() if own]
+    if not tables:
+        return pd.DataFrame(columns=["axis", *KEYS])
+    rows = pd.concat(tables, ignore_index=True)
+    return rows[["axis", *rows.columns.drop("axis")]]
 
 
 def fit_by_cost(
@@ -57,6 +96,7 @@ def fit_by_cost(
     rates: Mapping[str, float | None] | None = None,
     prms: Sequence[str] | None = None,
     n_budgets: int = 8,
+    binning: str = CHOSEN,
 ) -> list[Fit]:
     """Fit every context of a study with the budget in tokens, FLOPs or seconds.
 
@@ -72,6 +112,7 @@ def fit_by_cost(
         rates: tokens per second by policy and PRM, for the axis "seconds".
         prms: contexts to fit; by default each PRM, "none" and "any".
         n_budgets: points of each curve.
+        binning: as for `fit_study`.
 
     Returns:
         Fits whose budget is in the unit of the axis; `compute_optimal_table` tabulates them. Cells
@@ -90,9 +131,9 @@ def fit_by_cost(
         if not np.isfinite(cell.costs[axis]).all():
             continue
         for prm in prms or (*cell.prms, NONE, ANY):
-            open_to, means = _priced(cell, prm, difficulty, axis)
+            open_to, means = _priced(cell, prm, difficulty, axis, binning)
             allowed = {budget: means <= budget for budget in _budgets(means, n_budgets)}
-            fits += fit_budgets(open_to, prm, allowed, difficulty, settings, binning=CHOSEN)
+            fits += fit_budgets(open_to, prm, allowed, difficulty, settings, binning=binning)
     return fits
 
 
@@ -111,7 +152,7 @@ def fit_within(
     Returns:
         None if the problems of some level have no strategy that is so cheap, or costs are unknown.
     """
-    open_to, means = _priced(cell, ANY, difficulty, axis)
+    open_to, means = _priced(cell, ANY, difficulty, axis, CHOSEN)
     allowed = means <= budget
     if not allowed.any(axis=1).all():
         return None
@@ -120,10 +161,12 @@ def fit_within(
     return fit
 
 
-def _priced(cell: Cell, prm: str, difficulty: pd.DataFrame, axis: str) -> tuple[Cell, np.ndarray]:
-    """The strategies of a context and their mean cost on each level, (n_levels, n_strategies)."""
+def _priced(
+    cell: Cell, prm: str, difficulty: pd.DataFrame, axis: str, binning: str
+) -> tuple[Cell, np.ndarray]:
+    """The strategies of a context and their mean cost in each bin, (n_bins, n_strategies)."""
     open_to = cell.take(usable(cell.strategies, prm).to_numpy())
-    labels, bins, _ = bins_of(open_to, difficulty, CHOSEN, prm)
+    labels, bins, _ = bins_of(open_to, difficulty, binning, prm)
     return open_to, _bin_costs(open_to, axis, bins, len(labels))
 
 

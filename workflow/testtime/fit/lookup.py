@@ -5,7 +5,7 @@ It holds no code or pickles: only numbers, names and the coefficients of small m
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,6 +33,7 @@ def lookup(
     tree: dict | None = None,
     plans: Sequence[dict] = (),
     predictors: Sequence[dict] = (),
+    by_cost: Mapping[str, Sequence[Fit]] | None = None,
     beam_width: int = 4,
     paths_end_at: str = TEXT,
 ) -> dict:
@@ -49,6 +50,7 @@ def lookup(
         tree: of `tree.fit_tree`.
         plans: of `plans.make_plans`.
         predictors: of `predict.fit_predictor`, each with its dataset, policy and prm.
+        by_cost: of `cost_axis.cost_fits`.
         beam_width: M of the study's searches.
         paths_end_at: where their paths end.
 
@@ -57,6 +59,11 @@ def lookup(
         bytes through `tables.write_json`.
     """
     contexts = sorted((c for fit in fits for c in _contexts(fit, settings)), key=_sort_key)
+    costs = [
+        {"axis": axis, "amount": context.pop("budget"), **context}
+        for axis, own in (by_cost or {}).items()
+        for context in sorted((c for fit in own for c in _contexts(fit, settings)), key=_sort_key)
+    ]
     problems = {fit.dataset: len(fit.problem_ids) for fit in fits}
     sources = {f"{fit.dataset}/{fit.policy}": fit.source for fit in fits if fit.source != NONE}
     quality = prm_quality or {}
@@ -79,6 +86,7 @@ def lookup(
                 for spec in prms
             },
             "contexts": contexts,
+            "by_cost": costs,
             "tree": tree,
             "plans": list(plans),
             "predictors": list(predictors),

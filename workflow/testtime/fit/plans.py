@@ -42,6 +42,8 @@ def make_plans(
     """
     plans = []
     for cell in spending_cells(outcomes):
+        if cell.strategies["thinking"].any():
+            continue  # `testtime solve` does not limit thoughts
         for prm, budget in contexts(cell):
             if prm == ANY:
                 continue

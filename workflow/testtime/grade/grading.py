@@ -89,8 +89,8 @@ def grade_policy(
     """Grade every sample of a policy.
 
     Args:
-        samples: method, prm, budget, problem_id, path, and text (a solution) or answer (given
-            directly; it is taken where it is not null).
+        samples: method, prm, budget, problem_id, path, thinking (if there is), and text (a
+            solution) or answer (given directly; it is taken where it is not null).
         golds: problem_id -> gold answer.
         workers: none of their processes starts while everything can be decided cheaply.
         convention: see `convention_named`.
@@ -100,6 +100,7 @@ def grade_policy(
         answer ("" if none), answer_class, correct, reason as in `grade_answers`.
     """
     identity = ["method", "prm", "budget", "problem_id", "path"]
+    identity += ["thinking"] if "thinking" in samples else []
     columns = [name for name in ("text", "answer") if name in samples]
     rows = samples[identity + columns].sort_values(identity, kind="stable", ignore_index=True)
     given = rows["answer"] if "answer" in rows else pd.Series([None] * len(rows), dtype=object)

@@ -30,9 +30,13 @@ FIGURE_ORDER = (
     "prm_biases",
     "compute_optimal_curve",
     "accuracy_by_flops",
+    "thinking_grid",
+    "short_or_long",
+    "thinking_tokens",
     "lookup_heatmap",
 )
 TABLE_ORDER = ("accuracy", "pass_at_k", "lookup", "voting", "grade_disagreements", "comparisons")
+TABLE_ORDER += ("thinking",)
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,27 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Thinking:
+    """How a policy thinks before it answers.
+
+    Attributes:
+        open: text given after the prompt, where neither its template nor the policy writes it.
+        close: text of the one token that ends a thought.
+        cue: given after a thought that was cut, before its answer.
+        answer_tokens: most tokens of an answer.
+        go_on: put in the place of the thought's end, so that it goes on until it is cut
+            (Muennighoff et al. 2025, "s1: Simple test-time scaling", arXiv 2501.19393); empty to
+            let it end.
+    """
+
+    close: str = "</think>"
+    cue: str = "\n\n\\boxed{"
+    open: str = ""
+    answer_tokens: int = 1024
+    go_on: str = ""
+
+
+@dataclass(frozen=True)
 class PolicySpec(ModelSpec):
     """A policy and how it is prompted and sampled.
 
@@ -125,8 +146,9 @@ class PolicySpec(ModelSpec):
         max_steps: most steps of a search.
         typical_tokens: usual length of a sample, for planning.
         cot_samples: CoT is the mean over so many samples; None for one greedy sample.
+        thinking: how it thinks before it answers; None if it does not.
         samples: file with completions made elsewhere; then no engine runs. "{dataset}" in it stands
-            for the dataset's name.
+            for the dataset's name, "{thinking}" for the thinking budget of a file for each.
         n_samples: how many of each problem that file holds; larger budgets are left out. None if it
             holds enough for all.
     """
@@ -142,17 +164,23 @@ class PolicySpec(ModelSpec):
     max_steps: int = 40
     typical_tokens: int = 600
     cot_samples: int | None = None
+    thinking: Thinking | None = None
     samples: str | None = None
     n_samples: int | None = None
+
+    def __post_init__(self) -> None:
+        """Entries hold plain values."""
+        if isinstance(self.thinking, dict):
+            object.__setattr__(self, "thinking", Thinking(**self.thinking))
 
     @property
     def is_given(self) -> bool:
         """Whether its samples come from a file."""
         return self.samples is not None
 
-    def samples_of(self, dataset: str) -> str:
-        """The file with its completions for a dataset."""
-        return self.samples.replace("{dataset}", dataset)
+    def samples_of(self, dataset: str, thinking: int = 0) -> str:
+        """The file with its completions for a dataset, at a thinking budget."""
+        return self.samples.replace("{dataset}", dataset).replace("{thinking}", str(thinking))
 
     @property
     def sampling(self) -> Sampling:
@@ -313,12 +341,6 @@ def load(extra: dict[str, dict] | None = None) -> Catalog:
             raise UserError(
                 f"config catalog.prms.{name}.trained_context: {trained} is not below its context "
                 f"{context}; allowed: less, or null"
-            )
-        trained = entry.get("trained_context")
-        if trained is not None and trained >= entry.get("context", ModelSpec.context):
-            raise UserError(
-                f"config catalog.prms.{name}.trained_context: {trained} is not below its context "
-                f"{entry.get('context', ModelSpec.context)}; allowed: less, or null"
             )
     return Catalog(
         policies=_specs(PolicySpec, entries["policies"], "policies"),

@@ -4,7 +4,7 @@ Nothing here runs a model.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -79,12 +79,14 @@ def validate(config: dict) -> Catalog:
     _check_jobs(config, catalog)
     _check_claim(config)
     _check_imported(config, catalog)
+    _check_thinking(config, catalog)
     _check_datasets(config, catalog)
     for name in config["policies"]:
         check_prompt(f"config catalog.policies.{name}.prompt:", catalog.policy(name).prompt)
     for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
         for name in config[kind]:
-            _check_model(f"catalog.{kind}.{name}", specs[name], config["datasets"])
+            thinking = _thinking(config, name)
+            _check_model(f"catalog.{kind}.{name}", specs[name], config["datasets"], thinking)
     if config["pinned"]:
         _check_pinned(config, catalog)
     return catalog
@@ -234,13 +236,35 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
         if config["fit"]["folds"] > min(spec.size, config["problems"]["limit"] or spec.size):
             raise UserError(
                 f"config fit.folds: {config['fit']['folds']} is more than the problems of {name}; "
-                f"allowed: 2 to {min(spec.size, config['problems']['limit'] or spec.size)}"
+                f"allowed: 3 to {min(spec.size, config['problems']['limit'] or spec.size)}"
             )
 
 
-def _check_model(key: str, spec: ModelSpec, datasets: Iterable[str]) -> None:
+def _check_thinking(config: dict, catalog: Catalog) -> None:
+    """Thoughts must leave room for a prompt and an answer."""
+    for name in config["policies"]:
+        spec, budgets = catalog.policies[name], _thinking(config, name)
+        if spec.thinking is None or spec.is_given or not budgets:
+            continue
+        most = spec.context - spec.thinking.answer_tokens - 1
+        if budgets[-1] > most:
+            raise UserError(
+                f"config budgets.thinking: {budgets[-1]} leaves no room for the prompt and the "
+                f"answer of {name}, whose context is {spec.context} tokens; allowed: less than "
+                f"{most}, less by the prompt"
+            )
+
+
+def _thinking(config: dict, policy: str) -> list[int]:
+    own = config["per_policy"].get(policy, {}).get("budgets", {})
+    return own.get("thinking", config["budgets"]["thinking"])
+
+
+def _check_model(
+    key: str, spec: ModelSpec, datasets: Iterable[str], thinking: Sequence[int] = ()
+) -> None:
     if getattr(spec, "samples", None) is not None:
-        for path in map(spec.samples_of, datasets):
+        for path in (spec.samples_of(d, t) for d in datasets for t in thinking or [0]):
             if not Path(path).is_file():
                 raise UserError(f"config {key}.samples: no such file: {path}")
         return

@@ -67,10 +67,34 @@ class Study:
         if policy is None:
             known = [name for p in self.config["policies"] for name in self.methods(p)]
             return list(dict.fromkeys(known))
-        return self._own(policy).get("methods", self.config["methods"])
+        found = self._own(policy).get("methods", self.config["methods"])
+        if not self.thinks(policy):
+            return found
+        # Its thoughts are neither cut into steps nor read by PRMs.
+        return [n for n in found if METHODS[n].kind != "search" and not METHODS[n].needs_prm]
+
+    def thinks(self, policy: str) -> list[int]:
+        """The thinking budgets T of a policy that thinks; none if it does not.
+
+        Imported samples are at several budgets if they are in a file for each.
+        """
+        spec = self.catalog.policy(policy)
+        if spec.thinking is None or (spec.is_given and "{thinking}" not in spec.samples):
+            return []
+        return self.budgets("thinking", policy)
+
+    def thought_ends(self, policy: str) -> str | None:
+        """The text that ends a policy's thoughts, None if it does not think."""
+        spec = self.catalog.policy(policy)
+        return None if spec.thinking is None else spec.thinking.close
+
+    def given_samples(self, dataset: str, policy: str) -> list[str]:
+        """The files of a policy's imported samples for a dataset, one per thinking budget."""
+        spec = self.catalog.policy(policy)
+        return [spec.samples_of(dataset, thinking) for thinking in self.thinks(policy) or [0]]
 
     def budgets(self, kind: str, policy: str | None = None) -> list[int]:
-        """Budgets of a policy, of "pool" or "search"; of all policies together by default."""
+        """Budgets of a policy, "pool", "search" or "thinking"; of all together by default."""
         if policy is None:
             known = {n for p in self.config["policies"] for n in self.budgets(kind, p)}
             return sorted(known)
@@ -148,7 +172,8 @@ class Study:
         Args:
             condition: "prms"; "cot", CoT among the methods of some policy; "scores", the samples of
                 some pool have step scores; "quality", PRMs can be measured, as some dataset's steps
-                are labelled; "scored", some PRM reads anything; "two_policies"; "cross_check",
+                are labelled; "scored", some PRM reads anything; "two_policies"; "thinks", some
+                policy thinks and its thoughts are limited; "cross_check",
                 answers are compared in a way on which another grader may disagree.
         """
         config = self.config
@@ -162,6 +187,7 @@ class Study:
             "quality": scores and bool(self.setting("labelled")),
             "scored": scores or (prms and searches),
             "two_policies": len(config["policies"]) > 1,
+            "thinks": any(self.thinks(policy) for policy in config["policies"]),
             "cross_check": any(convention != "exact" for convention in conventions),
         }[condition]
 
@@ -242,7 +268,7 @@ class Study:
         spec = self.catalog.policy(policy)
         samples = sum(self.block_samples(policy, block) for block in self.all_blocks(policy))
         samples *= self.n_problems(dataset, shard)
-        return work.drawing(spec, samples, self.engine(spec), self.rate(spec))
+        return work.drawing(spec, samples, self.engine(spec), self.rate(spec), self.thinks(policy))
 
     def scoring(self, dataset: str, policy: str, prm: str, shard: str = "1-of-1") -> work.Work:
         """The work of scoring a policy's pool, of one shard; by default of all."""

@@ -34,7 +34,9 @@ PASSES, NOT_WORSE, OPEN, BELOW = "passes", "not worse", "cannot be told from", "
 COT, POOL, DIFFICULTY = "cot", "pool", "difficulty"
 
 CELL = ["dataset", "policy"]
-STRATEGY = ["prm", "method", "scoring", "vote", "budget"]
+# The strategy's last two are T and N: most tokens of a thought (0 where a policy does not think, or
+# as long as it wants), and samples.
+STRATEGY = ["prm", "method", "scoring", "vote", "thinking", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
 OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", "run_variance", *COSTS]

@@ -4,7 +4,7 @@ What rules ask of a scheduler and what `testtime plan` prints both come from her
 work into jobs and bound their time; they change no result.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -17,6 +17,7 @@ READ_PER_TOKEN = 1.5
 # Rates are for large batches; a search's batches shrink as its paths end.
 SEARCH_SHARE = 0.7
 IMPORT_SECONDS = 4.0
+ANSWER_TOKENS = 60  # usual answer to a thought that is cut
 LOADED_BYTES_PER_SECOND = 5e8  # weights from a shared file system
 TRAINING_STEP_SECONDS = 0.2
 SAFETY = 2.0  # a job may take this many times its estimate before it is killed
@@ -70,15 +71,19 @@ def total(jobs: Iterable[Work]) -> Work:
     )
 
 
-def drawing(policy: PolicySpec, samples: int, engine: str, rate: float) -> Work:
-    """Draw whole samples of a policy."""
-    tokens = samples * policy.typical_tokens
+def drawing(
+    policy: PolicySpec, samples: int, engine: str, rate: float, thinking: Sequence[int] = ()
+) -> Work:
+    """Draw whole samples of a policy, with an answer at each of its thinking budgets."""
+    longest = min(policy.typical_tokens, thinking[-1]) if thinking else policy.typical_tokens
+    answers = len(thinking) * min(policy.thinking.answer_tokens, ANSWER_TOKENS) if thinking else 0
+    tokens = samples * (longest + answers)
     return Work(
         policy_tokens=tokens,
         seconds=tokens / rate,
         start_seconds=IMPORT_SECONDS + load_seconds(policy, engine),
         gpus=policy.gpus,
-        paths=samples,
+        paths=samples * max(len(thinking), 1),
         size=tokens * WRITTEN_BYTES,
     )
 

@@ -48,6 +48,7 @@ class TransformersPolicy:
         self, text: PolicyText, model: PreTrainedModel, *, max_rows: int, store_bytes: int
     ):
         self.encode, self.decode = text.encode, text.decode
+        self.encode_text = text.encode_text
         self._text, self._model, self._max_rows = text, model, max_rows
         self._store_bytes = store_bytes
         self._stops = stop_ids(model.generation_config, model.config, text.tokenizer)

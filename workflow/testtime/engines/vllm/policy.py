@@ -59,6 +59,7 @@ class VllmPolicy:
         self.text, self.runtime = text, runtime
         self.in_background = runtime.in_background
         self.encode, self.decode = text.encode, text.decode
+        self.encode_text = text.encode_text
         self._stops = frozenset(stops)
         self._waiting: deque[Child] = deque()
         self._running: dict[str, Child] = {}

@@ -63,7 +63,7 @@ def data(
     lines = lines[spends]
     sizes = lines.groupby("dataset")["n_problems"].max()
     ceiling = pass_at_k.rename(columns={"k": "budget", "pass_at_k": "accuracy"}).assign(
-        prm=NONE, method="pass_at_n", scoring=NONE, vote=NONE
+        prm=NONE, method="pass_at_n", scoring=NONE, vote=NONE, thinking=0
     )
     ceiling["n_problems"] = ceiling["dataset"].map(sizes)
     budgets = set(lines.loc[lines["method"] != COT, "budget"])

@@ -28,7 +28,7 @@ FIGURE = Figure(
 
 UNSURE = 0.5  # share of fold-wise choices below which a choice is marked as unsettled
 CONTEXT = [*CELL, "difficulty", "budget"]
-CHOICE = ["method", "scoring", "vote", "prm"]
+CHOICE = ["method", "scoring", "vote", "prm", "thinking"]
 FOUND = ["accuracy", *INTERVAL]
 
 
@@ -40,8 +40,9 @@ def data(*, lookup: dict, policies: dict[str, float]) -> pd.DataFrame:
         policies: parameters of each.
 
     Returns:
-        dataset, policy, difficulty, budget, method, scoring, vote, prm, accuracy (cross-fitted),
-        ci_low, ci_high, n_problems, agreement (share of fold-wise choices that are this one).
+        dataset, policy, difficulty, budget, method, scoring, vote, prm, thinking, accuracy
+        (cross-fitted), ci_low, ci_high, n_problems, agreement (share of fold-wise choices that are
+        this one).
     """
     found = []
     for entry in lookup["contexts"]:
@@ -109,6 +110,7 @@ def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
     parts = (cell["scoring"], cell["vote"])
     how = " ".join(part for part in parts if part not in (NONE, cell["method"]))
     model = "" if cell["prm"] == NONE else cell["prm"]
+    model = f"T = {int(cell['thinking'])}" if cell["thinking"] else model
     lines = [f"{100 * cell['accuracy']:.0f}% (n={n})", how, model]
     ax.text(x + 0.5, y + 0.5, "\n".join(filter(None, lines)), **centre)
     if cell["agreement"] < UNSURE:

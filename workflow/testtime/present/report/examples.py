@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from testtime.data.samples import whole_thoughts
 from testtime.data.store import read_parquet
 from testtime.present.figures.looks import look, methods_in_order
 from testtime.present.report.paths import ReportCell, Search, Solution, vote
 from testtime.study.methods import METHODS
 from testtime.study.study import Study
-from testtime.study.vocabulary import COT, MAJORITY, NONE
+from testtime.study.vocabulary import CELL, COT, MAJORITY, NONE, STRATEGY
 
 CELLS = 4  # most policies shown, spread over the sizes, to keep the report readable
 SAMPLES = 8  # samples of the pool shown per problem
@@ -53,9 +54,8 @@ def examples(study: Study, prm: str | None, policies: list[str]) -> list[Example
         prm: the PRM whose scores are shown, None without one.
         policies: by size; of many, CELLS are shown, including the smallest and the largest.
     """
-    columns = ["dataset", "policy", "prm", "method", "scoring", "vote", "budget"]
-    path = study.layout.path("outcomes")
-    outcomes = read_parquet(path, columns=[*columns, "problem_id", "correct"])
+    columns = [*CELL, *STRATEGY, "problem_id", "correct"]
+    outcomes = read_parquet(study.layout.path("outcomes"), columns=columns)
     picked = np.unique(np.linspace(0, len(policies) - 1, min(CELLS, len(policies))).round())
     found = []
     for dataset in study.config["datasets"]:
@@ -135,6 +135,7 @@ def shown_strategies(outcomes: pd.DataFrame, cell: ReportCell) -> pd.DataFrame:
         cell: what is shown.
     """
     own = outcomes[(outcomes["dataset"] == cell.dataset) & (outcomes["policy"] == cell.policy)]
+    own = whole_thoughts(own)
     found = []
     for name in cell.study.methods(cell.policy):
         strategy, method = cell.strategy(name), METHODS[name]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from testtime.data.samples import whole_thoughts
 from testtime.data.store import read_parquet
 from testtime.evaluate.scoring import path_scores, weigh
 from testtime.evaluate.votes import tally
@@ -116,15 +117,15 @@ class ReportCell:
     def grades(self, ids: list[str]) -> pd.DataFrame:
         """Grades of the problems' samples and paths."""
         path = self.study.layout.path("grades", dataset=self.dataset, policy=self.policy)
-        return read_parquet(path, filters=[("problem_id", "in", ids)])
+        return whole_thoughts(read_parquet(path, filters=[("problem_id", "in", ids)]))
 
     def solutions(self, ids: list[str]) -> dict[str, Drawn]:
         """CoT and the pool of each problem, and what each method makes of them."""
         study, cell = self.study, (self.dataset, self.policy)
         blocks = study.pool_blocks(self.policy)
         cot = [COT] if COT in study.methods(self.policy) else []
-        chains = read_problems(study.samples(*cell, cot), ids)
-        pool = read_problems(study.samples(*cell, blocks), ids)
+        chains = whole_thoughts(read_problems(study.samples(*cell, cot), ids))
+        pool = whole_thoughts(read_problems(study.samples(*cell, blocks), ids))
         read = [path for path in study.step_scores(*cell, blocks) if prm_of(path) == self.prm]
         if read:
             keys = ["problem_id", "sample"]

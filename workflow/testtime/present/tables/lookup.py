@@ -4,7 +4,7 @@ from testtime.compare.prm_worth import mean_quality
 from testtime.data.samples import read_cells
 from testtime.data.store import read_csv, read_json, read_parquet
 from testtime.fit.cells import Settings
-from testtime.fit.cost_axis import cost_table
+from testtime.fit.cost_axis import cost_choices, cost_fits, cost_table
 from testtime.fit.lookup import lookup
 from testtime.fit.plans import make_plans
 from testtime.fit.predict import calibration_table
@@ -22,6 +22,7 @@ TABLES = Tables(
         "by level of difficulty where that pays, else one strategy for all problems.",
         "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem "
         "instead of N; seconds follow from the tokens at the catalog's rates.",
+        "cost_choices": "The strategy chosen for each amount of tokens, FLOPs or seconds.",
         "choices": "The chosen strategy per context and difficulty.",
         "binnings": "Gain from knowing a problem's difficulty over one strategy for all.",
         "transfer": "Strategies chosen on the other policies and used on this one.",
@@ -60,10 +61,12 @@ def make(inputs: dict, settings: dict) -> dict:
     predicted = fit_study(outcomes, predictions, of_fit, binning="predicted_level")
     fits = [fit for binning in BINNINGS for fit in by_binning[binning]]
     quality = mean_quality(*map(read_csv, inputs["prm_quality"]))
+    by_cost = cost_fits(outcomes, difficulty, of_fit, settings["rates"])
     sizes = settings["policies"]
     return {
         "compute_optimal": compute_optimal_table(chosen),
-        "by_cost": cost_table(outcomes, difficulty, of_fit, settings["rates"]),
+        "by_cost": cost_table(by_cost),
+        "cost_choices": cost_choices(by_cost),
         "choices": choice_table(fits),
         "binnings": binning_table([*fits, *predicted], of_fit.confidence),
         "transfer": transfer_table(by_level, outcomes, difficulty, of_fit),
@@ -79,6 +82,7 @@ def make(inputs: dict, settings: dict) -> dict:
             tree=fit_tree(tree_contexts(chosen, sizes, quality)),
             plans=make_plans(outcomes, predictions, of_fit, n_probe=predictors[0]["n_probe"]),
             predictors=predictors,
+            by_cost=by_cost,
             beam_width=settings["beam_width"],
             paths_end_at=settings["paths_end_at"],
         ),
