@@ -1,11 +1,16 @@
 """What a policy is asked does not depend on the day."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from conftest import ROOT
+from testtime.data.decided import Cell
 from testtime.engines.text import PolicyText
 from testtime.study.catalog import load
+from testtime.study.config import read, validate
+from testtime.study.study import Study
+from testtime.study.types import Problem
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
@@ -48,3 +53,38 @@ def test_a_template_that_writes_the_date_writes_the_same_on_every_day(template, 
 def test_llamas_of_both_versions_are_told_the_same_day(monkeypatch):
     day = datetime(2025, 1, 2)
     assert prompt_on(day, LLAMA_31, monkeypatch) == prompt_on(day, LLAMA_32, monkeypatch)
+
+
+# The part of Qwen3's template that closes a thought before it began.
+QWEN3 = """\
+{{- messages[0]["content"] + "\n" }}
+{%- if enable_thinking is defined and enable_thinking is false %}
+    {{- "<think></think>" }}
+{%- endif %}"""
+
+
+def test_a_policy_may_be_asked_not_to_think():
+    spec = load().policy("micro-think-xs")
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / spec.model)
+    tokenizer.chat_template = QWEN3
+    asked = {}
+    for prompt in ("boxed-user", "boxed-user-no-think"):
+        text = PolicyText(replace(spec, prompt=prompt), tokenizer, len(tokenizer))
+        asked[prompt] = text.encode("1 + 1")
+    closed = tuple(tokenizer.encode("<think></think>", add_special_tokens=False))
+    assert len(closed) == 2
+    assert asked["boxed-user-no-think"] == asked["boxed-user"] + closed
+
+
+def test_samples_of_both_ways_of_asking_are_told_apart():
+    config = read() | {"policies": ["qwen3-4b", "qwen3-4b-no-think"]}
+    study = Study(config, validate(config))
+    problem = Problem("a", "1 + 1")
+    same = replace(study.catalog.policy("qwen3-4b"), prompt="boxed-user-no-think", thinking=None)
+    both = []
+    for spec in (replace(same, prompt="boxed-user"), same):
+        study.catalog.policies["qwen3-4b"] = spec
+        both.append(
+            Cell(study, "generate", "microcosm", "qwen3-4b").row_stamps(str)(problem, "pool")
+        )
+    assert both[0] != both[1]

@@ -106,6 +106,21 @@ def test_accuracy_and_gains_stand_by_thinking_budget(finished, pool):
     assert (gains["more_tokens"] > 0).all()
 
 
+def test_answers_of_cut_thoughts_are_told_from_those_of_ended_ones(finished, pool):
+    table = read_csv(finished.results / "tables/thinking_forced.csv")
+    table = table[table["policy"] == POLICY].set_index("thinking")
+    for thinking, own in pool.groupby("thinking"):
+        row, right = table.loc[thinking], own["correct"].fillna(False).astype(float)
+        assert row["cut"] == pytest.approx(own["forced"].mean(), abs=1e-6)
+        assert row["forced_accuracy"] == pytest.approx(right[own["forced"]].mean(), abs=1e-6)
+        assert row["own_accuracy"] == pytest.approx(
+            right[~own["forced"]].mean(), abs=1e-6, nan_ok=True
+        )
+        assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+        assert row["unforced"] == pytest.approx((right * ~own["forced"]).mean(), abs=1e-6)
+    assert table["cut"].is_monotonic_decreasing
+
+
 def test_a_larger_budget_draws_continuations_and_a_smaller_one_answers(finished, tmp_path):
     before = drawn(finished)
     assert set(before) == {"thought-0", "answer-0", "answer-32", "answer-128"} | (

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from testtime.evaluate.statistics import paired_difference
+from testtime.evaluate.statistics import accuracy_interval, paired_difference
 from testtime.evaluate.tables import accuracy_table
 from testtime.fit.cells import Cell, Settings, bins_of, read_cells
-from testtime.study.vocabulary import ALL, CELL, INTERVAL, LEVEL, STRATEGY
+from testtime.study.vocabulary import ALL, CELL, INTERVAL, LEVEL, POOL, STRATEGY
 
 PAYS, HURTS, UNCLEAR = "pays", "hurts", "cannot be told"
 WAY = [name for name in STRATEGY if name != "thinking"]
 GAINS = [*CELL, *WAY, "difficulty", "thinking", "longer", "n_problems", "gain", *INTERVAL]
 GAINS += ["more_tokens", "verdict"]
+FORCED = [*CELL, "thinking", "n_problems", "cut", "forced_accuracy", "own_accuracy", "accuracy"]
+FORCED += [*INTERVAL, "unforced", "unforced_low", "unforced_high"]
 
 
 def thinking_table(
@@ -87,3 +89,41 @@ def _gain(cell: Cell, inside: list[int], shorter: int, longer: int, level: float
         "more_tokens": float((tokens[:, longer] - tokens[:, shorter]).mean()),
         "verdict": verdict,
     }
+
+
+def forced_table(generations: pd.DataFrame, grades: pd.DataFrame, level: float) -> pd.DataFrame:
+    """What the answers are worth whose thoughts were cut: `tables/thinking_forced.csv`.
+
+    Args:
+        generations: dataset, policy, problem_id, sample, thinking and forced of every sample of the
+            pools of policies that think; may be empty.
+        grades: dataset, policy, method, problem_id, path, thinking, correct of them all.
+        level: coverage of the intervals.
+
+    Returns:
+        One row per dataset, policy and thinking: n_problems; cut (share of the samples whose
+        thought was cut); forced_accuracy and own_accuracy (of those samples and of the others;
+        missing where there are none); accuracy, ci_low, ci_high (of one sample, forced answers
+        counted), unforced, unforced_low, unforced_high (the same where a cut thought has no
+        answer).
+    """
+    graded = grades[grades["method"] == POOL].rename(columns={"path": "sample"})
+    keys, found = [*CELL, "problem_id", "sample", "thinking"], []
+    if generations.empty:
+        return pd.DataFrame(columns=FORCED)
+    rows = generations.merge(graded[[*keys, "correct"]], on=keys, validate="one_to_one")
+    rows["correct"] = rows["correct"].astype("boolean").fillna(False).astype(float)
+    rows["unforced"] = rows["correct"].where(~rows["forced"], 0.0)
+    for names, own in rows.groupby([*CELL, "thinking"], sort=True):
+        problems = own.groupby("problem_id")[["correct", "unforced"]].mean()
+        low, high = accuracy_interval(problems.to_numpy(), level)
+        found.append(
+            dict(zip([*CELL, "thinking"], names, strict=True))
+            | {"n_problems": len(problems), "cut": float(own["forced"].mean())}
+            | {"forced_accuracy": own.loc[own["forced"], "correct"].mean()}
+            | {"own_accuracy": own.loc[~own["forced"], "correct"].mean()}
+            | {"accuracy": problems["correct"].mean(), "ci_low": low[0], "ci_high": high[0]}
+            | {"unforced": problems["unforced"].mean(), "unforced_low": low[1]}
+            | {"unforced_high": high[1]}
+        )
+    return pd.DataFrame(found, columns=FORCED)

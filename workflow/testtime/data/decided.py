@@ -21,7 +21,7 @@ from testtime.runtime import weights
 from testtime.runtime.lock import is_held
 from testtime.study.catalog import ModelSpec, as_params
 from testtime.study.methods import METHODS
-from testtime.study.prompts import DAY, PROMPTS
+from testtime.study.prompts import DAY, PROMPTS, TEMPLATE_OPTIONS
 from testtime.study.study import Study
 from testtime.study.thoughts import part_stamps
 from testtime.study.types import Problem
@@ -157,9 +157,11 @@ class Cell:
 
     def _sampling(self, identify: Identify, names: tuple[str, ...]) -> dict:
         study, spec = self.study, self.study.catalog.policy(self.policy)
-        # Left out where it does not think, so that what was computed before is found.
-        thinking = {"thinking": asdict(spec.thinking)} if study.thinks(self.policy) else {}
-        return thinking | {
+        # Left out where they do not apply, so that what was computed before is found.
+        others = {"thinking": asdict(spec.thinking)} if study.thinks(self.policy) else {}
+        if spec.prompt in TEMPLATE_OPTIONS:
+            others["template_options"] = TEMPLATE_OPTIONS[spec.prompt]
+        return others | {
             "format": FORMATS[self.stage],
             "seed": study.config["seed"],
             "engine": study.engine(spec),

@@ -9,7 +9,12 @@ from transformers import PreTrainedTokenizerBase
 from testtime.engines.steps import StepEnds, token_texts
 from testtime.errors import UserError
 from testtime.study.catalog import PolicySpec
-from testtime.study.prompts import PROMPTS, apply_chat_template, check_prompt
+from testtime.study.prompts import (
+    PROMPTS,
+    TEMPLATE_OPTIONS,
+    apply_chat_template,
+    check_prompt,
+)
 from testtime.study.types import Request
 
 
@@ -36,7 +41,12 @@ class PolicyText:
         turns = PROMPTS[self._prompt](problem)
         try:
             ids = apply_chat_template(
-                self.tokenizer, turns, add_generation_prompt=True, tokenize=True, return_dict=False
+                self.tokenizer,
+                turns,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=False,
+                **TEMPLATE_OPTIONS.get(self._prompt, {}),
             )
         except jinja2.TemplateError as error:
             raise UserError(

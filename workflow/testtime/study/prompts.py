@@ -52,6 +52,11 @@ PROMPTS: dict[str, Callable[[str], list[dict[str, str]]]] = {
         {"role": "user", "content": problem},
     ],
 }
+PROMPTS["boxed-user-no-think"] = PROMPTS["boxed-user"]
+# What chat templates are told besides: Qwen3's closes the thought before it began.
+TEMPLATE_OPTIONS: dict[str, dict[str, object]] = {
+    "boxed-user-no-think": {"enable_thinking": False},
+}
 
 
 def check_prompt(what: str, prompt: str) -> None:

@@ -315,9 +315,9 @@ class Study:
 
         Args:
             name: a kind of `study.layout.PATTERNS` with one file per study, dataset or cell; a
-                table; "generations", "scores" and "searches", all that a PRM has read;
-                "first_generations" and "first_scores", the pool's first block alone; "published",
-                the figures of the reproduced study.
+                table; "generations", "scores" and "searches", all that a PRM has read; "thoughts",
+                the pools of policies that think; "first_generations" and "first_scores", the pool's
+                first block alone; "published", the figures of the reproduced study.
         """
         if name == "published":
             return [from_here(path) for path in sorted(PUBLISHED.glob("*.csv"))]
@@ -325,6 +325,7 @@ class Study:
             "generations": self._scored_samples,
             "scores": lambda *cell: self.step_scores(*cell, self.pool_blocks(cell[1])),
             "searches": self.search_files,
+            "thoughts": self._thoughts,
             "first_generations": lambda *cell: self.probed(*cell)["generations"],
             "first_scores": lambda *cell: self.probed(*cell)["scores"],
         }
@@ -349,6 +350,11 @@ class Study:
             for b in blocks
             for shard in self.shards(dataset, policy)
         ]
+
+    def _thoughts(self, dataset: str, policy: str) -> list[str]:
+        """Files of the pool of a policy whose thoughts are cut here, none of another."""
+        cut = self.thinks(policy) and not self.is_imported(policy)
+        return self.samples(dataset, policy, self.pool_blocks(policy)) if cut else []
 
     def step_scores(self, dataset: str, policy: str, blocks: list[str]) -> list[str]:
         """Files of every PRM's scores of some blocks; none where the pool is not scored."""
