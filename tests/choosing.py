@@ -4,7 +4,7 @@ make of them.
 
 import numpy as np
 from scipy import stats
-from testtime.evaluate.statistics import chosen_interval, paired_difference
+from testtime.evaluate.statistics import chosen_interval, holm, paired_difference
 from testtime.fit.crossfit import crossfit, draw_folds
 
 KINDS = ("equal", "one better", "one dominant")
@@ -62,3 +62,36 @@ def simulate(n: int, kind: str, *, soft: bool, worlds: int, seed: int = 1) -> di
         "rejected": missed / worlds,
         "passed": passed / worlds,
     }
+
+
+def simulate_family(
+    n: int, *, soft: bool, worlds: int, policies: int = 3, seed: int = 1
+) -> dict[str, float]:
+    """Shares of worlds in which any of several small policies is told from a large one's CoT.
+
+    All are equally good, so what is told apart is told wrongly; p-values are adjusted by Holm.
+
+    Returns:
+        told_apart, and passed: at least one of them called better.
+    """
+    rng = np.random.default_rng(seed)
+    told = passed = 0
+    for _ in range(worlds):
+        levels = rng.choice(3, size=n, p=SHARE)
+        shared = np.sqrt(TOGETHER) * rng.normal(size=(n, 1))
+        own = np.sqrt(1 - TOGETHER) * rng.normal(size=(n, policies * STRATEGIES + 1))
+        uniform, chance = stats.norm.cdf(shared + own), CHANCE[levels]
+        chain = (uniform[:, -1] < chance).astype(float)
+        found = []
+        for few in np.split(uniform[:, :-1], policies, axis=1):
+            odds = chance[:, None]
+            correct = (few < odds).astype(float)
+            if soft:
+                correct = stats.beta.ppf(few, SPREAD * odds, SPREAD * (1 - odds))
+            folds = draw_folds(levels, 5, 10, int(rng.integers(2**31)))
+            result = crossfit(correct, levels, folds, n_bins=3, prefer_one=True)
+            found.append(paired_difference(result.values - chain))
+        sure = holm(np.array([difference.p_value for difference in found])) < 0.05
+        told += sure.any()
+        passed += any(sure & np.array([difference.mean > 0 for difference in found]))
+    return {"told_apart": told / worlds, "passed": passed / worlds}
