@@ -281,7 +281,7 @@ def lookup() -> dict:
                             | {"prm": chosen, "budget": budget}
                         }
                     )
-    return {"format": "testtime-lookup", "version": 2, "contexts": contexts}
+    return {"format": "testtime-lookup", "version": 3, "contexts": contexts}
 
 
 THINKING = (64, 128, 256)

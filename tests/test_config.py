@@ -3,7 +3,7 @@ import copy
 import pytest
 import yaml
 from testtime.errors import UserError
-from testtime.study.config import validate
+from testtime.study.config import read, validate
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +116,26 @@ def test_a_pinned_study_refuses_what_the_hub_may_change(shipped):
     validate(changed(pinned, "datasets", ["math500"]))
     with pytest.raises(UserError, match=r"catalog.datasets.amc23.revision is None"):
         validate(changed(pinned, "datasets", ["amc23"]))
+
+
+def thinking_config(**changes):
+    return read("config.yaml", "workflow/studies/thinking.yaml") | changes
+
+
+def test_methods_that_suit_no_thoughts_are_refused_and_the_way_out_is_named():
+    config = thinking_config(methods=["best_of_n"], prms=["micro-prm-good"])
+    with pytest.raises(UserError, match=r"none of them suits micro-think-xs.*thinking: \[\]"):
+        validate(config)
+
+
+def test_files_for_each_thinking_budget_need_budgets_and_an_entry():
+    own = {"samples": "mine-{thinking}.jsonl", "parameters": 1e6}
+    config = thinking_config(policies=["mine"], catalog={"policies": {"mine": own}})
+    with pytest.raises(UserError, match="a file for each thinking budget"):
+        validate(config)
+
+
+def test_thoughts_that_leave_no_room_for_an_answer_are_refused():
+    budgets = {"pool": [4], "search": [], "thinking": [128, 500]}
+    with pytest.raises(UserError, match=r"thinking: 500 leaves no room.*at most 495"):
+        validate(thinking_config(budgets=budgets))

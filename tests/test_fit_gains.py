@@ -149,6 +149,18 @@ def test_a_rule_of_one_policy_alone_does_not_transfer(outcomes, difficulty):
     assert guided["lost"].to_numpy() == pytest.approx(np.ones(len(guided)))
 
 
+def test_policies_teach_those_that_think_as_they_do(outcomes, difficulty):
+    """A policy that thinks has no strategy in common with the others, and takes none from them."""
+    thinker = worlds.study(policy="thinker", seed=9).assign(thinking=128)
+    rows = pd.concat([outcomes, thinker])
+    known = pd.concat([difficulty, worlds.study_difficulty(policies=("thinker",))])
+    fits = fit_study(outcomes, difficulty, SETTINGS)
+    before = transfer_table(fits, outcomes, difficulty, SETTINGS)
+    table = transfer_table(fit_study(rows, known, SETTINGS), rows, known, SETTINGS)
+    assert set(table["policy"]) == {"small", "large"}
+    assert len(table) == len(before)
+
+
 def test_one_policy_has_nothing_to_learn_from(difficulty):
     rows = worlds.study()
     fits = fit_study(rows, difficulty, SETTINGS)

@@ -142,6 +142,9 @@ def test_a_thought_may_be_made_to_go_on():
     assert table["forced"].all()
     assert (table["thought_tokens"] == table["thinking"]).all()
     thoughts = table.loc[table["thinking"] == 256, "thought"]
+    given = thoughts.str.count("wait").to_numpy()
+    longest = table[table["thinking"] == 256]
+    assert (longest["tokens"] <= 256 + 20 - given).all(), "what is given is not generated"
     assert thoughts.str.contains("wait").all()
     assert not thoughts.str.contains("</think>").any()
     plain, *_ = think([64, 256], policy=thinker_policy(p_close=0.05))
@@ -156,11 +159,24 @@ def test_a_full_context_ends_a_trace_and_its_answer_is_empty():
     assert (table["text"] == "answer: ").all()
 
 
+def test_a_thought_is_cut_where_its_answer_fits_into_the_context():
+    policy, wanted = thinker_policy(p_close=0.0, context=100), draws(("a",))
+    thinker = Thinker(policy, THINKING, Rows(), context=100)
+    table = thinker.to_table(wanted, thinker.draw(wanted, [50, 512]), [50, 512])
+    prompt, around = 1, 1 + 1 + 20  # the end of the thought, the cue, the answer
+    cut = table[table["thinking"] == 512]
+    assert (cut["thought_tokens"] == 100 - prompt - around).all()
+    assert (cut["text"] != "answer: ").any()
+    assert (table.loc[table["thinking"] == 50, "thought_tokens"] == 50).all()
+
+
 def test_log_probabilities_are_of_the_thoughts_groups_and_the_answers_steps():
     table, *_ = think([100])
     row = table[table["forced"]].iloc[0]
     assert len(row["step_logprobs"]) == int(np.ceil(100 / 64)) + len(row["steps"])
     assert row["steps"][0].startswith("answer: ")
+    drawn = row["step_logprobs"][-len(row["steps"]) :]
+    assert max(drawn) < 0, "the cue, which was given, is no part of them"
 
 
 def test_an_end_of_several_tokens_is_refused():

@@ -181,7 +181,8 @@ function setUpLookup() {
     const how = [strategy.scoring, strategy.vote]
       .filter((part) => part !== "none" && part !== strategy.method).join(" + ");
     const model = strategy.prm === "none" ? "" : strategy.prm;
-    for (const text of [how, model, `${show(context.accuracy, "percent")}, n = ${support.n_problems}`]) {
+    const thought = strategy.thinking ? `T = ${strategy.thinking}` : "";
+    for (const text of [how, model, thought, `${show(context.accuracy, "percent")}, n = ${support.n_problems}`]) {
       if (text) made.append(element("small", text));
     }
     const ends = `${show(context.ci_low, "percent")} to ${show(context.ci_high, "percent")}`;

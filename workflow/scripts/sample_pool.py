@@ -1,3 +1,4 @@
+import pandas as pd
 from testtime.data.decided import Cell, identities
 from testtime.data.problems import as_problems
 from testtime.data.rows import open_rows
@@ -10,7 +11,7 @@ from testtime.study import catalog
 from testtime.study.blocks import SINGLE, block_range, select_shard
 from testtime.study.layout import identify
 from testtime.study.study import Study
-from testtime.study.vocabulary import POOL
+from testtime.study.vocabulary import DIFFICULTY, POOL
 from testtime.think import Thinker
 
 
@@ -46,10 +47,19 @@ def main(config, wildcards, threads, problems, outputs):
 
 
 def think(policy, spec, draws, budgets, rows, bar):
-    """The table of each block of a policy that thinks."""
-    thinker = Thinker(policy, spec.thinking, rows, bar)
-    traces = thinker.draw([draw for of_block in draws.values() for draw in of_block], budgets)
-    return {block: thinker.to_table(draws[block], traces, budgets) for block in draws}
+    """The table of each block of a policy that thinks; the held-out samples at the largest T."""
+    thinker = Thinker(policy, spec.thinking, rows, bar, spec.context)
+    tables = {}
+    for own in (budgets, budgets[-1:]):
+        blocks = [block for block in draws if (block == DIFFICULTY) == (own is not budgets)]
+        traces = thinker.draw([draw for block in blocks for draw in draws[block]], own)
+        tables |= {block: thinker.to_table(draws[block], traces, own) for block in blocks}
+    rows = pd.concat(tables.values())
+    early = (rows["forced"] & (rows["thought_tokens"] < rows["thinking"])).sum()
+    print(
+        f"{early} of {len(rows)} thoughts were cut early, so that an answer fits into the context"
+    )
+    return tables
 
 
 with job(snakemake.log[0], gpus=snakemake.resources.gpu):

@@ -6,12 +6,13 @@ keeps its own answer. So every T, every N and every vote share one trace.
 
 Traces are drawn in segments (`study.thoughts`) that do not depend on the budgets: a larger one
 draws the segments that are missing, a smaller one only answers, and neither changes what was drawn.
-A budget that is a power of two, from 128 on, wastes nothing.
+A budget that is a power of two, from 128 on, draws least beyond itself.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan, nan
 
 import pandas as pd
 
@@ -63,7 +64,7 @@ class Trace:
 
     Attributes:
         token_ids: after the prompt and the open mark, end of text included.
-        logprobs: of each; 0 for tokens that were given.
+        logprobs: of each; NaN for tokens that were given.
         texts: of the thought, one per segment.
         closed: place of the token that ends the thought, None if it has not ended.
         finish: "stop" (end of text), "length" (the answer or the context is full), None while it
@@ -91,7 +92,7 @@ class Trace:
         """With the segment that a row of the store holds."""
         return Trace(
             self.token_ids + tuple(row["token_ids"]),
-            self.logprobs + tuple(row["logprobs"]),
+            self.logprobs + tuple(nan if v is None else v for v in row["logprobs"]),
             (*self.texts, row["text"]),
             row["closed"],
             row["finish"],
@@ -110,11 +111,19 @@ class Thinker:
         thinking: how it thinks.
         rows: keep segments and answers, each under a stamp of its own, by sample.
         progress: receives every pair of a sample and a budget that is done.
+        context: of the policy: a thought is cut where its answer would not fit any more; None where
+            everything fits.
     """
 
     def __init__(
-        self, policy: Policy, thinking: Thinking, rows: Rows, progress: Progress | None = None
+        self,
+        policy: Policy,
+        thinking: Thinking,
+        rows: Rows,
+        progress: Progress | None = None,
+        context: int | None = None,
     ):
+        self.context = context
         self.policy, self.thinking, self.rows, self.progress = policy, thinking, rows, progress
         self._readers: dict[str, StepReader] = {}
         self._prompts: dict[str, tuple[int, ...]] = {}
@@ -182,14 +191,15 @@ class Thinker:
         forced = not trace.ends_within(budget)
         answer = self.rows.of(part_stamp(draw.stamp, ANSWER, budget if forced else OWN))[number]
         ended = 0 if trace.closed is None else trace.closed + 1
-        logprobs = trace.logprobs[: budget if forced else ended]
+        logprobs = trace.logprobs[: answer["cut"] if forced else ended]
         groups = [mean(logprobs[i : i + GROUP]) for i in range(0, len(logprobs), GROUP)]
+        drawn = [value for value in logprobs if not isnan(value)]
         return {
             "text": answer["text"],
             "steps": answer["steps"],
             "step_logprobs": groups + answer["step_logprobs"],
-            "logprob": mean(logprobs + tuple(answer["logprobs"])),
-            "tokens": len(logprobs) + len(answer["logprobs"]),
+            "logprob": mean(drawn + answer["logprobs"]),
+            "tokens": len(drawn) + len(answer["logprobs"]),
             "prompt_tokens": answer["prompt_tokens"],
             "finish": answer["finish"],
             "seed": draw.seed(number),
@@ -255,7 +265,7 @@ class Thinker:
             closed = len(trace.token_ids) + child.token_ids.index(self.marks.close)
         if self.marks.go_on and (closed is not None or ended):
             end = len(ids) - 1 if closed is None else closed
-            given = (0.0,) * len(self.marks.go_on)
+            given = (nan,) * len(self.marks.go_on)
             ids, logprobs = ids[:end] + self.marks.go_on, logprobs[:end] + given
             return Trace(ids[:stop], logprobs[:stop])
         most = stop if closed is None else closed + 1 + self.thinking.answer_tokens
@@ -271,7 +281,7 @@ class Thinker:
         thought = ids if trace.closed is None else trace.token_ids[start : trace.closed + 1]
         row = {
             "token_ids": list(ids),
-            "logprobs": [round(value, DIGITS) for value in trace.logprobs[start:]],
+            "logprobs": [_stored(value) for value in trace.logprobs[start:]],
             "text": self.policy.decode(thought),
             "closed": trace.closed,
             "finish": trace.finish,
@@ -292,7 +302,7 @@ class Thinker:
             self._readers[separator] = StepReader(self.policy, separator)
         reader = self._readers[separator]
         given = self.marks.cue if cue else ()
-        steps = reader.steps(given + ids, (0.0,) * len(given) + logprobs)
+        steps = reader.steps(given + ids, (nan,) * len(given) + logprobs)
         return {
             "text": cue + reader.text(ids),
             "steps": [step.text for step in steps],
@@ -313,15 +323,17 @@ class Thinker:
                     request = self._forced(draw, number, trace, budget)
                     asked.append((draw, number, budget, request))
         for index, (child,) in sample(self.policy, [request for *_, request in asked]):
-            draw, number, budget, _ = asked[index]
+            draw, number, budget, request = asked[index]
             answer = self._answer(draw, child.token_ids, child.logprobs, self.thinking.cue)
-            row = answer | {"finish": child.finish}
+            row = answer | {"finish": child.finish, "cut": request.first_position}
             self.rows.add(part_stamp(draw.stamp, ANSWER, budget), {number: row})
             self._update()
 
     def _forced(self, draw: Draw, number: int, trace: Trace, budget: int) -> Request:
         """The answer to a thought that is cut after so many tokens."""
-        cut = trace.token_ids[:budget]
+        around = len(self._prompt(draw)) + 1 + len(self.marks.cue) + self.thinking.answer_tokens
+        room = budget if self.context is None else self.context - around
+        cut = trace.token_ids[: max(0, min(budget, room))]
         return Request(
             token_ids=self._prompt(draw) + cut + (self.marks.close, *self.marks.cue),
             seeds=(draw.seed(number, ANSWER, budget),),
@@ -334,3 +346,8 @@ class Thinker:
     def _update(self) -> None:
         if self.progress is not None:
             self.progress.update(1)
+
+
+def _stored(value: float) -> float | None:
+    """A log-probability in the store, null for a given token."""
+    return None if isnan(value) else round(value, DIGITS)

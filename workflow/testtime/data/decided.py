@@ -158,7 +158,8 @@ class Cell:
     def _sampling(self, identify: Identify, names: tuple[str, ...]) -> dict:
         study, spec = self.study, self.study.catalog.policy(self.policy)
         # Left out where they do not apply, so that what was computed before is found.
-        others = {"thinking": asdict(spec.thinking)} if study.thinks(self.policy) else {}
+        thinks = study.thinks(self.policy)  # then its budgets limit a sample, not max_tokens
+        others = {"thinking": asdict(spec.thinking)} if thinks else {}
         if spec.prompt in TEMPLATE_OPTIONS:
             others["template_options"] = TEMPLATE_OPTIONS[spec.prompt]
         return others | {
@@ -168,7 +169,7 @@ class Cell:
             "prompt": PROMPTS[spec.prompt]("{problem}"),
             "day": DAY.isoformat(),
             "model": identify(spec),
-            **as_params(spec, *names),
+            **as_params(spec, *(n for n in names if n != "max_tokens" or not thinks)),
         }
 
     def _scoring(self, identify: Identify) -> dict:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -73,8 +74,9 @@ class StepReader:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Arithmetic mean; 0 if empty."""
-    return sum(values) / len(values) if len(values) else 0.0
+    """Arithmetic mean of the values that are not NaN; 0 if there are none."""
+    known = [value for value in values if not isnan(value)]
+    return sum(known) / len(known) if known else 0.0
 
 
 class StepEnds:

@@ -16,7 +16,7 @@ from testtime.fit.select import KEYS, Fit
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, NONE, STRATEGY, TEXT
 
-FORMAT, VERSION = "testtime-lookup", 2
+FORMAT, VERSION = "testtime-lookup", 3
 DIGITS = 6
 ORDER = (ALL, *LEVELS)
 

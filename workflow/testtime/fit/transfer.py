@@ -51,6 +51,7 @@ def transfer_table(
             candidates(cell, fit.prm, int(fit.budget))
             for (dataset, policy), cell in cells.items()
             if dataset == fit.dataset and policy != fit.policy
+            if _thinks(cell) == _thinks(cells[fit.dataset, fit.policy])
         ]
         target, others = _shared(target, others)
         if not others or not len(target.strategies):
@@ -72,6 +73,11 @@ def transfer_table(
             | {"lost_low": lost.low, "lost_high": lost.high}
         )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _thinks(cell: Cell) -> set[int]:
+    """The thinking budgets of a cell; only policies with the same ones teach each other."""
+    return set(cell.strategies["thinking"])
 
 
 def _shared(target: Cell, others: list[Cell]) -> tuple[Cell, list[Cell]]:

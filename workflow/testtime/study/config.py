@@ -23,6 +23,7 @@ from testtime.study.conventions import convention_named
 from testtime.study.methods import METHODS, names
 from testtime.study.prompts import check_prompt
 from testtime.study.schema import check
+from testtime.study.thoughts import applicable, thinking_budgets
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -75,18 +76,19 @@ def validate(config: dict) -> Catalog:
     _check_per_policy(config, catalog)
     _check_budgets(config)
     _check_difficulty(config)
-    _check_methods(config)
+    _check_methods(config, catalog)
     _check_jobs(config, catalog)
-    _check_claim(config)
-    _check_imported(config, catalog)
+    _check_claim(config, catalog)
     _check_thinking(config, catalog)
+    _check_imported(config, catalog)
     _check_datasets(config, catalog)
     for name in config["policies"]:
         check_prompt(f"config catalog.policies.{name}.prompt:", catalog.policy(name).prompt)
     for kind, specs in (("policies", catalog.policies), ("prms", catalog.prms)):
         for name in config[kind]:
-            thinking = _thinking(config, name)
-            _check_model(f"catalog.{kind}.{name}", specs[name], config["datasets"], thinking)
+            spec = specs[name]
+            thinking = thinking_budgets(config, spec) if kind == "policies" else []
+            _check_model(f"catalog.{kind}.{name}", spec, config["datasets"], thinking)
     if config["pinned"]:
         _check_pinned(config, catalog)
     return catalog
@@ -109,7 +111,7 @@ def _check_per_policy(config: dict, catalog: Catalog) -> None:
                     f"config per_policy.{policy}.methods: {name!r} is not known; "
                     f"allowed: {', '.join(sorted(METHODS))}"
                 )
-    if all(_methods(config, policy) == ["cot"] for policy in config["policies"]):
+    if all(_methods(config, catalog, policy) == ["cot"] for policy in config["policies"]):
         raise UserError(
             "config methods: every policy has CoT alone, so that no budget is spent; "
             f"allowed: {', '.join(names('pool', 'search'))} for at least one"
@@ -142,12 +144,13 @@ def _check_difficulty(config: dict) -> None:
         )
 
 
-def _methods(config: dict, policy: str) -> list[str]:
-    return config["per_policy"].get(policy, {}).get("methods", config["methods"])
+def _methods(config: dict, catalog: Catalog, policy: str) -> list[str]:
+    own = config["per_policy"].get(policy, {}).get("methods", config["methods"])
+    return applicable(own, thinking_budgets(config, catalog.policies[policy]))
 
 
-def _check_methods(config: dict) -> None:
-    every = {name: None for p in config["policies"] for name in _methods(config, p)}
+def _check_methods(config: dict, catalog: Catalog) -> None:
+    every = {name: None for p in config["policies"] for name in _methods(config, catalog, p)}
     guided = [name for name in every if METHODS[name].needs_prm]
     searches = [name for name in every if name in names("search")]
     if guided and not config["prms"]:
@@ -166,9 +169,9 @@ def _check_methods(config: dict) -> None:
             )
 
 
-def _check_claim(config: dict) -> None:
+def _check_claim(config: dict, catalog: Catalog) -> None:
     large = config["claim"]["large"]
-    chains = [policy for policy in config["policies"] if "cot" in _methods(config, policy)]
+    chains = [policy for policy in config["policies"] if "cot" in _methods(config, catalog, policy)]
     if large is not None and large not in chains:
         raise UserError(
             f"config claim.large: {large!r} is not a policy of the study with CoT; "
@@ -192,7 +195,7 @@ def _check_jobs(config: dict, catalog: Catalog) -> None:
 def _check_imported(config: dict, catalog: Catalog) -> None:
     held_out = config["difficulty"]["samples"]
     for name in config["policies"]:
-        spec, own = catalog.policies[name], _methods(config, name)
+        spec, own = catalog.policies[name], _methods(config, catalog, name)
         budgets = config["per_policy"].get(name, {}).get("budgets", {})
         budgets = budgets.get("pool", config["budgets"]["pool"])
         if own != ["cot"] and not pool_budgets(spec, budgets, held_out):
@@ -212,7 +215,7 @@ def _check_imported(config: dict, catalog: Catalog) -> None:
         if spec.samples is None:
             continue
         greedy = names("greedy") if spec.cot_samples is None else ()
-        for method in _methods(config, name):
+        for method in _methods(config, catalog, name):
             if method in (*greedy, *names("search")):
                 raise UserError(
                     f"config methods: {method!r} must run a model, but the samples of policy "
@@ -241,23 +244,32 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
 
 
 def _check_thinking(config: dict, catalog: Catalog) -> None:
-    """Thoughts must leave room for a prompt and an answer."""
+    """Thoughts must leave room for a prompt and an answer, and a policy that thinks a method."""
     for name in config["policies"]:
-        spec, budgets = catalog.policies[name], _thinking(config, name)
-        if spec.thinking is None or spec.is_given or not budgets:
-            continue
-        most = spec.context - spec.thinking.answer_tokens - 1
-        if budgets[-1] > most:
+        spec = catalog.policies[name]
+        own = config["per_policy"].get(name, {}).get("budgets", {})
+        budgets = own.get("thinking", config["budgets"]["thinking"])
+        if spec.is_given and "{thinking}" in spec.samples and not (spec.thinking and budgets):
             raise UserError(
-                f"config budgets.thinking: {budgets[-1]} leaves no room for the prompt and the "
-                f"answer of {name}, whose context is {spec.context} tokens; allowed: less than "
-                f"{most}, less by the prompt"
+                f"config catalog.policies.{name}.samples: {spec.samples} is a file for each "
+                "thinking budget; allowed: with `thinking:` in the entry and budgets.thinking"
             )
-
-
-def _thinking(config: dict, policy: str) -> list[int]:
-    own = config["per_policy"].get(policy, {}).get("budgets", {})
-    return own.get("thinking", config["budgets"]["thinking"])
+        budgets = thinking_budgets(config, spec)
+        if not budgets:
+            continue
+        if not _methods(config, catalog, name):
+            free = [method for method in METHODS if applicable([method], budgets)]
+            raise UserError(
+                f"config methods: none of them suits {name}, whose thoughts are neither searched "
+                f"nor read by PRMs (budgets.thinking); allowed: {', '.join(free)}, or "
+                f"per_policy.{name}.budgets.thinking: []"
+            )
+        most = spec.context - spec.thinking.answer_tokens - 1
+        if not spec.is_given and budgets[-1] > most:
+            raise UserError(
+                f"config budgets.thinking: {budgets[-1]} leaves no room for the answer of {name}, "
+                f"whose context is {spec.context} tokens; allowed: at most {most}, less the prompt"
+            )
 
 
 def _check_model(

@@ -5,14 +5,16 @@ what `jobs:` allows. `testtime plan` adds up the same estimates over the jobs of
 """
 
 from collections.abc import Callable
+from math import ceil
 
 from testtime.study import memory, work
 from testtime.study.methods import METHODS
 from testtime.study.study import Study
-from testtime.study.work import Work
+from testtime.study.work import ANSWER_TOKENS, Work
 
 LEAST_GB = 2  # of an analysis job, beside its texts or rows in memory
 BYTES_PER_TOKEN, BYTES_PER_ROW = 10, 2000
+BYTES_PER_THOUGHT_TOKEN = 90  # ids and log-probabilities of traces, in rows and beside them
 
 
 def job_work(study: Study, rule: str, **wildcards: str) -> Work:
@@ -108,7 +110,10 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
             return LEAST_GB + outcome_rows(study) * BYTES_PER_ROW / 2**30
     job = job_work(study, rule, **wildcards)
     # Texts and their steps.
-    held = max(job.policy_tokens, job.prm_tokens) * 2 * BYTES_PER_TOKEN / 2**30
+    each = 2 * BYTES_PER_TOKEN
+    if rule == "sample_pool" and study.thinks(wildcards["policy"]):
+        each = BYTES_PER_THOUGHT_TOKEN
+    held = max(job.policy_tokens, job.prm_tokens) * each / 2**30
     return held + sum(memory.ram_gb(spec, study.engine(spec)) for spec in models)
 
 
@@ -123,7 +128,11 @@ def texts(study: Study, dataset: str, policy: str) -> int:
 
 def tokens(study: Study, dataset: str, policy: str) -> int:
     """Tokens of all these solutions."""
-    return texts(study, dataset, policy) * study.catalog.policy(policy).typical_tokens
+    spec, thinking = study.catalog.policy(policy), study.thinks(policy)
+    if not thinking:
+        return texts(study, dataset, policy) * spec.typical_tokens
+    whole = min(spec.typical_tokens, thinking[-1]) / len(thinking)  # a trace once, not at each T
+    return ceil(texts(study, dataset, policy) * (whole + ANSWER_TOKENS))
 
 
 def outcome_rows(study: Study) -> int:
@@ -135,5 +144,6 @@ def outcome_rows(study: Study) -> int:
             budgets = 1 if method.kind == "greedy" else len(study.budgets(method.kind, policy))
             prms = len(config["prms"]) if method.needs_prm else 1
             strategies = len(method.strategies(config["scorings"], config["votes"]))
-            rows += study.n_problems(dataset) * prms * budgets * strategies
+            thinking = max(len(study.thinks(policy)), 1)
+            rows += study.n_problems(dataset) * prms * budgets * strategies * thinking
     return rows

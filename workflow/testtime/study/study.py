@@ -21,6 +21,7 @@ from testtime.study.blocks import (
 from testtime.study.catalog import Catalog, GpuSpec, ModelSpec, PolicySpec
 from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_in
 from testtime.study.methods import METHODS, names
+from testtime.study.thoughts import applicable, thinking_budgets
 from testtime.study.vocabulary import EASY, HARD
 
 T = TypeVar("T")
@@ -67,21 +68,12 @@ class Study:
         if policy is None:
             known = [name for p in self.config["policies"] for name in self.methods(p)]
             return list(dict.fromkeys(known))
-        found = self._own(policy).get("methods", self.config["methods"])
-        if not self.thinks(policy):
-            return found
-        # Its thoughts are neither cut into steps nor read by PRMs.
-        return [n for n in found if METHODS[n].kind != "search" and not METHODS[n].needs_prm]
+        own = self._own(policy).get("methods", self.config["methods"])
+        return applicable(own, self.thinks(policy))
 
     def thinks(self, policy: str) -> list[int]:
-        """The thinking budgets T of a policy that thinks; none if it does not.
-
-        Imported samples are at several budgets if they are in a file for each.
-        """
-        spec = self.catalog.policy(policy)
-        if spec.thinking is None or (spec.is_given and "{thinking}" not in spec.samples):
-            return []
-        return self.budgets("thinking", policy)
+        """The thinking budgets T of a policy that thinks; none if it does not."""
+        return thinking_budgets(self.config, self.catalog.policy(policy))
 
     def thought_ends(self, policy: str) -> str | None:
         """The text that ends a policy's thoughts, None if it does not think."""

@@ -1,13 +1,37 @@
-"""How the work on thoughts is divided: segments of traces, answers, and the stamps of their rows.
+"""Policies that think: their budgets and methods, and how the work on their thoughts is divided.
 
 Segments end at 128 tokens and then at twice as many each time, whatever the budgets.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from testtime.study.methods import METHODS
+
+if TYPE_CHECKING:
+    from testtime.study.catalog import PolicySpec
 
 FIRST = 128  # tokens of the first segment
 ANSWER, THOUGHT = "answer", "thought"  # what a row in the store is
 OWN = 0  # in the place of a budget: the answer of a trace that ended its thought itself
+
+
+def thinking_budgets(config: Mapping, spec: "PolicySpec") -> list[int]:
+    """The thinking budgets T of a policy in a study; none if it does not think.
+
+    Imported samples are at several budgets if they are in a file for each.
+    """
+    if spec.thinking is None or (spec.is_given and "{thinking}" not in spec.samples):
+        return []
+    own = config["per_policy"].get(spec.name, {}).get("budgets", {})
+    return own.get("thinking", config["budgets"]["thinking"])
+
+
+def applicable(methods: Sequence[str], thinking: Sequence[int]) -> list[str]:
+    """The methods of a policy: thoughts are neither cut into steps nor read by PRMs."""
+    if not thinking:
+        return list(methods)
+    return [n for n in methods if METHODS[n].kind != "search" and not METHODS[n].needs_prm]
 
 
 def segments() -> Iterator[tuple[int, int]]:
