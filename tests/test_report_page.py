@@ -157,7 +157,7 @@ def test_results_without_their_texts_have_a_report_without_examples(tmp_path, ca
 
 def test_a_study_without_prms_has_a_report_too(tmp_path):
     results = report_study.make(tmp_path, figures=())
-    budgets = {"pool": [4, 16], "search": []}
+    budgets = {"pool": [4, 16], "search": [], "thinking": []}
     study = report_study.study(results, prms=[], methods=["cot", "majority"], budgets=budgets)
     assert report_study.report(study, tmp_path / "r.html").headline
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
