@@ -6,8 +6,8 @@ everything without a formula.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
-from math import ceil, comb
+from itertools import combinations, permutations
+from math import ceil, comb, perm
 
 import numpy as np
 from scipy.special import gammaln
@@ -60,22 +60,53 @@ class Subsets:
         return self.groups == 0
 
 
-def choose_subsets(n: int, k: int, at_least: int, seed: int) -> Subsets:
-    """All subsets of k of n if they are few, else at least `at_least` random ones.
+@dataclass(frozen=True)
+class Orders:
+    """Subsets with the order in which their samples are drawn.
 
-    Random subsets come from permutations cut into n // k disjoint pieces: pieces of one permutation
-    use every sample about equally often, which removes most of the error of independent draws.
+    Attributes:
+        places: array (n_orders, k) of samples.
+        groups: number of equal, independent groups of them; 0 if these are all that there are.
     """
-    if comb(n, k) <= ENUMERATE_FACTOR * at_least:
-        chosen, groups = np.array(list(combinations(range(n), k))), 0
-    else:
-        pieces = n // k
-        groups = max(2, ceil(at_least / pieces))
-        orders = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (groups, 1)), axis=1)
-        chosen = orders[:, : pieces * k].reshape(-1, k)
-    members = np.zeros((n, len(chosen)))
-    np.put_along_axis(members, chosen.T, 1.0, axis=0)
-    return Subsets(members, groups)
+
+    places: np.ndarray
+    groups: int
+
+
+def choose_orders(
+    n: int, k: int, at_least: int, seed: int, *, ordered: bool = True, replace: bool = False
+) -> Orders:
+    """All orders of k of n if they are few, else at least `at_least` random ones.
+
+    Random ones come from permutations cut into n // k disjoint pieces: pieces of one permutation
+    use every sample about equally often, which removes most of the error of independent draws.
+
+    Args:
+        n: samples.
+        k: drawn of them.
+        at_least: least number of random orders.
+        seed: of the random ones.
+        ordered: whether orders of the same samples differ.
+        replace: draw with replacement instead, always at random.
+    """
+    rng = np.random.default_rng(seed)
+    if replace:
+        return Orders(rng.integers(n, size=(at_least, k)), at_least)
+    count, each = (perm(n, k), permutations) if ordered else (comb(n, k), combinations)
+    if count <= ENUMERATE_FACTOR * at_least:
+        return Orders(np.array(list(each(range(n), k))), 0)
+    pieces = n // k
+    groups = max(2, ceil(at_least / pieces))
+    whole = rng.permuted(np.tile(np.arange(n), (groups, 1)), axis=1)
+    return Orders(whole[:, : pieces * k].reshape(-1, k), groups)
+
+
+def choose_subsets(n: int, k: int, at_least: int, seed: int) -> Subsets:
+    """All subsets of k of n if they are few, else random ones, see `choose_orders`."""
+    chosen = choose_orders(n, k, at_least, seed, ordered=False)
+    members = np.zeros((n, len(chosen.places)))
+    np.put_along_axis(members, chosen.places.T, 1.0, axis=0)
+    return Subsets(members, chosen.groups)
 
 
 def resample(n: int, k: int, draws: int, seed: int) -> Subsets:

@@ -1,14 +1,15 @@
 """One row per problem and strategy: expected correctness, tokens, FLOPs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
 from testtime.evaluate.costs import inference_flops
-from testtime.evaluate.pool import Draw
+from testtime.evaluate.pool import Draw, Weighting
+from testtime.evaluate.rules import follow
 from testtime.evaluate.samples import chain_draws, pool_draws, read_pools
 from testtime.evaluate.trees import tree_draws
 from testtime.evaluate.votes import Draws, expected_vote, run_variance
@@ -76,6 +77,8 @@ class Outcome:
         run_variance: of the correctness of one run, over runs with other samples, array
             (n_problems,); NaN where there was one run and no pool to resample.
         costs: column of the outcomes -> expectation, array (n_problems,).
+        samples: expected number of samples drawn; of a search, N.
+        samples_sd: its standard deviation over runs.
     """
 
     strategy: Strategy
@@ -86,6 +89,8 @@ class Outcome:
     error: np.ndarray
     run_variance: np.ndarray
     costs: Mapping[str, np.ndarray]
+    samples: np.ndarray | float
+    samples_sd: np.ndarray | float = 0.0
 
 
 def evaluate_policy(
@@ -147,12 +152,13 @@ def evaluate_policy(
 
 def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterator[Outcome]:
     """Every strategy of every method on one draw; all weightings share its random subsets."""
-    widths = [w.weights.shape[2] if w.method.weighs else 0 for w in draw.weightings]
-    weights = [w.weights for w in draw.weightings if w.method.weighs]
+    voting = [w for w in draw.weightings if not w.method.rule]
+    widths = [w.weights.shape[2] if w.method.weighs else 0 for w in voting]
+    weights = [w.weights for w in voting if w.method.weighs]
     stacked = np.concatenate(weights, axis=2) if weights else None
     chosen: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     firsts = np.cumsum([0, *widths])[:-1]
-    for weighting, first in zip(draw.weightings, firsts, strict=True):
+    for weighting, first in zip(voting, firsts, strict=True):
         method, costs = weighting.method, weighting.costs
         scorings = method.scorings_of(settings.scorings)
         for strategy in method.strategies(settings.scorings, settings.votes):
@@ -163,7 +169,27 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
             found = (values[:, column] for values in chosen[strategy.vote])
             spent = draw.thinking, draw.budget
-            yield Outcome(strategy, weighting.prm, *spent, *found, costs)
+            yield Outcome(strategy, weighting.prm, *spent, *found, costs, draw.budget)
+    for weighting in draw.weightings:
+        if weighting.method.rule:
+            yield from _ruled(draw, weighting, settings, draws)
+
+
+def _ruled(
+    draw: Draw, weighting: Weighting, settings: EvaluationSettings, draws: Draws
+) -> Iterator[Outcome]:
+    """Every strategy of a rule on one draw; none if the samples lack what it reads."""
+    samples = replace(draw.samples, scores=weighting.weights)
+    done = follow(weighting.method, samples, draw.k, draws)
+    if done is None:
+        return
+    costs = weighting.costs | {"policy_tokens": done.tokens}
+    strategies = weighting.method.strategies(settings.scorings, settings.votes)
+    for column, strategy in enumerate(strategies):
+        found = (values[:, column] for values in (done.correct, done.error, done.run_variance))
+        spent = draw.thinking, draw.budget
+        drawn = done.samples, done.samples_sd
+        yield Outcome(strategy, weighting.prm, *spent, *found, costs, *drawn)
 
 
 def _choose(
@@ -203,6 +229,8 @@ def _rows(outcome: Outcome, problem_ids: np.ndarray, settings: EvaluationSetting
             "problem_id": problem_ids,
             "correct": outcome.correct,
             "run_variance": outcome.run_variance,
+            "samples": outcome.samples,
+            "samples_sd": outcome.samples_sd,
             **outcome.costs,
             "flops": settings.flops(outcome.prm, outcome.costs),
         }

@@ -39,17 +39,39 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """The pool as a rule reads it (`evaluate.rules`), arrays (n_problems, n).
+
+    Attributes:
+        classes: of their answers, -1 without an answer.
+        correct: 0 or 1.
+        tokens: of each, NaN where unknown.
+        thought_tokens: of each one's thought; all of its tokens where the policy does not think.
+        forced: whether its thought was cut and its answer forced.
+        scores: array (n_problems, n, n_scorings), None for a rule that reads none.
+    """
+
+    classes: np.ndarray
+    correct: np.ndarray
+    tokens: np.ndarray
+    thought_tokens: np.ndarray
+    forced: np.ndarray
+    scores: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Weighting:
     """How one method, with one PRM or none, weights a draw, and what it costs.
 
     Attributes:
-        weights: array (n_problems, n, n_scorings), by the scorings that the method has.
+        weights: array (n_problems, n, n_scorings), by the scorings that the method has; for a rule,
+            the scores that it reads, None if it reads none.
         costs: column of the outcomes -> expectation, array (n_problems,).
     """
 
     method: "Method"
     prm: str
-    weights: np.ndarray
+    weights: np.ndarray | None
     costs: dict[str, np.ndarray]
 
 
@@ -61,6 +83,7 @@ class Draw:
         thinking: T of its samples, 0 where the policy does not think.
         runs: for whole searches, the number of independent ones of each problem, which are rows of
             the pool one after the other; 0 for draws from a pool.
+        samples: the pool as rules read it; None where there are no rules.
     """
 
     pool: Pool
@@ -69,6 +92,7 @@ class Draw:
     weightings: list[Weighting]
     runs: int = 0
     thinking: int = 0
+    samples: Samples | None = None
 
 
 def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.evaluate.costs import distinct_tokens, drawn_tokens, text_groups, token_counts
-from testtime.evaluate.pool import Draw, Pool, Weighting, align, make_pool
+from testtime.evaluate.pool import Draw, Pool, Samples, Weighting, align, make_pool
 from testtime.evaluate.scoring import weigh
 from testtime.study.blocks import SINGLE
 from testtime.study.methods import METHODS
@@ -85,12 +85,17 @@ def pool_draws(
     for method in [METHODS[name] for name in methods if METHODS[name].kind == "pool"]:
         unread = [(NONE, None, samples)]
         for prm, read, paths in _read(pool, samples, scores) if method.needs_prm else unread:
+            if method.rule and method.reads is None:
+                weighed.append((method, prm, None, read))
+                continue
             try:
-                weights = weigh(method, paths, method.scorings_of(scorings))
+                weighing = METHODS[method.reads or method.name]
+                weights = weigh(weighing, paths, method.scorings_of(scorings))
             except UserError as error:
                 raise UserError(f"{method.name} with {prm}: {error}") from None
             if weights is not None:
                 weighed.append((method, prm, pool.spread(weights), read))
+    ruled = _samples(pool, samples, tokens) if any(own[0].rule for own in weighed) else None
     for k in budgets:
         if k > pool.n:
             raise UserError(
@@ -103,7 +108,17 @@ def pool_draws(
             k,
             [Weighting(*found, _costs(tokens, k, read, groups)) for *found, read in weighed],
             thinking=thinking,
+            samples=ruled,
         )
+
+
+def _samples(pool: Pool, samples: pd.DataFrame, tokens: np.ndarray) -> Samples:
+    """The pool as rules read it."""
+    thoughts, forced = tokens, np.zeros(tokens.shape, dtype=bool)
+    if "forced" in samples and samples["forced"].notna().all():
+        forced = pool.spread(samples["forced"].to_numpy(dtype=bool))
+        thoughts = pool.spread(token_counts(samples["thought_tokens"]))
+    return Samples(pool.classes, pool.correct, tokens, thoughts, forced)
 
 
 def _read(

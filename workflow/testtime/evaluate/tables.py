@@ -11,7 +11,7 @@ from testtime.errors import UserError
 from testtime.evaluate.estimators import pass_at_k
 from testtime.evaluate.pool import make_pool
 from testtime.evaluate.statistics import accuracy_interval
-from testtime.study.vocabulary import ALL, CELL, COSTS, LEVELS, POOL, STRATEGY
+from testtime.study.vocabulary import ALL, CELL, COSTS, DRAWN, LEVELS, POOL, STRATEGY
 
 SCORED = [*CELL, "prm", "method"]
 COUNTS = ["paths", "cut_paths", "unread_paths", "untrained_paths", "steps", "unscored_steps"]
@@ -34,7 +34,9 @@ def accuracy_table(
     Returns:
         dataset, policy, the strategy, difficulty, n_problems, accuracy, ci_low, ci_high, run_sd
         (standard deviation of the accuracy of one run on these problems, over runs with other
-        samples; missing where unknown) and the mean costs. A bin without problems has no rows.
+        samples; missing where unknown), samples and samples_sd (how many were drawn: mean and
+        standard deviation over problems and runs; of a search, N) and the mean costs. A bin without
+        problems has no rows.
 
     Raises:
         UserError: a problem has no difficulty.
@@ -43,7 +45,9 @@ def accuracy_table(
     for (dataset, policy), rows in outcomes.groupby(CELL, sort=True):
         known = difficulty[(difficulty["dataset"] == dataset) & (difficulty["policy"] == policy)]
         wide = rows.pivot(
-            index="problem_id", columns=STRATEGY, values=["correct", "run_variance", *COSTS]
+            index="problem_id",
+            columns=STRATEGY,
+            values=["correct", "run_variance", *DRAWN, *COSTS],
         )
         for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
             table = _summarise(wide[chosen], level)
@@ -86,6 +90,9 @@ def _summarise(wide: pd.DataFrame, level: float) -> pd.DataFrame:
         ci_high=high,
         run_sd=np.sqrt(runs.sum(axis=0)) / len(wide),
     )
+    drawn, spread = (wide[name][correct.columns].to_numpy(dtype=float) for name in DRAWN)
+    variance = drawn.var(axis=0) + (spread**2).mean(axis=0)
+    table = table.assign(samples=drawn.mean(axis=0), samples_sd=np.sqrt(variance))
     for cost in COSTS:
         table[cost] = wide[cost][correct.columns].to_numpy(dtype=float).mean(axis=0)
     return table.sort_values(STRATEGY, kind="stable", ignore_index=True)

@@ -2,7 +2,7 @@
 
 A method's program is found by its name. For a search it is the function NAME in the module
 `testtime.search.NAME`, which grows paths; otherwise the one in `testtime.evaluate.methods.NAME`,
-which weights samples. So a new method is one module and one line here: config, completion,
+which weights samples, or as a rule looks at all that were drawn. So a new method is one module and one line here: config, completion,
 reference, figures, planning and solving read this file. It imports nothing heavy.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal
 
 from testtime.errors import UserError
 from testtime.study.types import Strategy
-from testtime.study.vocabulary import MAJORITY, NONE
+from testtime.study.vocabulary import MAJORITY, NONE, WEIGHTED
 
 # Where a method's paths come from: the one greedy sample; the policy's pool of samples, which it
 # weights; or a search. The last two are also the names of their lists of budgets.
@@ -44,6 +44,11 @@ class Method:
         grows: a larger budget continues from what a smaller one drew, as in the pool; otherwise
             every budget of a search draws separately.
         effort: tokens of a step, rollouts included, as a multiple of its candidates' tokens.
+        rule: its function takes the samples drawn together, in their order, and says how they vote
+            (`evaluate.rules`); otherwise it weights each by itself.
+        reads: for a rule, the method whose weights are its samples' scores; None if it has none.
+        stops: a rule that may stop before N samples, its most.
+        thoughts: whether it is only for policies whose thoughts are limited.
     """
 
     name: str
@@ -55,6 +60,10 @@ class Method:
     beams: bool = False
     grows: bool = False
     effort: int = 1
+    rule: bool = False
+    reads: str | None = None
+    stops: bool = False
+    thoughts: bool = False
 
     @property
     def module(self) -> str:
@@ -86,12 +95,16 @@ class Method:
         if not self.weighs:
             return [Strategy(self.name, vote=MAJORITY)]
         own, weighted = self.scorings_of(scorings), [vote for vote in votes if vote != MAJORITY]
+        if self.rule:
+            weighted = [WEIGHTED]
         unweighted = self.kind == "search" and MAJORITY in votes
         found = [Strategy(self.name, vote=MAJORITY)] if unweighted else []
         return found + [Strategy(self.name, s, vote) for vote in weighted for s in own]
 
 
 _search = partial(Method, kind="search", needs_prm=True)
+_rule = partial(Method, kind="pool", rule=True)
+_stop = partial(_rule, scorings=(NONE,), stops=True)
 
 # In the order in which they are shown. Colours of Okabe and Ito (2008), which the common kinds of
 # colour blindness keep apart; markers differ too, for print without colour.
@@ -100,6 +113,44 @@ _ALL = (
     Method("majority", "pool", Look("Majority", "#222222", "s"), scorings=(NONE,)),
     Method("confidence", "pool", Look("Confidence", "#E69F00", "P"), scorings=("avg", "min")),
     Method("best_of_n", "pool", Look("Best-of-N", "#0072B2", "o"), needs_prm=True),
+    _rule(
+        "majority_of_bests",
+        look=Look("Majority of the bests", "#0072B2", "*", "--"),
+        needs_prm=True,
+        reads="best_of_n",
+    ),
+    _rule(
+        "deepconf_low",
+        look=Look("DeepConf, top 10 %", "#E69F00", "<", "--"),
+        reads="confidence",
+        scorings=("min", "avg", "last"),
+    ),
+    _rule(
+        "deepconf_high",
+        look=Look("DeepConf, top 90 %", "#E69F00", ">", "-."),
+        reads="confidence",
+        scorings=("min", "avg", "last"),
+    ),
+    _rule(
+        "shortest_majority",
+        look=Look("Shortest majority", "#222222", "1", "--"),
+        scorings=(NONE,),
+    ),
+    _rule(
+        "longest_majority",
+        look=Look("Longest majority", "#222222", "2", "-."),
+        scorings=(NONE,),
+    ),
+    _rule(
+        "unforced_majority",
+        look=Look("Majority of ended thoughts", "#222222", "3", ":"),
+        scorings=(NONE,),
+        thoughts=True,
+    ),
+    _stop("early_stopping", look=Look("Early stopping", "#CC79A7", "s", "--")),
+    _stop("adaptive_consistency", look=Look("Adaptive consistency", "#009E73", "o", "--")),
+    _stop("adaptive_dirichlet", look=Look("Adaptive, Dirichlet", "#D55E00", "^", "--")),
+    _stop("doubling", look=Look("Doubling", "#56B4E9", "D", "--")),
     _search("beam_search", look=Look("Beam search", "#D55E00", "^"), beams=True),
     _search("dvts", look=Look("DVTS", "#009E73", "v"), beams=True, nested=True),
     _search("lookahead", look=Look("Lookahead", "#56B4E9", "X"), beams=True, effort=2),

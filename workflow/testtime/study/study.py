@@ -133,7 +133,9 @@ class Study:
     def weighing_modules(self) -> list[str]:
         """Files of the methods that choose among samples, which `evaluate` imports by name."""
         chosen = [METHODS[name] for name in self.methods() if name not in names("search")]
-        return [f"workflow/{method.module.replace('.', '/')}.py" for method in chosen]
+        chosen += [METHODS[method.reads] for method in chosen if method.reads]
+        modules = dict.fromkeys(method.module.replace(".", "/") for method in chosen)
+        return [f"workflow/{module}.py" for module in modules]
 
     def search_blocks(self, policy: str) -> list[tuple[str, str]]:
         """Method and block of every search of a policy with a PRM: one per budget, or nested."""

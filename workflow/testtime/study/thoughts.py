@@ -30,7 +30,7 @@ def thinking_budgets(config: Mapping, spec: "PolicySpec") -> list[int]:
 def applicable(methods: Sequence[str], thinking: Sequence[int]) -> list[str]:
     """The methods of a policy: thoughts are neither cut into steps nor read by PRMs."""
     if not thinking:
-        return list(methods)
+        return [n for n in methods if not METHODS[n].thoughts]
     return [n for n in methods if METHODS[n].kind != "search" and not METHODS[n].needs_prm]
 
 

@@ -39,4 +39,7 @@ CELL = ["dataset", "policy"]
 STRATEGY = ["prm", "method", "scoring", "vote", "thinking", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
 INTERVAL = ["ci_low", "ci_high"]
-OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", "run_variance", *COSTS]
+# How many samples a strategy draws: fewer than N, and not always as many, where it may stop. Mean
+# and standard deviation; of a search, N.
+DRAWN = ["samples", "samples_sd"]
+OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", "run_variance", *DRAWN, *COSTS]

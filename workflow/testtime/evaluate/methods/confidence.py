@@ -15,9 +15,9 @@ from testtime.evaluate.scoring import flatten, reduce_steps
 def confidence(samples: pd.DataFrame, scorings: Sequence[str]) -> np.ndarray | None:
     """The policy's own confidence in a sample, as the weight of its vote: needs no PRM.
 
-    The geometric mean of the sample's token probabilities ("avg"), and that of its worst step
-    ("min"), 0 for the worst step of a sample without steps. Samples made elsewhere may have no
-    log-probabilities.
+    The geometric mean of the sample's token probabilities ("avg"), that of its worst step ("min")
+    and of its last ("last"), 0 for steps of a sample without any. Samples made elsewhere may have
+    no log-probabilities.
     """
     if "logprob" not in samples or not samples["logprob"].notna().all():
         return None

@@ -1,0 +1,14 @@
+"""Majority of the samples that ended their thoughts themselves."""
+
+import numpy as np
+
+from testtime.evaluate.rules import Ballots, Drawn
+
+
+def unforced_majority(drawn: Drawn) -> Ballots:
+    """A thought that is cut has no answer, and no token is spent on forcing one.
+
+    What forced answers are worth is the difference to `majority`.
+    """
+    tokens = np.where(drawn.forced, drawn.thought_tokens, drawn.tokens)
+    return Ballots((~drawn.forced).astype(float), tokens=tokens)
