@@ -13,11 +13,14 @@ POOL, SEARCH, M = [4, 16], [4, 16], 4
 SKILL = {"tiny": 0.25, "small": 0.4, "large": 0.6}
 HELP = {"none": 0.0, "weak-prm": 0.05, "good-prm": 0.16}
 GAIN = {"majority": 0.03, "best_of_n": 0.05, "beam_search": 0.06, "dvts": 0.055, "confidence": 0.02}
+GAIN["adaptive_consistency"] = 0.028
 LEVEL_SHIFT = {"easy": 0.25, "medium": 0.0, "hard": -0.2, "all": 0.0}
 STRATEGY = ("prm", "method", "scoring", "vote", "thinking", "budget")
+GUIDED = ("best_of_n", "beam_search", "dvts")
 STRATEGIES = {
     "majority": [("none", "majority")],
     "confidence": [("avg", "weighted")],
+    "adaptive_consistency": [("none", "majority")],
     "best_of_n": [(s, v) for s in ("min", "last", "avg") for v in ("max", "weighted")],
     "beam_search": [("none", "majority")] + [("last", v) for v in ("max", "weighted")],
     "dvts": [("none", "majority")] + [("last", v) for v in ("max", "weighted")],
@@ -54,7 +57,7 @@ def strategies(policy: str, budgets: tuple[int, ...] = (4, 16)) -> list[dict]:
     ]
     rows[0]["p"] = SKILL[policy] + 0.08
     for method, choices in STRATEGIES.items():
-        for prm in ["none"] if method in ("majority", "confidence") else PRMS:
+        for prm in PRMS if method in GUIDED else ["none"]:
             for scoring, vote in choices:
                 for budget in budgets:
                     tilt = {"min": -0.01, "last": 0.01, "avg": 0.0, "none": 0.0}[scoring]
@@ -75,13 +78,16 @@ def accuracy(n: int = 200) -> pd.DataFrame:
                 p = float(np.clip(s["p"] + shift, 0.01, 0.99))
                 count = n if level == "all" else n // 3
                 low, high = interval(p, count)
-                tokens = 40 * s["budget"]
+                stops = s["method"] == "adaptive_consistency"
+                samples = 0.6 * s["budget"] if stops else s["budget"]
+                tokens = 40 * samples
                 read = 0 if s["prm"] == "none" else tokens
                 rows.append(
                     {"dataset": DATASET, "policy": policy}
                     | {k: s[k] for k in STRATEGY}
                     | {"difficulty": level, "n_problems": count, "accuracy": p}
-                    | {"ci_low": low, "ci_high": high, "policy_tokens": tokens, "prm_tokens": read}
+                    | {"ci_low": low, "ci_high": high, "samples": samples}
+                    | {"samples_sd": 1.5 * stops, "policy_tokens": tokens, "prm_tokens": read}
                     | {"flops": 2 * size * tokens + 2 * 2e5 * read}
                 )
     return pd.DataFrame(rows)

@@ -3,11 +3,14 @@ from collections import Counter
 import numpy as np
 import pytest
 from fakes import END, PIECES, FakePolicy, FakePrm, random_tree
+from testtime.errors import UserError
 from testtime.sample import SampleSettings, sample_pool
+from testtime.solve.answer import as_frame, choose_answer, follow_once
 from testtime.solve.draw import Models, with_classes
 from testtime.solve.run import solve, summary
 from testtime.study.catalog import PolicySpec, PrmSpec
-from testtime.study.types import Problem
+from testtime.study.methods import METHODS, rules
+from testtime.study.types import Path, Problem
 
 PROBLEMS = [Problem(f"p{i}", f"problem {i}") for i in range(6)]
 SPEC = PolicySpec(name="fake", parameters=1e3, max_tokens=12, step_tokens=6, max_steps=4)
@@ -139,6 +142,48 @@ def test_every_token_is_accounted_for(method, scoring, vote):
     for row in rows:
         assert row["flops"] == 2e3 * (row["policy_tokens"] + row["prm_tokens"])
         assert row["samples"] <= 8
+
+
+@pytest.mark.parametrize("method", rules(stopping=True))
+def test_a_rule_that_stops_draws_in_rounds_and_no_further(method):
+    built, rows = run(plan({"all": strategy(method, 60, vote="majority")}, budget=60))
+    assert sum(row["policy_tokens"] for row in rows) == built.policy.tokens
+    samples = with_classes(pool(60), "exact")
+    by_problem = dict(list(samples.groupby("problem_id")))
+    for row in rows:
+        own = by_problem[row["problem_id"]]
+        drawn = follow_once(METHODS[method], own, own["answer_class"]).drawn[0]
+        assert row["samples"] == drawn
+        assert row["policy_tokens"] == own["tokens"].head(drawn).sum()
+    assert {row["answer"] for row in rows} != {None}
+    if method != "early_stopping":  # none of its windows agrees here
+        assert min(row["samples"] for row in rows) < 60, "some problem is decided early"
+
+
+@pytest.mark.parametrize("method", ["majority_of_bests", "deepconf_high", "shortest_majority"])
+def test_a_rule_votes_as_it_does_on_the_pool(method):
+    prm = "judge" if method == "majority_of_bests" else "none"
+    scoring = "none" if method == "shortest_majority" else "avg"
+    chosen = strategy(method, 8, scoring=scoring, vote="weighted", prm=prm)
+    built, rows = run(plan({"all": chosen}))
+    assert sum(row["policy_tokens"] for row in rows) == built.policy.tokens
+    assert [row["samples"] for row in rows] == [8] * len(PROBLEMS)
+    texts = set(pool(8)["text"])
+    assert all(any(row["answer"] in text for text in texts) for row in rows if row["answer"])
+
+
+def test_no_answer_wins_without_a_vote():
+    paths = as_frame([Path(text="\\boxed{1}", tokens=5)] * 2)
+    paths = paths.assign(forced=True, thought_tokens=3)
+    chosen = {"scoring": "none", "vote": "majority", "convention": "exact"}
+    assert choose_answer(paths, "unforced_majority", **chosen) is None
+    assert choose_answer(paths.assign(forced=False), "unforced_majority", **chosen) == "1"
+
+
+def test_a_rule_that_lacks_what_it_reads_says_so():
+    paths = as_frame([Path(text="\\boxed{1}")] * 2).assign(tokens=np.nan)
+    with pytest.raises(UserError, match="shortest_majority: these samples lack"):
+        choose_answer(paths, "shortest_majority", "none", "majority", convention="exact")
 
 
 def test_samples_before_a_search_count():

@@ -21,7 +21,8 @@ def outcomes():
                     "dataset": "d", "policy": "p", "prm": "none", "method": method,
                     "scoring": "none", "vote": vote, "thinking": 0, "budget": budget,
                     "problem_id": ids,
-                    "correct": rng.random(N), "run_variance": 0.1, "policy_tokens": 10.0 * budget,
+                    "correct": rng.random(N), "run_variance": 0.1, "samples": 1.0 * budget,
+                    "samples_sd": 0.0, "policy_tokens": 10.0 * budget,
                     "prm_tokens": 0.0, "flops": 20.0 * budget,
                 }
             )
@@ -46,7 +47,7 @@ def test_accuracy_is_the_mean_over_the_problems_of_each_bin():
     table = accuracy_table(rows, difficulty())
     assert list(table.columns) == [
         "dataset", "policy", "prm", "method", "scoring", "vote", "thinking", "budget", "difficulty",
-        "n_problems", "accuracy", "ci_low", "ci_high", "run_sd",
+        "n_problems", "accuracy", "ci_low", "ci_high", "run_sd", "samples", "samples_sd",
         "policy_tokens", "prm_tokens", "flops",
     ]  # fmt: skip
     # No problem is of medium difficulty, so there is nothing to say about them.

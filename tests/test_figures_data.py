@@ -12,6 +12,8 @@ from testtime.present.figures.looks import LOOKS, count, look
 from testtime.present.figures.rows import by_size, in_order, one_line_per_method
 from testtime.present.figures.small_vs_large import PUBLISHED
 from testtime.study.blocks import headline_budget
+from testtime.study.methods import rules
+from testtime.study.vocabulary import MAJORITY
 
 
 def by_budget(prms=synthetic.PRMS) -> pd.DataFrame:
@@ -208,8 +210,10 @@ def test_sizes_read_in_few_characters(n, text):
 
 
 def test_methods_keep_their_colour_and_unknown_ones_get_a_fixed_one():
-    colors = [style.color for name, style in LOOKS.items() if name != "in_sample"]
-    assert len(set(colors)) == len(colors)
+    shown = [style for name, style in LOOKS.items() if name not in ("in_sample", *rules())]
+    assert len({style.color for style in shown}) == len(shown)
+    stopping = [LOOKS[name] for name in (MAJORITY, *rules(stopping=True))]
+    assert len({style.color for style in stopping}) == len(stopping)
     assert look("my_method") == look("my_method")
     assert look("my_method").label == "My method"
 

@@ -85,10 +85,11 @@ def test_a_study_is_asked_only_for_figures_it_can_fill():
     of_thoughts = {"thinking_grid", "short_or_long", "thinking_tokens"}
     alone = {"small_vs_large", "accuracy_by_policy_size"} | of_thoughts
     assert left_out(policies=["micro-s"]) == alone
-    assert left_out(methods=["majority", "best_of_n"], per_policy={}) == {"small_vs_large"}
+    without_cot = {"small_vs_large", "stopping"}
+    assert left_out(methods=["majority", "best_of_n"], per_policy={}) == without_cot
     of_scores = {"voting_ablation", "prm_biases", "prm_quality"}
     assert left_out(prms=[]) == of_scores
-    assert left_out(methods=["cot", "majority", "dvts"]) == of_scores
+    assert left_out(methods=["cot", "majority", "dvts"]) == of_scores | {"stopping"}
     assert left_out(datasets=["math500"]) == {"prm_quality"}  # no labels of steps
 
 

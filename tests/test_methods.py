@@ -4,12 +4,14 @@ import subprocess
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 import yaml
+from testtime.evaluate.rules import Drawn, rounds, run
 from testtime.evaluate.scoring import weigh
 from testtime.search.run import program_of
 from testtime.solve.answer import as_frame, choose_answer
-from testtime.study.methods import METHODS, Look, Method, names
+from testtime.study.methods import METHODS, Look, Method, names, rules
 from testtime.study.schema import SCHEMAS
 from testtime.study.types import Path, Strategy
 from testtime.study.vocabulary import MAJORITY, NONE, SCORINGS, VOTES
@@ -26,7 +28,7 @@ def test_a_search_is_the_function_of_its_name(name):
     assert program_of(METHODS[name]).__name__ == name
 
 
-@pytest.mark.parametrize("name", names("greedy", "pool"))
+@pytest.mark.parametrize("name", [n for n in names("greedy", "pool") if n not in rules()])
 def test_the_others_weigh_every_sample_by_every_scoring(name):
     method = METHODS[name]
     samples = as_frame([Path(text="x", scores=(0.5,), step_logprobs=(-1.0,))] * 3)
@@ -34,6 +36,25 @@ def test_the_others_weigh_every_sample_by_every_scoring(name):
     weights = weigh(method, samples, scorings)
     assert weights.shape == (3, len(scorings))
     assert (weights >= 0).all()
+
+
+@pytest.mark.parametrize("name", rules())
+def test_a_rule_gives_every_sample_of_every_order_a_vote(name):
+    classes = np.array([[0, 1, 0], [-1, -1, -1], [2, 2, -1]])
+    tokens, none = np.full((3, 3), 7.0), np.zeros((3, 3), dtype=bool)
+    scores = np.array([[0.5, 0.4, 0.3]] * 3)
+    found = run(METHODS[name], Drawn(classes, tokens, scores, tokens, none))
+    assert found.weights.shape == (3, 3)
+    assert (found.weights[classes < 0] == 0).all()
+    assert (found.weights >= 0).all()
+    assert (found.weights[0] > 0).any()
+    assert found.drawn is None or ((found.drawn >= 1) & (found.drawn <= 3)).all()
+
+
+@pytest.mark.parametrize("name", rules(stopping=True))
+def test_a_rule_that_stops_says_where_and_weighs_nothing(name):
+    assert not METHODS[name].weighs
+    assert list(rounds(METHODS[name], 7))[-1] == 7
 
 
 def strategies(name, scorings=("min", "last"), votes=VOTES):

@@ -31,6 +31,8 @@ def test_outcomes_have_one_row_per_problem_and_strategy(outcomes):
         "problem_id",
         "correct",
         "run_variance",
+        "samples",
+        "samples_sd",
         "policy_tokens",
         "prm_tokens",
         "flops",

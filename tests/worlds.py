@@ -45,6 +45,8 @@ def outcome(correct, *, method, prm="none", scoring="none", vote="none", budget=
             "problem_id": problem_ids(len(correct)),
             "correct": np.asarray(correct, dtype=float),
             "run_variance": 0.0,
+            "samples": float(budget),
+            "samples_sd": 0.0,
             "policy_tokens": tokens,
             "prm_tokens": tokens * guided,
             "flops": 2e6 * tokens * (1 + guided),

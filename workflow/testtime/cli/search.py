@@ -18,7 +18,7 @@ from testtime.search.queues import Seconds
 from testtime.search.run import SearchSettings, search_problems
 from testtime.study import catalog
 from testtime.study.catalog import ENGINES, PolicySpec
-from testtime.study.methods import METHODS, check_budget
+from testtime.study.methods import METHODS, check_budget, rules
 from testtime.study.types import Problem
 from testtime.study.vocabulary import ENDS, SCORINGS, TEXT, VOTES
 
@@ -74,7 +74,13 @@ def search(
     _allow("--ends-at", ends_at, ENDS)
     if engine is not None:
         _allow("--engine", engine, ENGINES)
-    needs_prm = check_budget(method, budget, beam_width).needs_prm
+    known = check_budget(method, budget, beam_width)
+    if known.stops:
+        raise UserError(
+            f"--method {method} draws until the answers decide, which testtime solve does by a "
+            f"lookup; allowed: {', '.join(n for n in METHODS if n not in rules(stopping=True))}"
+        )
+    needs_prm = known.needs_prm
     if needs_prm and prm is None:
         raise UserError(f"--prm must be given for --method {method}")
     lines = read_problems(file)

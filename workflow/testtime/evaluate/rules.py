@@ -1,8 +1,9 @@
 """Rules that look at all samples drawn, in their order: their own votes, and when to stop drawing.
 
 A rule's function, `testtime.evaluate.methods.NAME.NAME`, takes `Drawn` and gives `Ballots`, or None
-if the samples lack what it reads. Here it is followed over all orders in which k samples of a pool can be drawn, or over random ones, as if
-each had been a run of its own: what it answers, how many samples it drew and what they cost.
+if the samples lack what it reads. Here it is followed over all orders in which k samples of a pool
+can be drawn, or over random ones, as if each had been a run of its own: what it answers, how many
+samples it drew and what they cost.
 
 A rule that stops also has `rounds(n)` in its module: the numbers of samples after which it may.
 """

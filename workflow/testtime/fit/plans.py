@@ -3,6 +3,7 @@
 A new problem's difficulty is unknown. One plan ignores it and uses one strategy for all. The other
 draws a few samples first, predicts the difficulty and chooses by it; those samples count:
 strategies of the pool continue from them up to N, a tree search or CoT has only the rest of N.
+Rules that stop drawing early are open to the plan without them alone, as are thinking budgets.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ import pandas as pd
 from testtime.fit.cells import Cell, Settings, contexts, spending_cells, usable
 from testtime.fit.predict import N_PROBE
 from testtime.fit.select import KEYS, fit_context
-from testtime.study.methods import names
+from testtime.study.methods import METHODS, names, rules
 from testtime.study.vocabulary import ALL, ANY, COSTS, COT, NONE, STRATEGY
 
-POOL_METHODS = names("pool")
+POOL_METHODS = [name for name in names("pool") if not METHODS[name].stops]
 
 
 def make_plans(
@@ -42,14 +43,13 @@ def make_plans(
     """
     plans = []
     for cell in spending_cells(outcomes):
-        if cell.strategies["thinking"].any():
-            continue  # `testtime solve` does not limit thoughts
         for prm, budget in contexts(cell):
             if prm == ANY:
                 continue
             mine = _of(predictions, cell, prm)
             plans.append(_plan(cell, prm, budget, settings))
-            if mine is not None and n_probe <= budget:
+            thinks = cell.strategies["thinking"].any()
+            if mine is not None and n_probe <= budget and not thinks:
                 plans.append(_plan(cell, prm, budget, settings, mine, n_probe))
     return plans
 
@@ -62,6 +62,8 @@ def best_plan(plans: Sequence[dict]) -> dict:
 def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
     """Strategies within the budget once `n_probe` samples have been drawn, with their full cost."""
     strategies = cell.strategies[usable(cell.strategies, prm)]
+    if n_probe:
+        strategies = strategies[~strategies["method"].isin(rules(stopping=True))]
     spends = (strategies["budget"] >= n_probe) & (strategies["budget"] <= budget)
     if n_probe:
         pooled = strategies["method"].isin(POOL_METHODS)

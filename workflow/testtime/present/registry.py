@@ -30,6 +30,7 @@ FIGURE_ORDER = (
     "prm_biases",
     "compute_optimal_curve",
     "accuracy_by_flops",
+    "stopping",
     "thinking_grid",
     "short_or_long",
     "thinking_tokens",

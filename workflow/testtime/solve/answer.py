@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
+from testtime.errors import UserError
+from testtime.evaluate.rules import Ballots, Drawn, run
 from testtime.evaluate.scoring import weigh
 from testtime.evaluate.votes import tally
 from testtime.grade.classes import equivalence_classes
 from testtime.grade.extract import extract_answer
 from testtime.grade.workers import Workers
-from testtime.study.methods import METHODS
+from testtime.study.methods import METHODS, Method
 from testtime.study.types import Path, Problem, SearchResult
-from testtime.study.vocabulary import MAJORITY
+from testtime.study.vocabulary import MAJORITY, NONE, WEIGHTED
 
 
 def answer_problems(
@@ -83,13 +86,62 @@ def choose_answer(
         UserError: no such vote or scoring.
     """
     chosen = METHODS[method]
-    vote, weights = vote if chosen.weighs else MAJORITY, [1.0] * len(paths)
-    if vote != MAJORITY:
-        weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
+    if paths.empty:
+        return None
     answers = [extract_answer(text, convention) for text in paths["text"]]
     classes = equivalence_classes(answers, convention, workers)
+    if chosen.rule:
+        weights, vote = follow_once(chosen, paths, classes, scoring).weights[0], WEIGHTED
+        # A sample without a vote does not win, not even where none has one.
+        classes = [c if weight else -1 for c, weight in zip(classes, weights, strict=True)]
+    elif chosen.weighs and vote != MAJORITY:
+        weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
+    else:
+        weights, vote = [1.0] * len(paths), MAJORITY
     winners = tally(classes, weights, vote)
     return answers[classes.index(winners[0])] if winners else None
+
+
+def follow_once(
+    rule: Method, paths: pd.DataFrame, classes: Sequence[int], scoring: str = NONE
+) -> Ballots:
+    """What a rule says about samples in the order in which they were drawn.
+
+    Args:
+        rule: any.
+        paths: of one problem, not none.
+        classes: of their answers, -1 without one.
+        scoring: of the weights that the rule reads.
+
+    Raises:
+        UserError: the samples lack what the rule reads.
+    """
+    tokens = paths["tokens"].to_numpy(dtype=float)
+    forced, thoughts = np.zeros(len(paths), dtype=bool), tokens
+    if "forced" in paths:
+        forced = paths["forced"].to_numpy(dtype=bool)
+        thoughts = paths["thought_tokens"].to_numpy(dtype=float)
+    read = weigh(METHODS[rule.reads], paths, rule.scorings_of([scoring])) if rule.reads else None
+    scores = None if read is None else read[None, :, 0]
+    columns = np.array(classes)[None], tokens[None], scores, thoughts[None], forced[None]
+    found = None if rule.reads and read is None else run(rule, Drawn(*columns))
+    if found is None:
+        raise UserError(f"{rule.name}: these samples lack what it reads")
+    return found
+
+
+def decides(rule: Method, samples: pd.DataFrame, n: int) -> bool:
+    """Whether a rule stops after these samples of a problem, or before, rather than go on to n.
+
+    Args:
+        rule: one that stops.
+        samples: in the order in which they were drawn, with answer_class.
+        n: most samples.
+    """
+    # Those that are still to come have no answer yet, and decide nothing.
+    padded = samples.reset_index(drop=True).reindex(range(n))
+    classes = padded["answer_class"].fillna(-1).astype(int)
+    return bool(follow_once(rule, padded, classes).drawn[0] <= len(samples))
 
 
 def as_frame(paths: Sequence[Path]) -> pd.DataFrame:

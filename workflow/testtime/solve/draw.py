@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from testtime.data.rows import Rows
 from testtime.engines.base import Policy, Prm
 from testtime.grade.classes import equivalence_classes
 from testtime.grade.extract import extract_answer
 from testtime.grade.workers import Workers
 from testtime.runtime.progress import progress
-from testtime.sample import SampleSettings, sample_pool
+from testtime.sample import Draw, SampleSettings, sample_pool
 from testtime.score import score_pool
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.types import Problem
 from testtime.study.vocabulary import TEXT
+from testtime.think import Thinker
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,32 @@ def draw(
     *,
     scored: bool,
     greedy: bool = False,
+    thinking: int = 0,
 ) -> Drawn:
-    """Samples `start` to `stop` of every problem, read by the PRM if `scored`."""
+    """Samples `start` to `stop` of every problem, read by the PRM if `scored`.
+
+    Args:
+        models: loaded engines.
+        problems: any.
+        start: first index of the samples.
+        stop: index after the last one.
+        scored: whether the PRM reads them.
+        greedy: draw the samples of CoT.
+        thinking: most tokens of their thoughts; 0 for a policy that does not think, or whose
+            thoughts have no limit.
+    """
     settings = SampleSettings.of(models.spec, models.seed_parts, "cot" if greedy else "pool")
     label = f"samples of {models.spec.name}"
     with progress(len(problems) * (stop - start), label, "samples") as bar:
-        rows = sample_pool(models.policy, problems, settings, start=start, stop=stop, progress=bar)
+        if thinking:
+            limits = models.spec.thinking, Rows(), bar, models.spec.context
+            thinker = Thinker(models.policy, *limits)
+            wanted = [Draw(p, settings, range(start, stop), p.problem_id) for p in problems]
+            rows = thinker.to_table(wanted, thinker.draw(wanted, [thinking]), [thinking])
+        else:
+            rows = sample_pool(
+                models.policy, problems, settings, start=start, stop=stop, progress=bar
+            )
     tokens = rows.groupby("problem_id")["tokens"].sum()
     if not scored:
         return Drawn(rows, tokens, tokens * 0)
@@ -78,7 +100,8 @@ def with_classes(
         answers = [extract_answer(text, convention) for text in group["text"]]
         voters = [i for i, answer in enumerate(answers) if answer]
         found = equivalence_classes([answers[i] for i in voters], convention, workers)
-        classes.loc[group.index[voters]] = found
+        if voters:
+            classes.loc[group.index[voters]] = found
     return rows.assign(answer_class=classes)
 
 

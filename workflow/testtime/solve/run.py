@@ -10,11 +10,12 @@ import pandas as pd
 
 from testtime.evaluate.costs import inference_flops
 from testtime.evaluate.difficulty import levels
+from testtime.evaluate.rules import rounds
 from testtime.fit.cells import describe
 from testtime.fit.predict import predict, probe_features
 from testtime.runtime.progress import progress
 from testtime.search.run import SearchSettings, search_problems
-from testtime.solve.answer import as_frame, choose_answer
+from testtime.solve.answer import as_frame, choose_answer, decides
 from testtime.solve.draw import Drawn, Models, draw, read_by_prm, with_classes
 from testtime.study.methods import METHODS
 from testtime.study.types import Problem
@@ -110,7 +111,7 @@ def run_strategy(
     Args:
         models: loaded engines.
         problems: those it was chosen for.
-        strategy: method, scoring, vote, prm, budget.
+        strategy: method, scoring, vote, prm, thinking, budget.
         first: samples drawn before, which count and from which strategies of the pool continue.
         n_first: their number per problem.
 
@@ -123,10 +124,14 @@ def run_strategy(
         _pay(spent, first)
     if method.kind == "search":
         paths = _search(models, problems, method.name, n, spent)
+    elif method.stops:
+        paths = _draw_rounds(models, problems, strategy, spent)
     else:
         greedy = method.kind == "greedy"
-        start = 0 if greedy else n_first
-        drawn = draw(models, problems, start, n, scored=method.needs_prm, greedy=greedy)
+        start, thinking = 0 if greedy else n_first, strategy["thinking"]
+        drawn = draw(
+            models, problems, start, n, scored=method.needs_prm, greedy=greedy, thinking=thinking
+        )
         _pay(spent, drawn)
         paths = drawn.rows
         if not greedy and first is not None:
@@ -147,12 +152,30 @@ def run_strategy(
                 convention=models.convention,
                 workers=models.workers,
             ),
-            "samples": n if method.kind == "pool" else n_first + n,
+            "samples": len(own[name]) if method.kind == "pool" else n_first + n,
             **cost,
             "flops": _flops(models, cost),
         }
         for name, cost in spent.items()
     }
+
+
+def _draw_rounds(
+    models: Models, problems: Sequence[Problem], strategy: dict, spent: dict[str, dict]
+) -> pd.DataFrame:
+    """Samples in rounds, of each problem until its answers decide."""
+    method, going, start, rounds_drawn = METHODS[strategy["method"]], list(problems), 0, []
+    for size in rounds(method, strategy["budget"]):
+        drawn = draw(models, going, start, size, scored=False, thinking=strategy["thinking"])
+        _pay(spent, drawn)
+        rounds_drawn.append(drawn.rows)
+        rows, start = pd.concat(rounds_drawn, ignore_index=True), size
+        classes = with_classes(rows, models.convention, models.workers)
+        own = dict(list(classes.groupby("problem_id")))
+        going = [p for p in going if not decides(method, own[p.problem_id], strategy["budget"])]
+        if not going:
+            break
+    return rows
 
 
 def _search(

@@ -2,8 +2,9 @@
 
 A method's program is found by its name. For a search it is the function NAME in the module
 `testtime.search.NAME`, which grows paths; otherwise the one in `testtime.evaluate.methods.NAME`,
-which weights samples, or as a rule looks at all that were drawn. So a new method is one module and one line here: config, completion,
-reference, figures, planning and solving read this file. It imports nothing heavy.
+which weights samples, or as a rule looks at all that were drawn. So a new method is one module and
+one line here: config, completion, reference, figures, planning and solving read this file. It
+imports nothing heavy.
 """
 
 from collections.abc import Sequence
@@ -164,6 +165,11 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 def names(*kinds: Kind) -> tuple[str, ...]:
     """Names of the methods of some kinds, in the order in which they are shown."""
     return tuple(name for name, method in METHODS.items() if method.kind in kinds)
+
+
+def rules(*, stopping: bool = False) -> tuple[str, ...]:
+    """Names of the rules, or of those that may stop before N samples alone."""
+    return tuple(n for n, method in METHODS.items() if (method.stops if stopping else method.rule))
 
 
 def check_budget(name: str, budget: int, beam_width: int) -> Method:

@@ -167,7 +167,8 @@ class Study:
             condition: "prms"; "cot", CoT among the methods of some policy; "scores", the samples of
                 some pool have step scores; "quality", PRMs can be measured, as some dataset's steps
                 are labelled; "scored", some PRM reads anything; "two_policies"; "thinks", some
-                policy thinks and its thoughts are limited; "cross_check",
+                policy thinks and its thoughts are limited; "stops", some method may stop before N
+                samples; "cross_check",
                 answers are compared in a way on which another grader may disagree.
         """
         config = self.config
@@ -182,6 +183,7 @@ class Study:
             "scored": scores or (prms and searches),
             "two_policies": len(config["policies"]) > 1,
             "thinks": any(self.thinks(policy) for policy in config["policies"]),
+            "stops": any(METHODS[name].stops for name in self.methods()),
             "cross_check": any(convention != "exact" for convention in conventions),
         }[condition]
 

@@ -46,6 +46,12 @@ def budget_axis(ax: Axes, budgets: Iterable[int], label: str | None = "Budget N"
         ax.set_xlabel(label)
 
 
+def token_axis(ax: Axes) -> None:
+    """Log2 axis of tokens."""
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
 def flops_axis(ax: Axes, flops: pd.Series) -> None:
     """The same log axis for every policy, so that policies compare at equal FLOPs."""
     low, high = flops[flops > 0].min(), flops.max()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from testtime.study.methods import rules
 from testtime.study.vocabulary import CELL, INTERVAL, MAJORITY, NONE, STRATEGY
 
 # Columns of lines of accuracy.
@@ -45,14 +46,16 @@ def as_in_study(
 def one_line_per_method(accuracy: pd.DataFrame, scoring: str, vote: str) -> pd.DataFrame:
     """Keep one scoring and vote per method: the given ones if the method has them.
 
-    A method without a choice (CoT, majority voting) keeps what it has; one without the given
-    scoring keeps its first one by name, with the given vote.
+    Rules, variants of the votes that stand here, are left out. A method without a choice (CoT,
+    majority voting) keeps what it has; one without the given scoring keeps its first one by name,
+    with the given vote.
 
     Args:
         accuracy: rows of `accuracy.csv`.
         scoring: wanted scoring.
         vote: wanted vote.
     """
+    accuracy = accuracy[~accuracy["method"].isin(rules())]
     pairs = accuracy[["method", "scoring", "vote"]].drop_duplicates()
     kept = []
     for method, options in pairs.groupby("method"):

@@ -6,7 +6,13 @@ from matplotlib import colormaps
 from matplotlib.lines import Line2D
 
 from testtime.present.figures.looks import Look
-from testtime.present.figures.parts import line, name_panel, note_problems, percent_axis
+from testtime.present.figures.parts import (
+    line,
+    name_panel,
+    note_problems,
+    percent_axis,
+    token_axis,
+)
 from testtime.present.figures.rows import as_in_study, unique
 from testtime.present.figures.style import nothing, panels, place_legend
 from testtime.present.registry import Figure
@@ -71,8 +77,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
                 own = here[here["thinking"] == t]
                 if len(own):
                     line(ax, own, look, x="policy_tokens")
-            ax.set_xscale("log", base=2)
-            ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            token_axis(ax)
             percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
             if row == 0:
                 name_panel(ax, policy)

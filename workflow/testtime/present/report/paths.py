@@ -98,8 +98,13 @@ class ReportCell:
         return headline_budget(self.study.config["budgets"] | {"pool": pool})
 
     def strategy(self, method: str) -> Strategy | None:
-        """How the method chooses an answer by the scoring and vote shown; None where it cannot."""
+        """How the method chooses an answer by the scoring and vote shown; None where it cannot.
+
+        Rules, which are variants of the votes shown, are not shown.
+        """
         known, shown = METHODS[method], self.study.config["figures"]
+        if known.rule:
+            return None
         own = known.scorings_of(self.study.config["scorings"])
         scoring = shown["scoring"] if shown["scoring"] in own else own[0]
         found = known.strategies([scoring], [shown["vote"]])
