@@ -10,14 +10,19 @@ from small_study import SmallStudy
 from testtime.cli import app
 from testtime.data.rows import read_rows
 from testtime.data.store import read_csv, read_json, read_parquet
+from testtime.study.vocabulary import SCORE_DIGITS
 from typer.testing import CliRunner
 
 pytestmark = pytest.mark.study
 
+PRM = "micro-prm-good"
 STUDY = {
     "policies": ["micro-think-xs", "micro-think-m"],
-    "prms": [],
-    "methods": ["cot", "majority", "confidence"],
+    "prms": [PRM],
+    "methods": [
+        *("cot", "majority", "confidence", "best_of_n", "unforced_majority", "shortest_majority"),
+        "adaptive_consistency",
+    ],
     "problems": {"limit": 8},
     "budgets": {"pool": [1, 2, 4], "search": [], "thinking": [32, 128]},
     "difficulty": {"samples": 4},
@@ -69,6 +74,53 @@ def test_majority_votes_at_each_n_and_t_equal_going_through_all_subsets(finished
         assert row["correct"] == pytest.approx(np.mean(votes))
         assert row["policy_tokens"] == pytest.approx(row["budget"] * own["tokens"].mean())
         assert row["flops"] == pytest.approx(2 * 598400 * row["policy_tokens"])
+
+
+def test_a_prm_reads_the_answer_at_each_thinking_budget(finished, pool):
+    """Best-of-N by the last step at every (N, T), against going through all subsets."""
+    files = sorted((finished.results / f"scores/microcosm/{POLICY}/{PRM}").glob("*/*.parquet"))
+    scores = pd.concat([pd.read_parquet(path) for path in files])
+    keys = ["problem_id", "sample", "thinking"]
+    read = pool.merge(scores, on=keys, validate="one_to_one")
+    assert len(read) == len(pool)
+    assert (read["scores"].map(len) == read["steps"].map(len)).all()
+    read["last"] = [
+        round(found[-1], SCORE_DIGITS) if len(found) else 0.0 for found in read["scores"]
+    ]
+    outcomes = read_parquet(finished.results / "tables/outcomes.parquet")
+    chosen = {"policy": POLICY, "method": "best_of_n", "scoring": "last", "vote": "max"}
+    rows = outcomes[(outcomes[list(chosen)] == pd.Series(chosen)).all(axis=1)]
+    assert set(zip(rows["budget"], rows["thinking"], strict=True)) == {
+        (n, t) for n in (1, 2, 4) for t in (32, 128)
+    }
+    for row in rows.to_dict("records"):
+        mine = read[read["problem_id"] == row["problem_id"]]
+        mine = mine[mine["thinking"] == row["thinking"]]
+        subsets = [mine.iloc[list(some)] for some in combinations(range(4), row["budget"])]
+        assert row["correct"] == pytest.approx(np.mean([best(some) for some in subsets]))
+        texts = [some.drop_duplicates("text")["prm_tokens"].sum() for some in subsets]
+        assert row["prm_tokens"] == pytest.approx(np.mean(texts))
+
+
+def best(some):
+    """Correctness of the sample with the best last score, ties shared, among those that answer."""
+    own = some[some["answer_class"] >= 0]
+    top = own.loc[own["last"] == own["last"].max(), "correct"]
+    return top.fillna(False).astype(float).mean() if len(own) else 0.0
+
+
+def test_thoughts_that_are_not_forced_to_answer_cost_less_and_may_be_silent(finished, pool):
+    outcomes = read_parquet(finished.results / "tables/outcomes.parquet")
+    rows = outcomes[(outcomes["policy"] == POLICY) & (outcomes["method"] == "unforced_majority")]
+    for row in rows.to_dict("records"):
+        own = pool[
+            (pool["problem_id"] == row["problem_id"]) & (pool["thinking"] == row["thinking"])
+        ]
+        own = own.assign(answer_class=own["answer_class"].where(~own["forced"], -1))
+        votes = [vote(own.iloc[list(some)]) for some in combinations(range(4), row["budget"])]
+        assert row["correct"] == pytest.approx(np.mean(votes))
+        spent = own["thought_tokens"].where(own["forced"], own["tokens"])
+        assert row["policy_tokens"] == pytest.approx(row["budget"] * spent.mean())
 
 
 def vote(some):

@@ -170,7 +170,7 @@ for number, (blocks, policies) in enumerate(STUDY.scored_together()):
 rule import_scores:
     input:
         problems=LAYOUT.pattern("problems"),
-        samples=lambda wildcards: CATALOG.policy(wildcards.policy).samples_of(wildcards.dataset),
+        samples=lambda wildcards: STUDY.given_samples(wildcards.dataset, wildcards.policy),
         code=get_code("workflow/scripts/import_scores.py"),
     output:
         LAYOUT.pattern("scores"),
@@ -185,6 +185,7 @@ rule import_scores:
         block=lambda wildcards: wildcards.block,
         prm=lambda wildcards: wildcards.prm,
         settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
+        thinking=lambda wildcards: STUDY.thinks(wildcards.policy),
     message:
         "Imported scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block}"
     script:

@@ -1,3 +1,4 @@
+import pandas as pd
 from testtime.data.imports import import_scores, select_block
 from testtime.data.store import read_parquet, write_parquet
 from testtime.runtime.job import job
@@ -5,9 +6,13 @@ from testtime.runtime.job import job
 
 def main(inputs, params, output):
     ids, settings = read_parquet(inputs.problems)["problem_id"], params.settings
-    rows = import_scores(inputs.samples, ids, params.prm, part=settings["part"])
-    chosen = select_block(rows, params.block, pool=settings["pool"], held_out=settings["held_out"])
-    write_parquet(chosen, output)
+    sizes = {key: settings[key] for key in ("pool", "held_out")}
+    found = []
+    for path, thinking in zip(inputs.samples, params.thinking or [0], strict=True):
+        rows = import_scores(path, ids, params.prm, part=settings["part"])
+        rows = select_block(rows, params.block, **sizes)
+        found.append(rows.assign(thinking=thinking) if params.thinking else rows)
+    write_parquet(pd.concat(found, ignore_index=True), output)
 
 
 with job(snakemake.log[0]):

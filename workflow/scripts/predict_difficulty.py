@@ -6,7 +6,7 @@ from testtime.runtime.job import job
 
 
 def main(inputs, params, output):
-    scores = read_scores(inputs.scores) if inputs.scores else None
+    scores = whole_thoughts(read_scores(inputs.scores)) if inputs.scores else None
     by_prm = dict(list(scores.groupby("prm"))) if scores is not None else {}
     difficulty = params.settings["difficulty"]
     predictions, predictors = predict_cell(

@@ -19,9 +19,11 @@ def main(config, wildcards, threads, problems, generations, outputs):
     spec, stamp_of = study.catalog.prm(cell.prm), cell.row_stamps(identities(study))
     texts = read_parquet(problems)
     stamps = {p.problem_id: stamp_of(p) for p in select_shard(as_problems(texts), wildcards.shard)}
+    columns = ["problem_id", "sample", "steps"]
+    columns += ["thinking"] if study.thinks(cell.policy) else []
     samples = {}
     for path in generations:
-        rows = read_parquet(path, columns=["problem_id", "sample", "steps"])
+        rows = read_parquet(path, columns=columns)
         samples[identify(path)[1]["block"]] = rows[rows["problem_id"].isin(set(stamps))]
     pool = pd.concat(samples.values(), keys=samples, names=["block", None])
     prm = Measured(spec, lambda: load_prm(spec, engine=config["engine"], threads=threads))

@@ -39,9 +39,10 @@ def score_pool(
         stamps: of each problem's rows, by its id.
 
     Returns:
-        In the order of `generations`: problem_id, sample, scores (list, one probability per step)
-        and prm_tokens, the tokens that a text takes; where it is longer than the PRM's context,
-        the tokens of the steps that fit.
+        In the order of `generations`: problem_id, sample, thinking (T, where the policy thinks, of
+        whose samples the steps are the answer's), scores (list, one probability per step) and
+        prm_tokens, the tokens that a text takes; where it is longer than the PRM's context, the
+        tokens of the steps that fit.
 
     Raises:
         UserError: a sample's problem is not among `problems`.
@@ -74,10 +75,10 @@ def score_pool(
         if progress is not None:
             progress.update(sum(samples[place] for place in chunk))
     scored = [rows.of(stamp)[key] for stamp, key in places]
+    keys = [name for name in ("problem_id", "sample", "thinking") if name in generations]
     return pd.DataFrame(
         {
-            "problem_id": generations["problem_id"].to_numpy(),
-            "sample": generations["sample"].to_numpy(),
+            **{name: generations[name].to_numpy() for name in keys},
             "scores": [scores for scores, _ in scored],
             "prm_tokens": pd.Series([tokens for _, tokens in scored], dtype="int64"),
         }

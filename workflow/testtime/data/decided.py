@@ -95,12 +95,12 @@ class Cell:
         else:
             samples = replace(self, stage="generate", prm=None)
             drawn = samples._sampling(_glance, SAMPLED_AS + DRAWN_AS)
+        thinking = {"thinking": study.thinks(self.policy)} if study.thinks(self.policy) else {}
         if self.stage == "generate":
             samples = {"cot_samples": spec.cot_samples} if spec.cot_samples else {}
-            thinking = study.thinks(self.policy)
-            samples |= {"thinking": thinking} if thinking else {}
-            return known | drawn | {"held_out": config["difficulty"]["samples"]} | samples
-        return known | self._scoring(_glance) | {"samples": drawn}
+            held_out = {"held_out": config["difficulty"]["samples"]}
+            return known | drawn | held_out | samples | thinking
+        return known | self._scoring(_glance) | {"samples": drawn} | thinking
 
     @property
     def stamp(self) -> str:

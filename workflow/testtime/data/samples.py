@@ -16,14 +16,12 @@ def read_generations(paths: Iterable[str], columns: list[str] | None = None) -> 
 
     And `thinking`, the thinking budget of a row, 0 where its policy does not think.
     """
-    rows = read_places(paths, [*CELL, "block"], columns)
-    thinking = rows["thinking"] if "thinking" in rows else pd.Series(0, index=rows.index)
-    return rows.assign(thinking=thinking.fillna(0).astype("int64"))
+    return _with_thinking(read_places(paths, [*CELL, "block"], columns))
 
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
-    """Stack files of scores, adding dataset, policy, prm and block."""
-    return read_places(paths, [*CELL, "prm", "block"])
+    """Stack files of scores, adding dataset, policy, prm, block and thinking as for generations."""
+    return _with_thinking(read_places(paths, [*CELL, "prm", "block"]))
 
 
 def read_searches(paths: Iterable[str], columns: list[str] | None = None) -> pd.DataFrame:
@@ -74,6 +72,11 @@ def whole_thoughts(rows: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in CELL if name in rows]
     largest = rows.groupby(keys)["thinking"].transform("max") if keys else rows["thinking"].max()
     return rows[rows["thinking"] == largest]
+
+
+def _with_thinking(rows: pd.DataFrame) -> pd.DataFrame:
+    thinking = rows["thinking"] if "thinking" in rows else pd.Series(0, index=rows.index)
+    return rows.assign(thinking=thinking.fillna(0).astype("int64"))
 
 
 def _tree_budget(block: str) -> int:

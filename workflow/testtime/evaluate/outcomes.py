@@ -10,7 +10,7 @@ from testtime.errors import UserError
 from testtime.evaluate.costs import inference_flops
 from testtime.evaluate.pool import Draw, Weighting
 from testtime.evaluate.rules import follow
-from testtime.evaluate.samples import chain_draws, pool_draws, read_pools
+from testtime.evaluate.samples import at_thinking, chain_draws, pool_draws, read_pools
 from testtime.evaluate.trees import tree_draws
 from testtime.evaluate.votes import Draws, expected_vote, run_variance
 from testtime.study.seeds import derive
@@ -126,7 +126,11 @@ def evaluate_policy(
             draw
             for thinking, *pool in pools
             for draw in pool_draws(
-                *pool, scores, budgets=settings.pool_budgets, thinking=thinking, **shared
+                *pool,
+                at_thinking(scores, thinking),
+                budgets=settings.pool_budgets,
+                thinking=thinking,
+                **shared,
             )
         ],
         *tree_draws(

@@ -50,9 +50,9 @@ def by_thinking(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
         yield int(thinking), own.reset_index(drop=True)
 
 
-def at_thinking(grades: pd.DataFrame, thinking: int) -> pd.DataFrame:
-    """The grades of samples at a thinking budget."""
-    return grades[grades["thinking"] == thinking] if "thinking" in grades else grades
+def at_thinking(rows: pd.DataFrame, thinking: int) -> pd.DataFrame:
+    """The grades or scores of samples at a thinking budget."""
+    return rows[rows["thinking"] == thinking] if "thinking" in rows else rows
 
 
 def pool_draws(
@@ -70,7 +70,7 @@ def pool_draws(
     Args:
         pool: of `read_pools`.
         samples: of `read_pools`.
-        scores: one row per sample and PRM; may be empty.
+        scores: one row per sample and PRM, at this T; may be empty.
         methods: those of other kinds are ignored.
         scorings: of the study.
         budgets: k.

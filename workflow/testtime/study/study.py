@@ -271,7 +271,8 @@ class Study:
         spec = self.catalog.prm(prm)
         samples = self.n_problems(dataset, shard) * self.pool_budgets(policy)[-1]
         writer = self.catalog.policy(policy)
-        return work.scoring(spec, writer, samples, self.engine(spec), self.rate(spec))
+        speed = self.engine(spec), self.rate(spec)
+        return work.scoring(spec, writer, samples, *speed, self.thinks(policy))
 
     def searching(self, dataset: str, policy: str, prm: str, shard: str = "1-of-1") -> work.Work:
         """The work of all searches of a policy with a PRM, of one shard; by default of all."""

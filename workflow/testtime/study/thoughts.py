@@ -28,10 +28,10 @@ def thinking_budgets(config: Mapping, spec: "PolicySpec") -> list[int]:
 
 
 def applicable(methods: Sequence[str], thinking: Sequence[int]) -> list[str]:
-    """The methods of a policy: thoughts are neither cut into steps nor read by PRMs."""
+    """The methods of a policy: thoughts are not cut into steps, so no search is over them."""
     if not thinking:
         return [n for n in methods if not METHODS[n].thoughts]
-    return [n for n in methods if METHODS[n].kind != "search" and not METHODS[n].needs_prm]
+    return [n for n in methods if METHODS[n].kind != "search"]
 
 
 def segments() -> Iterator[tuple[int, int]]:

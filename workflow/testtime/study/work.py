@@ -88,15 +88,24 @@ def drawing(
     )
 
 
-def scoring(prm: PrmSpec, policy: PolicySpec, samples: int, engine: str, rate: float) -> Work:
-    """Score a policy's samples by a PRM."""
-    tokens = samples * tokens_read(prm, policy)
+def scoring(
+    prm: PrmSpec,
+    policy: PolicySpec,
+    samples: int,
+    engine: str,
+    rate: float,
+    thinking: Sequence[int] = (),
+) -> Work:
+    """Score a policy's samples by a PRM: where it thinks, the answer at each thinking budget."""
+    written = policy.thinking.answer_tokens if thinking else policy.typical_tokens
+    samples *= max(len(thinking), 1)
+    tokens = samples * tokens_read(prm, written)
     return Work(
         prm_tokens=tokens,
         seconds=tokens / rate,
         start_seconds=IMPORT_SECONDS + load_seconds(prm, engine),
         gpus=prm.gpus,
-        size=samples * policy.typical_tokens * SCORED_BYTES,
+        size=samples * written * SCORED_BYTES,
     )
 
 
@@ -116,7 +125,7 @@ def searching(
     """
     grown = candidates * METHODS[method].effort
     paths = candidates // beam_width if METHODS[method].beams else candidates
-    written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy)
+    written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy.typical_tokens)
     seconds = written / rates[0], read / rates[1]
     apart = policy.gpus and prm.gpus and gpus == policy.gpus + prm.gpus
     together = apart and all(ENGINES[engine].in_background for engine in engines)
@@ -155,9 +164,9 @@ def training(recipe: dict) -> Work:
     )
 
 
-def tokens_read(prm: PrmSpec, policy: PolicySpec) -> float:
-    """Tokens that a PRM reads for a typical sample, problem included; at most its context."""
-    return min(READ_PER_TOKEN * policy.typical_tokens, prm.context)
+def tokens_read(prm: PrmSpec, tokens: float) -> float:
+    """Tokens that a PRM reads for a sample of so many, problem included; at most its context."""
+    return min(READ_PER_TOKEN * tokens, prm.context)
 
 
 def load_seconds(spec: ModelSpec, engine: str) -> float:

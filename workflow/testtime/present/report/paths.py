@@ -134,7 +134,7 @@ class ReportCell:
         read = [path for path in study.step_scores(*cell, blocks) if prm_of(path) == self.prm]
         if read:
             keys = ["problem_id", "sample"]
-            scores = read_problems(read, ids)[[*keys, "scores"]]
+            scores = whole_thoughts(read_problems(read, ids))[[*keys, "scores"]]
             pool = pool.merge(scores, on=keys, how="left")
         grades = self.grades(ids)
         found = {}

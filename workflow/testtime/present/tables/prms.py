@@ -3,7 +3,7 @@
 from testtime.compare.prm_bias import Resampling, bias_table, length_table
 from testtime.compare.prm_quality import label_samples, quality_table
 from testtime.data.microcosm import label_steps
-from testtime.data.samples import read_cells, read_generations, read_scores
+from testtime.data.samples import read_cells, read_generations, read_scores, whole_thoughts
 from testtime.data.store import read_parquet
 from testtime.present.registry import Tables
 
@@ -25,9 +25,10 @@ KEYS = ["dataset", "policy", "problem_id", "sample"]
 def make(inputs: dict, settings: dict) -> dict:
     """From the pool's first block; quality if the steps are known to be right or wrong."""
     evaluate, seed, scoring = settings["evaluate"], settings["seed"], settings["figures"]["scoring"]
-    drawn = read_generations(inputs["first_generations"])
-    samples = read_scores(inputs["first_scores"]).merge(drawn.drop(columns="block"), on=KEYS)
-    grades = read_cells(inputs["grades"])
+    drawn = whole_thoughts(read_generations(inputs["first_generations"]))
+    scores = whole_thoughts(read_scores(inputs["first_scores"]))
+    samples = scores.merge(drawn.drop(columns=["block", "thinking"]), on=KEYS)
+    grades = whole_thoughts(read_cells(inputs["grades"]))
     grades = grades[grades["method"] == "pool"].rename(columns={"path": "sample"})
     graded = samples.merge(grades[[*KEYS, "correct"]], on=KEYS)
     graded["correct"] = graded["correct"].fillna(False).astype(int)
