@@ -27,6 +27,10 @@ def pool(classes, seed=0):
     classes = np.array(classes)
     tokens = rng.integers(5, 60, classes.shape).astype(float)
     forced = rng.random(classes.shape) < 0.4
+    steps = np.empty(classes.shape, dtype=object)
+    for place in np.ndindex(classes.shape):
+        ends = np.array([1, 2, tokens[place]])
+        steps[place] = (rng.random(3).round(1) if rng.random() < 0.9 else np.zeros(0)), ends
     return Samples(
         classes,
         (classes == 0).astype(float),
@@ -34,6 +38,7 @@ def pool(classes, seed=0):
         np.where(forced, tokens - 4, tokens - 2),
         forced,
         rng.random((*classes.shape, 1)),
+        steps,
     )
 
 
@@ -56,6 +61,8 @@ def one_run(name, samples, i, order):
     thoughts = samples.thought_tokens[i][list(order)]
     right = {a: float(a == 0) for a in answers}
     voters = [j for j, a in enumerate(answers) if a >= 0]
+    if name == "deepconf_online":
+        return deepconf_online(answers, tokens, [samples.steps[i][j] for j in order], right)
     if name in STOPS:
         drawn = len(answers)
         for j in range(1, len(answers) + 1):
@@ -69,6 +76,23 @@ def one_run(name, samples, i, order):
         held[answers[j]] += weight(name, j, voters, answers, tokens, scores, forced)
     spent = np.where(forced, thoughts, tokens) if name == "unforced_majority" else tokens
     return heaviest(held, right), len(answers), spent.sum()
+
+
+def deepconf_online(answers, tokens, steps, right):
+    """The loop with the reference's threshold: 16 whole samples, then each until it is below."""
+    lowest = [min(own) if len(own) else 0.0 for own, _ in steps]
+    threshold = aggregate.deepconf_stop_threshold(lowest[:16], keep=0.1)
+    held, spent, drawn = {}, 0.0, 0
+    for j, answer in enumerate(answers):
+        drawn += 1
+        below = [end for own, end in zip(*steps[j], strict=False) if own < threshold]
+        spent += below[0] if j >= 16 and below else tokens[j]
+        if lowest[j] >= threshold and answer >= 0:
+            held[answer] = held.get(answer, 0.0) + lowest[j]
+        total = sum(held.values())
+        if j >= min(16, len(answers)) - 1 and total > 0 and max(held.values()) >= 0.95 * total:
+            break
+    return heaviest(held, right), drawn, spent
 
 
 def stops(name, answers):
@@ -242,6 +266,7 @@ def test_rounds_are_where_it_may_stop(name):
     stopped = follow(METHODS[name], large(), 12, Draws(300, np.arange(4)))
     assert (stopped.samples <= 12).all()
     expected = {"early_stopping": [5, 10, 12], "doubling": [1, 2, 4, 8, 12]}
+    expected["deepconf_online"] = [12]  # fewer than its first ones
     assert list(rules.rounds(METHODS[name], 12)) == expected.get(name, list(range(1, 13)))
 
 

@@ -43,7 +43,9 @@ def test_a_rule_gives_every_sample_of_every_order_a_vote(name):
     classes = np.array([[0, 1, 0], [-1, -1, -1], [2, 2, -1]])
     tokens, none = np.full((3, 3), 7.0), np.zeros((3, 3), dtype=bool)
     scores = np.array([[0.5, 0.4, 0.3]] * 3)
-    found = run(METHODS[name], Drawn(classes, tokens, scores, tokens, none))
+    steps = [(np.array([0.5, 0.4]), np.array([3, 7]))] * 3
+    places = np.tile(np.arange(3), (3, 1))
+    found = run(METHODS[name], Drawn(classes, tokens, scores, tokens, none, places, steps))
     assert found.weights.shape == (3, 3)
     assert (found.weights[classes < 0] == 0).all()
     assert (found.weights >= 0).all()

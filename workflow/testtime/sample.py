@@ -24,6 +24,7 @@ COLUMNS = (
     "text",
     "steps",
     "step_logprobs",
+    "step_ends",
     "logprob",
     "tokens",
     "prompt_tokens",
@@ -156,8 +157,9 @@ def to_table(draws: Iterable[Draw], rows: Rows) -> pd.DataFrame:
 
     Returns:
         One row per sample, sorted by problem and sample: problem_id, sample, text, steps,
-        step_logprobs and logprob (means per token), tokens (generated, end of text included),
-        prompt_tokens, finish ("stop" or "length"), seed.
+        step_logprobs and logprob (means per token), step_ends (tokens up to the end of each step;
+        missing in rows that were drawn before it was kept), tokens (generated, end of text
+        included), prompt_tokens, finish ("stop" or "length"), seed.
     """
     found = [
         {"problem_id": draw.problem.problem_id, "sample": number, **rows.of(draw.stamp)[number]}
@@ -185,6 +187,7 @@ def _describe(child: Continuation, reader: StepReader) -> dict:
         "text": reader.text(child.token_ids),
         "steps": [step.text for step in steps],
         "step_logprobs": [step.logprob for step in steps],
+        "step_ends": [step.end for step in steps],
         "logprob": mean(child.logprobs),
         "tokens": len(child.token_ids),
         "finish": child.finish,

@@ -168,9 +168,10 @@ class Thinker:
         Returns:
             One row per sample and budget, sorted by problem, sample and budget: the columns of
             `sample.to_table`, where text and steps are the answer's, tokens count the thought too
-            (but not what was given: marks and cue), and step_logprobs are of the thought's groups
-            of 64 tokens, then of the answer's steps; and thinking (T), thought_tokens, forced (the
-            thought was cut), thought (its text, at the largest budget alone, else empty).
+            (but not what was given: marks and cue), and step_logprobs and step_ends are of the
+            thought's groups of 64 tokens, then of the answer's steps; and thinking (T),
+            thought_tokens, forced (the thought was cut), thought (its text, at the largest budget
+            alone, else empty).
         """
         found = [
             {"problem_id": draw.problem.problem_id, "sample": number}
@@ -193,11 +194,14 @@ class Thinker:
         ended = 0 if trace.closed is None else trace.closed + 1
         logprobs = trace.logprobs[: answer["cut"] if forced else ended]
         groups = [mean(logprobs[i : i + GROUP]) for i in range(0, len(logprobs), GROUP)]
+        ends = [min(i + GROUP, len(logprobs)) for i in range(0, len(logprobs), GROUP)]
+        ends += [len(logprobs) + end for end in answer.get("step_ends", [])]
         drawn = [value for value in logprobs if not isnan(value)]
         return {
             "text": answer["text"],
             "steps": answer["steps"],
             "step_logprobs": groups + answer["step_logprobs"],
+            "step_ends": ends,
             "logprob": mean(drawn + answer["logprobs"]),
             "tokens": len(drawn) + len(answer["logprobs"]),
             "prompt_tokens": answer["prompt_tokens"],
@@ -307,6 +311,7 @@ class Thinker:
             "text": cue + reader.text(ids),
             "steps": [step.text for step in steps],
             "step_logprobs": [round(step.logprob, DIGITS) for step in steps],
+            "step_ends": [step.end - len(given) for step in steps],
             "logprobs": [round(value, DIGITS) for value in logprobs],
             "prompt_tokens": len(self._prompt(draw)),
         }

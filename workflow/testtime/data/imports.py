@@ -50,8 +50,8 @@ def import_samples(
 
     Returns:
         One row per sample, sorted: problem_id, sample (renumbered from 0), text (an answer alone
-        as \boxed{answer}), steps, step_logprobs (empty), logprob (NaN), tokens (null where
-        unknown), prompt_tokens (null), finish ("stop"), seed (-1).
+        as \boxed{answer}), steps, step_logprobs and step_ends (empty), logprob (NaN), tokens (null
+        where unknown), prompt_tokens (null), finish ("stop"), seed (-1).
 
     Raises:
         UserError: a column is missing or has a wrong value, a problem is unknown, a sample is
@@ -74,6 +74,7 @@ def import_samples(
             "text": texts,
             "steps": steps,
             "step_logprobs": [[] for _ in steps],
+            "step_ends": [[] for _ in steps],
             "logprob": np.nan,
             "tokens": rows["token_count"],
             "prompt_tokens": pd.array([pd.NA] * len(rows), dtype="Int64"),

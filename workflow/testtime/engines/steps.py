@@ -14,10 +14,15 @@ MEMO_TOKENS, MEMO_ENTRIES = 64, 1 << 14
 
 
 class Step(NamedTuple):
-    """A step's text, without separator, and its mean log-probability per token."""
+    """A step's text, without separator, its mean log-probability per token, and where it ends.
+
+    Attributes:
+        end: tokens up to its end, its separator included.
+    """
 
     text: str
     logprob: float
+    end: int
 
 
 class StepReader:
@@ -47,7 +52,7 @@ class StepReader:
         """
         short = len(token_ids) <= MEMO_TOKENS
         parts = (self._known_parts if short else self._parts)(token_ids)
-        return [Step(text, mean(logprobs[start:end])) for text, start, end in parts]
+        return [Step(text, mean(logprobs[start:end]), end) for text, start, end in parts]
 
     def _parts(self, token_ids: tuple[int, ...]) -> list[tuple[str, int, int]]:
         """(text, first token, token after the last) of each step."""

@@ -49,6 +49,7 @@ class Samples:
         thought_tokens: of each one's thought; all of its tokens where the policy does not think.
         forced: whether its thought was cut and its answer forced.
         scores: array (n_problems, n, n_scorings), None for a rule that reads none.
+        steps: of each, see `rules.Drawn`, array of objects; None where they are not known.
     """
 
     classes: np.ndarray
@@ -57,6 +58,7 @@ class Samples:
     thought_tokens: np.ndarray
     forced: np.ndarray
     scores: np.ndarray | None = None
+    steps: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ class Drawn:
         scores: by which the rule ranks them, none negative; None for a rule that does not.
         thought_tokens: of each one's thought, all of them where the policy does not think.
         forced: whether its thought was cut and its answer forced.
+        places: which sample of the pool it is.
+        steps: of each sample of the pool the probabilities of its steps (geometric means over
+            tokens; of a thought, of groups of tokens) and the tokens up to the end of each, two
+            arrays; None where they are not known.
     """
 
     classes: np.ndarray
@@ -37,6 +41,8 @@ class Drawn:
     scores: np.ndarray | None
     thought_tokens: np.ndarray
     forced: np.ndarray
+    places: np.ndarray | None = None
+    steps: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
 
     @property
     def answered(self) -> np.ndarray:
@@ -129,6 +135,8 @@ def _follow(
             None if column is None else column[places],
             samples.thought_tokens[problem][places],
             samples.forced[problem][places],
+            places,
+            None if samples.steps is None else samples.steps[problem],
         )
         ballots = run(method, drawn)
         if ballots is None:

@@ -118,7 +118,23 @@ def _samples(pool: Pool, samples: pd.DataFrame, tokens: np.ndarray) -> Samples:
     if "forced" in samples and samples["forced"].notna().all():
         forced = pool.spread(samples["forced"].to_numpy(dtype=bool))
         thoughts = pool.spread(token_counts(samples["thought_tokens"]))
-    return Samples(pool.classes, pool.correct, tokens, thoughts, forced)
+    steps = _steps(samples)
+    spread = None if steps is None else pool.spread(steps)
+    return Samples(pool.classes, pool.correct, tokens, thoughts, forced, steps=spread)
+
+
+def _steps(samples: pd.DataFrame) -> np.ndarray | None:
+    """Probability and end of every step of each sample, (n_samples,) of objects; None if unknown.
+
+    Samples made elsewhere may have no log-probabilities, and old ones do not have the ends.
+    """
+    known = {"logprob", "step_ends"} <= set(samples)
+    if not known or not samples[["logprob", "step_ends"]].notna().all(axis=None):
+        return None
+    found = np.empty(len(samples), dtype=object)
+    pairs = zip(samples["step_logprobs"], samples["step_ends"], strict=True)
+    found[:] = [(np.exp(np.asarray(logs, dtype=float)), np.asarray(ends)) for logs, ends in pairs]
+    return found
 
 
 def _read(

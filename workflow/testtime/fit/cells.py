@@ -13,6 +13,7 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.evaluate.statistics import resample_weights
 from testtime.fit.crossfit import draw_folds
+from testtime.study.methods import METHODS
 from testtime.study.seeds import derive
 from testtime.study.vocabulary import (
     ALL,
@@ -113,7 +114,11 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
             f"outcomes of {policy} on {dataset}: {name} has {count[row, column]} outcomes for "
             f"problem {problem_ids[row]}; every strategy needs exactly one per problem"
         )
-    order = strategies.fillna(dict.fromkeys(COSTS, 0.0)).sort_values(["flops", *STRATEGY]).index
+    # At the same FLOPs, but for rounding, methods stand as in the registry: the plainest first.
+    flops = strategies["flops"].fillna(0.0).astype("float32")
+    shown = strategies["method"].map({name: i for i, name in enumerate(METHODS)})
+    keys = strategies.assign(flops=flops, shown=shown.fillna(len(METHODS)))
+    order = keys.sort_values(["flops", "shown", *STRATEGY]).index
     arrays = {}
     for name in ["correct", "run_variance", *COSTS]:
         values = np.empty(shape)

@@ -4,6 +4,7 @@ A new problem's difficulty is unknown. One plan ignores it and uses one strategy
 draws a few samples first, predicts the difficulty and chooses by it; those samples count:
 strategies of the pool continue from them up to N, a tree search or CoT has only the rest of N.
 Rules that stop drawing early are open to the plan without them alone, as are thinking budgets.
+A rule that gives up samples in their middle is open to none.
 """
 
 from collections.abc import Sequence
@@ -62,8 +63,8 @@ def best_plan(plans: Sequence[dict]) -> dict:
 def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:
     """Strategies within the budget once `n_probe` samples have been drawn, with their full cost."""
     strategies = cell.strategies[usable(cell.strategies, prm)]
-    if n_probe:
-        strategies = strategies[~strategies["method"].isin(rules(stopping=True))]
+    without = rules(stopping=True) if n_probe else [n for n in METHODS if METHODS[n].gives_up]
+    strategies = strategies[~strategies["method"].isin(without)]
     spends = (strategies["budget"] >= n_probe) & (strategies["budget"] <= budget)
     if n_probe:
         pooled = strategies["method"].isin(POOL_METHODS)

@@ -49,6 +49,8 @@ class Method:
             (`evaluate.rules`); otherwise it weights each by itself.
         reads: for a rule, the method whose weights are its samples' scores; None if it has none.
         stops: a rule that may stop before N samples, its most.
+        gives_up: a rule that ends samples in their middle, which is followed here on whole ones;
+            `testtime solve` does not do so.
         thoughts: whether it is only for policies whose thoughts are limited.
     """
 
@@ -64,6 +66,7 @@ class Method:
     rule: bool = False
     reads: str | None = None
     stops: bool = False
+    gives_up: bool = False
     thoughts: bool = False
 
     @property
@@ -147,6 +150,11 @@ _ALL = (
         look=Look("Majority of ended thoughts", "#222222", "3", ":"),
         scorings=(NONE,),
         thoughts=True,
+    ),
+    _stop(
+        "deepconf_online",
+        look=Look("DeepConf, online", "#E69F00", "v", "--"),
+        gives_up=True,
     ),
     _stop("early_stopping", look=Look("Early stopping", "#CC79A7", "s", "--")),
     _stop("adaptive_consistency", look=Look("Adaptive consistency", "#009E73", "o", "--")),
