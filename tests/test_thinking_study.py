@@ -44,7 +44,7 @@ def drawn(study):
     found = {}
     for path in study.results.glob("store/generate/**/*.jsonl.gz"):
         for stamp, rows in read_rows(path):
-            part = stamp.rpartition("/")[2]
+            part = stamp.split("/")[1]
             tokens = sum(len(row["logprobs"]) for _, row in rows)
             found[part] = found.get(part, 0) + tokens
     return found
@@ -193,6 +193,16 @@ def test_a_larger_budget_draws_continuations_and_a_smaller_one_answers(finished,
     assert smaller.pop("answer-16") > 0
     assert smaller == larger
     assert max(study.kept().values()) == 1
+    thinking = {"close": "</think>", "cue": "\\boxed{", "answer_tokens": 16}
+    policies = {name: {"base": name, "thinking": thinking} for name in STUDY["policies"]}
+    study.change({"budgets": {"thinking": [32, 128]}, "catalog": {"policies": policies}})
+    study.run_models()
+    recued = drawn(study)
+    assert {part: n for part, n in recued.items() if "thought" in part} == {
+        part: n for part, n in larger.items() if "thought" in part
+    }
+    assert recued["answer-0"] == larger["answer-0"]
+    assert recued["answer-32"] > larger["answer-32"]
 
 
 def test_advice_names_samples_and_thinking_tokens_for_a_number_of_tokens(finished):

@@ -190,7 +190,8 @@ class Thinker:
     def _describe(self, draw: Draw, number: int, trace: Trace, budget: int) -> dict:
         """One sample at one budget."""
         forced = not trace.ends_within(budget)
-        answer = self.rows.of(part_stamp(draw.stamp, ANSWER, budget if forced else OWN))[number]
+        stamp = self._answers(draw, budget) if forced else part_stamp(draw.stamp, ANSWER, OWN)
+        answer = self.rows.of(stamp)[number]
         ended = 0 if trace.closed is None else trace.closed + 1
         logprobs = trace.logprobs[: answer["cut"] if forced else ended]
         groups = [mean(logprobs[i : i + GROUP]) for i in range(0, len(logprobs), GROUP)]
@@ -321,7 +322,7 @@ class Thinker:
         asked = []
         for (draw, number), trace in traces.items():
             for budget in budgets:
-                known = self.rows.of(part_stamp(draw.stamp, ANSWER, budget))
+                known = self.rows.of(self._answers(draw, budget))
                 if trace.ends_within(budget) or number in known:
                     self._update()
                 else:
@@ -331,8 +332,12 @@ class Thinker:
             draw, number, budget, request = asked[index]
             answer = self._answer(draw, child.token_ids, child.logprobs, self.thinking.cue)
             row = answer | {"finish": child.finish, "cut": request.first_position}
-            self.rows.add(part_stamp(draw.stamp, ANSWER, budget), {number: row})
+            self.rows.add(self._answers(draw, budget), {number: row})
             self._update()
+
+    def _answers(self, draw: Draw, budget: int) -> str:
+        """The stamp of the answers to thoughts that were cut at a budget."""
+        return part_stamp(draw.stamp, ANSWER, budget, self.thinking.cue)
 
     def _forced(self, draw: Draw, number: int, trace: Trace, budget: int) -> Request:
         """The answer to a thought that is cut after so many tokens."""

@@ -120,8 +120,9 @@ class Cell:
         thinking = study.thinks(self.policy) if self.stage == "generate" else []
         if not thinking:
             return found
-        answer = study.catalog.policy(self.policy).thinking.answer_tokens
-        return {part for stamp in found for part in part_stamps(stamp, thinking, answer)}
+        spec = study.catalog.policy(self.policy).thinking
+        parts = thinking, spec.answer_tokens, spec.cue
+        return {part for stamp in found for part in part_stamps(stamp, *parts)}
 
     def row_stamps(self, identify: Identify) -> Callable[..., str]:
         """A function that gives the stamp of a problem's rows.
@@ -138,9 +139,9 @@ class Cell:
             return lambda problem: digest(known, problem.problem)
         names = (self.dataset, self.policy, self.prm)
         if self.stage == "generate":
-            drawn = digest(*names, self._sampling(identify, SAMPLED_AS + DRAWN_AS))
+            drawn = digest(*names, self._tracing(identify, SAMPLED_AS + DRAWN_AS))
             sampled = self.study.catalog.policy(self.policy).cot_samples is not None
-            cot = drawn if sampled else digest(*names, self._sampling(identify, SAMPLED_AS))
+            cot = drawn if sampled else digest(*names, self._tracing(identify, SAMPLED_AS))
 
             def of_samples(problem: Problem, label: str) -> str:
                 return digest(cot if label == COT else drawn, label, asdict(problem))
@@ -171,6 +172,13 @@ class Cell:
             "model": identify(spec),
             **as_params(spec, *(n for n in names if n != "max_tokens" or not thinks)),
         }
+
+    def _tracing(self, identify: Identify, names: tuple[str, ...]) -> dict:
+        """What samples follow, without the cue, which only the answers to cut thoughts do."""
+        known = self._sampling(identify, names)
+        if "thinking" in known:
+            known["thinking"].pop("cue")
+        return known
 
     def _scoring(self, identify: Identify) -> dict:
         spec = self.study.catalog.prm(self.prm)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from testtime.study.methods import METHODS
+from testtime.study.seeds import derive
 
 if TYPE_CHECKING:
     from testtime.study.catalog import PolicySpec
@@ -42,27 +43,32 @@ def segments() -> Iterator[tuple[int, int]]:
         start, stop = stop, 2 * stop
 
 
-def part_stamp(stamp: str, part: str, place: int) -> str:
+def part_stamp(stamp: str, part: str, place: int, cue: str = "") -> str:
     """The stamp of the segments that begin at this place, or of the answers at this budget.
 
     Args:
         stamp: of the samples of a problem.
         part: THOUGHT or ANSWER.
         place: in tokens.
+        cue: what an answer to a thought that was cut follows; no other row does.
     """
-    return f"{stamp}/{part}-{place}"
+    return "/".join([stamp, f"{part}-{place}", *([f"{derive(cue):x}"] if cue else [])])
 
 
-def part_stamps(stamp: str, budgets: Sequence[int], answer_tokens: int) -> Iterator[str]:
+def part_stamps(
+    stamp: str, budgets: Sequence[int], answer_tokens: int, cue: str = ""
+) -> Iterator[str]:
     """The stamps of all rows that the samples of a problem may have.
 
     Args:
         stamp: theirs.
         budgets: T, ascending.
         answer_tokens: most tokens of an answer, which may go on beyond the largest budget.
+        cue: of answers to thoughts that were cut.
     """
-    for budget in (OWN, *budgets):
-        yield part_stamp(stamp, ANSWER, budget)
+    yield part_stamp(stamp, ANSWER, OWN)
+    for budget in budgets:
+        yield part_stamp(stamp, ANSWER, budget, cue)
     for start, _ in segments():
         if start > budgets[-1] + answer_tokens:
             return
