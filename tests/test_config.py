@@ -123,9 +123,14 @@ def thinking_config(**changes):
 
 
 def test_methods_that_suit_no_thoughts_are_refused_and_the_way_out_is_named():
-    config = thinking_config(methods=["best_of_n"], prms=["micro-prm-good"])
+    config = thinking_config(methods=["beam_search"], prms=["micro-prm-good"])
     with pytest.raises(UserError, match=r"none of them suits micro-think-xs.*thinking: \[\]"):
         validate(config)
+
+
+def test_thinking_budgets_are_for_policies_that_think():
+    with pytest.raises(UserError, match=r"no policy of the study thinks.*micro-think-xs"):
+        validate(thinking_config(policies=["micro-s"]))
 
 
 def test_files_for_each_thinking_budget_need_budgets_and_an_entry():

@@ -31,10 +31,12 @@ def main(config, wildcards, threads, problems, outputs):
         draws[block] = [Draw(p, settings, numbers, stamp_of(p, label)) for p in chosen]
     by_problem = [draw for of_one in zip(*draws.values(), strict=True) for draw in of_one]
     policy = Measured(spec, lambda: load_policy(spec, engine=config["engine"], threads=threads))
-    thinking, samples = study.thinks(spec.name), sum(len(draw.numbers) for draw in by_problem)
+    thinking = study.thinks(spec.name)
+    answers = {block: 1 if block == DIFFICULTY else max(len(thinking), 1) for block in draws}
+    total = sum(answers[block] * len(d.numbers) for block, own in draws.items() for d in own)
     with (
         open_rows(cell.store, cell.stamps(chosen, identities(study))) as rows,
-        progress(samples * max(len(thinking), 1), spec.name, "samples") as bar,
+        progress(total, spec.name, "samples") as bar,
     ):
         if thinking:
             tables = think(policy, spec, draws, thinking, rows, bar)

@@ -245,6 +245,14 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
 
 def _check_thinking(config: dict, catalog: Catalog) -> None:
     """Thoughts must leave room for a prompt and an answer, and a policy that thinks a method."""
+    if config["budgets"]["thinking"] and all(
+        catalog.policies[name].thinking is None for name in config["policies"]
+    ):
+        thinkers = [name for name, spec in catalog.policies.items() if spec.thinking]
+        raise UserError(
+            f"config budgets.thinking: {config['budgets']['thinking']}, but no policy of the study "
+            f"thinks; allowed: [], or a policy with `thinking:` in its entry: {', '.join(thinkers)}"
+        )
     for name in config["policies"]:
         spec = catalog.policies[name]
         own = config["per_policy"].get(name, {}).get("budgets", {})
@@ -260,8 +268,8 @@ def _check_thinking(config: dict, catalog: Catalog) -> None:
         if not _methods(config, catalog, name):
             free = [method for method in METHODS if applicable([method], budgets)]
             raise UserError(
-                f"config methods: none of them suits {name}, whose thoughts are neither searched "
-                f"nor read by PRMs (budgets.thinking); allowed: {', '.join(free)}, or "
+                f"config methods: none of them suits {name}, whose thoughts are not searched "
+                f"(budgets.thinking); allowed: {', '.join(free)}, or "
                 f"per_policy.{name}.budgets.thinking: []"
             )
         most = spec.context - spec.thinking.answer_tokens - 1
