@@ -133,7 +133,7 @@ def weight(name, j, voters, answers, tokens, scores, forced):
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 6])
 @pytest.mark.parametrize("name", RULES)
 def test_it_is_the_mean_over_all_orders_of_a_small_pool(name, k):
-    found = follow(METHODS[name], SMALL, k, Draws(1000, np.arange(4)))
+    found = follow(METHODS[name], SMALL, k, Draws(4000, np.arange(4)))
     for i in range(4):
         runs = np.array([one_run(name, SMALL, i, o) for o in permutations(range(6), k)])
         correct, drawn, tokens = runs.T
@@ -157,9 +157,9 @@ def large(n=96):
 
 @pytest.mark.parametrize("name", STOPS)
 def test_costs_of_a_large_pool_are_those_of_the_loop_itself(name):
-    """600 runs of the loop against random orders: within four standard errors of both."""
+    """600 runs of the loop against as many random orders: within four standard errors of both."""
     samples, rng = large(), np.random.default_rng(5)
-    found = follow(METHODS[name], samples, 24, Draws(600, np.arange(4)))
+    found = follow(METHODS[name], samples, 24, Draws(2400, np.arange(4)))
     for i in range(4):
         orders = [rng.permutation(96)[:24] for _ in range(600)]
         runs = np.array([one_run(name, samples, i, order) for order in orders])

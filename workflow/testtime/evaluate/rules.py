@@ -11,6 +11,7 @@ A rule that stops also has `rounds(n)` in its module: the numbers of samples aft
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from math import ceil
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from testtime.evaluate.estimators import Orders, choose_orders
 from testtime.evaluate.pool import Samples
 from testtime.evaluate.votes import TIE, Draws
 from testtime.study.methods import Method
+
+FEWER = 4  # times fewer orders than subsets of a vote
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,13 @@ def follow(method: Method, samples: Samples, k: int, draws: Draws) -> Followed |
         method: a rule.
         samples: the pool.
         k: most samples of a run.
-        draws: how many orders, if there are too many for all; a problem's seed shuffles them.
+        draws: how many orders, if there are too many for all: a quarter of its subsets, as each
+            costs more than a vote; a problem's seed shuffles them.
     """
-    n = samples.classes.shape[1]
-    orders = choose_orders(n, k, draws.subsets, seed=0, ordered=method.stops)
+    n, least = samples.classes.shape[1], ceil(draws.subsets / FEWER)
+    orders = choose_orders(n, k, least, seed=0, ordered=method.stops)
     # As in `votes.run_variance`: beyond half of the pool its orders are too alike.
-    again = choose_orders(n, k, draws.subsets, seed=0, replace=True) if 2 * k > n > 1 else None
+    again = choose_orders(n, k, least, seed=0, replace=True) if 2 * k > n > 1 else None
     runs = []
     for i, seed in enumerate(draws.seeds):
         shuffle = np.random.default_rng(seed).permutation(n)

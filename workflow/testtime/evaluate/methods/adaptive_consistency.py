@@ -27,7 +27,7 @@ def rounds(n: int) -> Sequence[int]:
 
 
 def leads(counts: np.ndarray) -> np.ndarray:
-    """Whether the leader is ahead for sure.
+    """Whether the leader is ahead of the second for sure.
 
     Args:
         counts: array (n, n_classes), of two or more classes.
@@ -36,12 +36,17 @@ def leads(counts: np.ndarray) -> np.ndarray:
         Array (n,).
     """
     second, first = np.partition(counts, counts.shape[1] - 2, axis=1)[:, -2:].T
-    return _sure(1 << int(first.max(initial=1)).bit_length())[first, second]
+    return (ahead(first, second) >= CONFIDENCE) & (first > 0)
+
+
+def ahead(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The chance that answers with so many votes are more frequent than those with so many."""
+    most = max(int(first.max(initial=1)), int(second.max(initial=1)))
+    return _chances(1 << most.bit_length())[first, second]
 
 
 @cache
-def _sure(n: int) -> np.ndarray:
-    """Whether v1 votes are ahead of v2 for sure, both below n: array (n, n)."""
+def _chances(n: int) -> np.ndarray:
+    """Of v1 votes to be ahead of v2, both below n: array (n, n)."""
     votes = np.arange(n)
-    chances = betaincc(votes[:, None] + 1, votes + 1, 0.5)
-    return (chances >= CONFIDENCE) & (votes[:, None] > 0)
+    return betaincc(votes[:, None] + 1, votes + 1, 0.5)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import gammainc, gammaincinv
 
-from testtime.evaluate.methods.adaptive_consistency import CONFIDENCE, leads, rounds
+from testtime.evaluate.methods.adaptive_consistency import CONFIDENCE, ahead, leads, rounds
 from testtime.evaluate.rules import Ballots, Drawn, stop_when
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -24,11 +24,16 @@ def adaptive_dirichlet(drawn: Drawn) -> Ballots:
 
 
 def _decided(counts: np.ndarray) -> np.ndarray:
-    # The leader is ahead of the second whenever it is ahead of all.
     decided = leads(counts)
-    for i in np.flatnonzero(decided):
-        seen = tuple(sorted((int(count) for count in counts[i] if count), reverse=True))
-        decided[i] = len(seen) < 3 or leader_probability(seen) >= CONFIDENCE
+    several = np.flatnonzero(decided & ((counts > 0).sum(axis=1) > 2))
+    # Ahead of all is at most as likely as ahead of the second, and at least as likely as the
+    # chances to be behind each of them leave; what lies between is integrated.
+    held = -np.sort(-counts[several], axis=1)
+    behind = np.where(held[:, 1:] > 0, 1 - ahead(held[:, :1], held[:, 1:]), 0.0).sum(axis=1)
+    unsure = behind > 1 - CONFIDENCE
+    for i, seen in zip(several[unsure], held[unsure], strict=True):
+        chance = leader_probability(tuple(int(count) for count in seen if count))
+        decided[i] = chance >= CONFIDENCE
     return decided
 
 
