@@ -12,7 +12,7 @@ from testtime.solve.answer import as_frame, choose_answer
 from testtime.study.methods import METHODS, Look, Method, names
 from testtime.study.schema import SCHEMAS
 from testtime.study.types import Path, Strategy
-from testtime.study.vocabulary import MAJORITY, NONE, SCORINGS, VOTES
+from testtime.study.vocabulary import MAJORITY, NONE, PATH_VOTES, SCORINGS, VOTES
 from tiny_pool import NO_SCORES, NO_SEARCH, evaluate, frames
 
 
@@ -65,7 +65,7 @@ def test_the_config_allows_the_scorings_and_votes_that_there_are():
     assert tuple(schema["scorings"]["items"]["enum"]) == SCORINGS
     assert tuple(schema["votes"]["items"]["enum"]) == VOTES
     assert tuple(figures["scoring"]["enum"]) == SCORINGS
-    assert {MAJORITY, *figures["vote"]["enum"]} == set(VOTES)
+    assert {MAJORITY, *figures["vote"]["enum"]} == set(PATH_VOTES)
 
 
 def test_a_pool_method_more_is_one_module_and_one_line(monkeypatch):

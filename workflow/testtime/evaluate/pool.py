@@ -19,8 +19,9 @@ class Pool:
     Attributes:
         problem_ids: array (n_problems,), sorted.
         rows: array (n_problems, n): the row of each unit in its frame.
-        classes: array (n_problems, n) of answer classes, -1 without an answer.
-        correct: array (n_problems, n), 0 or 1; undecided counts as 0.
+        classes: array (n_problems, n) of answer classes, -1 without an answer; or (n_problems, n,
+            n_voters) where several paths of a unit vote.
+        correct: array of the same shape, 0 or 1; undecided counts as 0.
     """
 
     problem_ids: np.ndarray
@@ -43,7 +44,7 @@ class Weighting:
     """How one method, with one PRM or none, weights a draw, and what it costs.
 
     Attributes:
-        weights: array (n_problems, n, n_scorings), by the scorings that the method has.
+        weights: array (*classes.shape, n_scorings), by the scorings that the method has.
         costs: column of the outcomes -> expectation, array (n_problems,).
     """
 
@@ -59,6 +60,7 @@ class Draw:
 
     Attributes:
         thinking: T of its samples, 0 where the policy does not think.
+        pruned: whether finished candidates that a search pruned vote too: for ALL_VOTES alone.
         runs: for whole searches, the number of independent ones of each problem, which are rows of
             the pool one after the other; 0 for draws from a pool.
     """
@@ -69,6 +71,7 @@ class Draw:
     weightings: list[Weighting]
     runs: int = 0
     thinking: int = 0
+    pruned: bool = False
 
 
 def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:

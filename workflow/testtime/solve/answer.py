@@ -11,7 +11,7 @@ from testtime.grade.extract import extract_answer
 from testtime.grade.workers import Workers
 from testtime.study.methods import METHODS
 from testtime.study.types import Path, Problem, SearchResult
-from testtime.study.vocabulary import MAJORITY
+from testtime.study.vocabulary import ALL_VOTES, MAJORITY
 
 
 def answer_problems(
@@ -31,13 +31,14 @@ def answer_problems(
         problems: in the order of the output.
         method: that found them.
         scoring: "min", "last" or "avg", a path's score from those of its steps.
-        vote: "majority", "max" or "weighted".
+        vote: one of VOTES.
         convention: how answers are read and compared, see `testtime.grade`.
         workers: of the grading, for formulas, which only they can read.
 
     Yields:
         Per problem: problem_id, answer (None if no path has one), paths (text, steps, scores,
-        tokens, finished), policy_tokens, prm_tokens and prompt_tokens.
+        tokens, finished), pruned (the same, if they vote), policy_tokens, prm_tokens and
+        prompt_tokens.
     """
     trees: dict[str, list[SearchResult]] = {problem.problem_id: [] for problem in problems}
     for result in results:
@@ -45,12 +46,15 @@ def answer_problems(
     for problem in problems:
         searched = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
         paths = [path for result in searched for path in result.paths]
+        pruned = [path for result in searched for path in result.pruned if vote in ALL_VOTES]
+        voters = as_frame(paths + pruned)
         yield {
             "problem_id": problem.problem_id,
             "answer": choose_answer(
-                as_frame(paths), method, scoring, vote, convention=convention, workers=workers
+                voters, method, scoring, vote, convention=convention, workers=workers
             ),
             "paths": [_describe(path) for path in paths],
+            **({"pruned": [_describe(path) for path in pruned]} if vote in ALL_VOTES else {}),
             "policy_tokens": sum(result.policy_tokens for result in searched),
             "prm_tokens": sum(result.prm_tokens for result in searched),
             "prompt_tokens": max((result.prompt_tokens for result in searched), default=0),
@@ -72,10 +76,11 @@ def choose_answer(
     rank paths always take the majority.
 
     Args:
-        paths: of one problem, with the columns from which the method computes weights.
+        paths: of one problem, with the columns from which the method computes weights; with the
+            pruned ones for a vote among all candidates.
         method: that drew them.
         scoring: of the weights; a method without it takes its own.
-        vote: "majority", "max" or "weighted".
+        vote: one of VOTES.
         convention: how answers are read and compared, see `testtime.grade`.
         workers: of the grading.
 
@@ -83,7 +88,8 @@ def choose_answer(
         UserError: no such vote or scoring.
     """
     chosen = METHODS[method]
-    vote, weights = vote if chosen.weighs else MAJORITY, [1.0] * len(paths)
+    vote = ALL_VOTES.get(vote, vote) if chosen.weighs else MAJORITY
+    weights = [1.0] * len(paths)
     if vote != MAJORITY:
         weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
     answers = [extract_answer(text, convention) for text in paths["text"]]
