@@ -53,6 +53,19 @@ def test_a_study_has_the_strategies_that_its_scorings_and_votes_allow():
     ]
 
 
+def test_all_candidates_vote_in_searches_with_beams_alone():
+    every = ("weighted", "weighted_all", "majority_all")
+    for name, method in METHODS.items():
+        found = {s.vote for s in strategies(name, ("last",), every)}
+        assert ({"weighted_all", "majority_all"} <= found) == method.beams
+        assert not ({"weighted_all", "majority_all"} & found) or method.beams
+    assert strategies("dvts", ("last",), every) == [
+        Strategy("dvts", vote="majority_all"),
+        Strategy("dvts", "last", "weighted"),
+        Strategy("dvts", "last", "weighted_all"),
+    ]
+
+
 def test_confidence_takes_its_own_scorings_and_the_mean_where_a_study_has_none_of_them():
     assert METHODS["confidence"].scorings_of(("min", "last", "avg")) == ["avg", "min"]
     assert METHODS["confidence"].scorings_of(("last",)) == ["avg"]
