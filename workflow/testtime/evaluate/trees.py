@@ -10,6 +10,7 @@ kept or pruned, once, whatever the step at which it ended.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -54,31 +55,30 @@ def tree_draws(
         UserError: a budget or a problem was not searched.
     """
     wanted = [name for name in methods if METHODS[name].kind == "search"]
-    kept = searches[searches["method"].isin(wanted)]
-    for (name, prm), rows in kept.groupby(["method", "prm"], sort=True):
+    found = searches[searches["method"].isin(wanted)]
+    for (name, prm), rows in found.groupby(["method", "prm"], sort=True):
         method, graded = METHODS[name], grades[(grades["method"] == name) & (grades["prm"] == prm)]
         available = method.scorings_of(scorings)
-        for budget in budgets:
+        shown = (False, True) if method.beams and ALL_VOTES.keys() & votes else (False,)
+        for budget, pruned in product(budgets, shown):
             what, runs = f"{name} with {prm} at N={budget}", 0
-            nested = bool((rows["budget"] == NESTED).all())
-            at_budget = rows[rows["budget"] == (NESTED if nested else budget)]
-            known = graded[graded["budget"] == (NESTED if nested else budget)]
-            k = budget // beam_width
-            for pruned in (False, True) if method.beams and ALL_VOTES.keys() & votes else (False,):
-                voting = at_budget if pruned else at_budget[at_budget["kept"]]
-                if nested:
-                    lay_out = _candidates if pruned else _subtrees
-                    pool, weights, costs = lay_out(voting, known, k, available, what)
-                else:
-                    pool, weights, costs = _trees(voting, known, available, what)
-                    k, runs = pool.n, len(pool.rows) // max(len(pool.problem_ids), 1)
-                if not np.array_equal(pool.problem_ids, problem_ids):
-                    raise UserError(
-                        f"{what}: {len(pool.problem_ids)} problems were searched; allowed: the "
-                        f"{len(problem_ids)} that were sampled; run the search"
-                    )
-                weighting = Weighting(method, prm, weights, costs)
-                yield Draw(pool, k, budget, [weighting], runs, pruned=pruned)
+            voting = rows if pruned else rows[rows["kept"]]
+            if (rows["budget"] == NESTED).all():
+                k, lay_out = budget // beam_width, _candidates if pruned else _subtrees
+                pool, weights, costs = lay_out(voting, graded, k, available, what)
+            else:
+                at_budget = graded[graded["budget"] == budget]
+                pool, weights, costs = _trees(
+                    voting[voting["budget"] == budget], at_budget, available, what
+                )
+                k, runs = pool.n, len(pool.rows) // max(len(pool.problem_ids), 1)
+            if not np.array_equal(pool.problem_ids, problem_ids):
+                raise UserError(
+                    f"{what}: {len(pool.problem_ids)} problems were searched; allowed: the "
+                    f"{len(problem_ids)} that were sampled; run the search"
+                )
+            weighting = Weighting(method, prm, weights, costs)
+            yield Draw(pool, k, budget, [weighting], runs, pruned=pruned)
 
 
 Paths = tuple[Pool, np.ndarray, dict[str, np.ndarray]]  # with their weights and costs
