@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
 from testtime.evaluate.tables import accuracy_table
-from testtime.study.vocabulary import SCORINGS, PATH_VOTES
+from testtime.study.vocabulary import PATH_VOTES, SCORINGS
 
 BUDGETS = (4, 16, 64, 256)
 
