@@ -141,7 +141,13 @@ def _texts(
                         budget = n if method == "beam_search" else 0
                         grades.append(_grade(method, prm, budget, problem_id, index, i, row))
                         rows.append(
-                            {"problem_id": problem_id, "path": index, **row, "finished": True}
+                            {
+                                "problem_id": problem_id,
+                                "path": index,
+                                **row,
+                                "finished": True,
+                                "kept": True,
+                            }
                             | {"subtree": index if method == "dvts" else 0}
                             | {"scores": list(rng.random(3).round(3)), "widths": [n, n, n]}
                             | {"tree_policy_tokens": 60 * n, "tree_prm_tokens": 50 * n}

@@ -127,6 +127,8 @@ def test_first_samples_are_part_of_the_pool_and_are_not_drawn_again():
         ("confidence", "avg", "weighted"),
         ("beam_search", "last", "weighted"),
         ("dvts", "avg", "max"),
+        ("beam_search", "last", "weighted_all"),
+        ("dvts", "none", "majority_all"),
     ],
 )
 def test_every_token_is_accounted_for(method, scoring, vote):

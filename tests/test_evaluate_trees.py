@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from testtime.errors import UserError
+from testtime.study.vocabulary import ALL_VOTES, VOTES
 from tiny_pool import NO_SCORES, P, R, evaluate, frames, grade
 
 SUBTREES = [  # answer class, correct, step scores, tokens of policy and PRM
@@ -14,10 +15,18 @@ SUBTREES = [  # answer class, correct, step scores, tokens of policy and PRM
     (1, False, [0.7, 0.5], 140, 70),
     (-1, False, [0.9, 0.95], 200, 90),
 ]
+# Finished candidates that a subtree of `SUBTREES`, or a problem of `BEAMS`, pruned.
+PRUNED = {
+    0: [(2, False, [0.2, 0.8]), (0, True, [0.1, 0.3])],
+    1: [],
+    2: [(0, True, [0.5, 0.45]), (2, False, [0.5, 0.3]), (2, False, [0.5, 0.4])],
+    3: [(0, True, [0.9, 0.7])],
+}
+PRUNED_BEAMS = {"a": [(1, False, [0.3]), (1, False, [0.2])], "b": []}
 BEAMS = {"a": [(0, True, [0.4]), (1, False, [0.9]), (0, True, [0.6])], "b": [(0, False, [0.5])]}
 
 
-def row(method, budget, problem, path, subtree, steps, policy_tokens, prm_tokens):
+def row(method, budget, problem, path, subtree, steps, policy_tokens, prm_tokens, kept=True):
     return {
         "method": method,
         "prm": "good",
@@ -25,6 +34,7 @@ def row(method, budget, problem, path, subtree, steps, policy_tokens, prm_tokens
         "problem_id": problem,
         "path": path,
         "subtree": subtree,
+        "kept": kept,
         "scores": steps,
         "tree_policy_tokens": policy_tokens,
         "tree_prm_tokens": prm_tokens,
@@ -35,7 +45,7 @@ def dvts():
     rows, grades = [], []
     for problem in ("a", "b"):
         for i, (answer, correct, steps, policy_tokens, prm_tokens) in enumerate(SUBTREES):
-            rows.append(row("dvts", 0, problem, 0, i, steps, policy_tokens, prm_tokens))
+            rows.append(row("dvts", 0, problem, i, i, steps, policy_tokens, prm_tokens))
             grades.append(grade("dvts", "good", 0, problem, i, answer, correct))
     return pd.DataFrame(rows), pd.DataFrame(grades)
 
@@ -47,6 +57,124 @@ def beams(budget):
             rows.append(row("beam_search", budget, problem, i, 0, steps, 1000 * budget, 500))
             grades.append(grade("beam_search", "good", budget, problem, i, answer, correct))
     return pd.DataFrame(rows), pd.DataFrame(grades)
+
+
+def with_pruned(searches, search_grades, method, budget, numbers):
+    """Rows of what was pruned too, in the trees of (problem, subtree), numbered after the paths."""
+    rows, grades = [], []
+    for (problem, subtree), candidates in numbers.items():
+        own = searches[(searches["problem_id"] == problem) & (searches["subtree"] == subtree)]
+        policy_tokens, prm_tokens = own.iloc[0][["tree_policy_tokens", "tree_prm_tokens"]]
+        known = search_grades["problem_id"] == problem
+        first = int(known.sum()) + sum(row["problem_id"] == problem for row in rows)
+        for i, (answer, correct, steps) in enumerate(candidates, first):
+            costs = policy_tokens, prm_tokens
+            rows.append(row(method, budget, problem, i, subtree, steps, *costs, kept=False))
+            grades.append(grade(method, "good", budget, problem, i, answer, correct))
+    return (
+        pd.concat([searches, pd.DataFrame(rows)], ignore_index=True),
+        pd.concat([search_grades, pd.DataFrame(grades)], ignore_index=True),
+    )
+
+
+def dvts_with_pruned():
+    numbers = {(problem, i): own for problem in ("a", "b") for i, own in PRUNED.items()}
+    return with_pruned(*dvts(), "dvts", 0, numbers)
+
+
+def beams_with_pruned(budget):
+    numbers = {(problem, 0): own for problem, own in PRUNED_BEAMS.items()}
+    return with_pruned(*beams(budget), "beam_search", budget, numbers)
+
+
+def held(voters, weight):
+    """Chance that the vote is right, ties shared, of (class, correct, step scores)."""
+    sums, right = {}, {}
+    for answer, correct, steps in voters:
+        if answer >= 0:
+            sums[answer] = sums.get(answer, 0) + weight(steps)
+            right[answer] = correct
+    most = max(sums.values(), default=0)
+    winners = [answer for answer, total in sums.items() if abs(total - most) < 1e-9]
+    return float(np.mean([right[answer] for answer in winners])) if winners else 0.0
+
+
+ALL = {"votes": [*VOTES]}
+WEIGHTS = {
+    ("none", "majority_all"): lambda steps: 1,
+    ("last", "weighted_all"): lambda steps: steps[-1],
+    ("min", "weighted_all"): min,
+    ("avg", "weighted_all"): np.mean,
+}
+
+
+@pytest.mark.parametrize("how", WEIGHTS)
+def test_all_finished_candidates_of_the_drawn_subtrees_vote(how):
+    rows = outcomes(*dvts_with_pruned(), **ALL)
+    for budget in (2, 4, 8):
+        subsets = list(combinations(range(4), budget // 2))
+        chances = [
+            held([v for i in subset for v in [SUBTREES[i][:3], *PRUNED[i]]], WEIGHTS[how])
+            for subset in subsets
+        ]
+        assert rows.loc[("a", *how, budget), "correct"] == pytest.approx(np.mean(chances))
+
+
+@pytest.mark.parametrize("how", WEIGHTS)
+def test_all_finished_candidates_of_a_beam_search_vote(how):
+    rows = outcomes(*beams_with_pruned(4), methods=["beam_search"], search_budgets=[4], **ALL)
+    for problem, paths in BEAMS.items():
+        expected = held([*paths, *PRUNED_BEAMS[problem]], WEIGHTS[how])
+        assert rows.loc[(problem, *how, 4), "correct"] == expected
+    # 0.4 + 0.6 against 0.9 alone, and against 0.9 + 0.3 + 0.2
+    assert rows.loc[("a", "last", "weighted", 4), "correct"] == 1
+    assert rows.loc[("a", "last", "weighted_all", 4), "correct"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "pruned", "kept"),
+    [("dvts", dvts_with_pruned, dvts), ("beam_search", lambda: beams_with_pruned(4), None)],
+)
+def test_what_was_pruned_changes_no_other_vote_and_costs_nothing(method, pruned, kept):
+    own = {"methods": [method], "search_budgets": [4]}
+    rows = outcomes(*pruned(), **own, **ALL).reset_index()
+    before = outcomes(*(kept or (lambda: beams(4)))(), **own).reset_index()
+    others = rows[~rows["vote"].isin(ALL_VOTES)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, before)
+    for _, costs in rows.groupby("problem_id")[["policy_tokens", "prm_tokens", "flops"]]:
+        assert (costs.nunique() == 1).all()
+
+
+def test_without_pruned_candidates_both_votes_agree():
+    rows = outcomes(*dvts(), **ALL).reset_index()
+    for one, other in ALL_VOTES.items():
+        all_of_them, kept = rows[rows["vote"] == one], rows[rows["vote"] == other]
+        assert all_of_them["correct"].tolist() == pytest.approx(kept["correct"].tolist())
+        assert all_of_them["run_variance"].tolist() == pytest.approx(
+            kept["run_variance"].tolist(), abs=0.05
+        )
+
+
+def test_several_searches_of_a_problem_each_vote_on_their_own():
+    searches, grades = beams_with_pruned(4)
+    twice = [
+        (
+            searches.assign(subtree=run, path=searches["path"] + 10 * run),
+            grades.assign(path=grades["path"] + 10 * run, correct=grades["correct"] ^ (run == 1)),
+        )
+        for run in range(2)
+    ]
+    searches, grades = (pd.concat(parts, ignore_index=True) for parts in zip(*twice, strict=True))
+    rows = outcomes(searches, grades, methods=["beam_search"], search_budgets=[4], **ALL)
+    found = rows.loc[("a", "last", "weighted_all", 4)]
+    assert found["correct"] == 0.5
+    assert found["run_variance"] == 0.5
+
+
+def test_a_pruned_candidate_without_a_grade_is_refused():
+    searches, grades = dvts_with_pruned()
+    with pytest.raises(UserError, match="dvts with good at N=2: paths without a grade"):
+        outcomes(searches, grades.iloc[:-1], **ALL)
 
 
 def outcomes(searches, search_grades, **changes):

@@ -30,13 +30,20 @@ def test_every_prm_and_method_has_its_count(tmp_path):
         write(tmp_path, "scores/d/p/long/0-4/2-of-2", scores=[[0.5]], prm_tokens=[9]),
     ]
     found = [
-        write(tmp_path, "searches/d/p/short/dvts/0-4/1-of-1", steps=[["a", "b"]], scores=[[0.5]]),
+        write(
+            tmp_path,
+            "searches/d/p/short/dvts/0-4/1-of-1",
+            steps=[["a", "b"]],
+            scores=[[0.5]],
+            kept=[True],
+        ),
         write(
             tmp_path,
             "searches/d/p/long/dvts/0-4/1-of-1",
-            steps=[["a", "b"], ["a"]],
-            scores=[[0.5, 0.5], [0.5]],
-            read_tokens=[4097, 4096],
+            steps=[["a", "b"], ["a"], []],
+            scores=[[0.5, 0.5], [0.5], [0.5]],
+            read_tokens=[4097, 4096, 5000],
+            kept=[True, True, False],  # what was pruned is no path
         ),
     ]
     trained = {"short": None, "long": 4096}

@@ -14,7 +14,7 @@ from testtime.solve.answer import as_frame, choose_answer
 from testtime.study.methods import METHODS, Look, Method, names, rules
 from testtime.study.schema import SCHEMAS
 from testtime.study.types import Path, Strategy
-from testtime.study.vocabulary import MAJORITY, NONE, SCORINGS, VOTES
+from testtime.study.vocabulary import MAJORITY, NONE, PATH_VOTES, SCORINGS, VOTES
 from tiny_pool import NO_SCORES, NO_SEARCH, evaluate, frames
 
 
@@ -76,6 +76,19 @@ def test_a_study_has_the_strategies_that_its_scorings_and_votes_allow():
     ]
 
 
+def test_all_candidates_vote_in_searches_with_beams_alone():
+    every = ("weighted", "weighted_all", "majority_all")
+    for name, method in METHODS.items():
+        found = {s.vote for s in strategies(name, ("last",), every)}
+        assert ({"weighted_all", "majority_all"} <= found) == method.beams
+        assert not ({"weighted_all", "majority_all"} & found) or method.beams
+    assert strategies("dvts", ("last",), every) == [
+        Strategy("dvts", vote="majority_all"),
+        Strategy("dvts", "last", "weighted"),
+        Strategy("dvts", "last", "weighted_all"),
+    ]
+
+
 def test_confidence_takes_its_own_scorings_and_the_mean_where_a_study_has_none_of_them():
     assert METHODS["confidence"].scorings_of(("min", "last", "avg")) == ["avg", "min"]
     assert METHODS["confidence"].scorings_of(("last",)) == ["avg"]
@@ -88,7 +101,7 @@ def test_the_config_allows_the_scorings_and_votes_that_there_are():
     assert tuple(schema["scorings"]["items"]["enum"]) == SCORINGS
     assert tuple(schema["votes"]["items"]["enum"]) == VOTES
     assert tuple(figures["scoring"]["enum"]) == SCORINGS
-    assert {MAJORITY, *figures["vote"]["enum"]} == set(VOTES)
+    assert {MAJORITY, *figures["vote"]["enum"]} == set(PATH_VOTES)
 
 
 def test_a_pool_method_more_is_one_module_and_one_line(monkeypatch):

@@ -10,6 +10,7 @@ from testtime.cli.search import policy_spec, search
 from testtime.errors import UserError
 from testtime.solve.answer import as_frame, choose_answer
 from testtime.study.types import Path
+from testtime.study.vocabulary import ALL_VOTES
 
 command = sys.modules["testtime.cli.search"]  # the package's attribute is the function
 PROBLEMS = [
@@ -84,6 +85,27 @@ def test_every_line_gets_an_answer_its_paths_and_what_they_cost(problems, engine
         assert {len(line["paths"]) for line in lines} == {expected[method]}
 
 
+@pytest.mark.parametrize("method", ["beam_search", "dvts", "lookahead"])
+@pytest.mark.parametrize("vote", ALL_VOTES)
+def test_all_finished_candidates_vote_where_that_is_asked_for(problems, engines, method, vote):
+    """Against a count by hand of what the output says."""
+    plain, lines = run(problems, method=method), run(problems, method=method, vote=vote)
+    assert sum(len(line["pruned"]) for line in lines) > 0
+    for line, before in zip(lines, plain, strict=True):
+        assert "pruned" not in before
+        for key in ("paths", "policy_tokens", "prm_tokens"):
+            assert line[key] == before[key]
+        assert all(path["finished"] for path in line["pruned"])
+        held = {}
+        for path in [*line["paths"], *line["pruned"]]:
+            if "boxed" in path["text"]:
+                answer = path["text"].removeprefix(r"\boxed{").removesuffix("}")
+                weight = path["scores"][-1] if path["scores"] else 0.0
+                held[answer] = held.get(answer, 0) + (1 if vote == "majority_all" else weight)
+        best = [answer for answer, total in held.items() if math.isclose(total, max(held.values()))]
+        assert line["answer"] == (best[0] if best else None)
+
+
 @pytest.mark.parametrize("method", ["majority", "confidence"])
 def test_methods_without_a_prm_load_none(problems, engines, method):
     run(problems, method=method, prm=None)
@@ -102,6 +124,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(problems, engin
         ({"method": "beam"}, "method 'beam' is not known; allowed: .*dvts"),
         ({"budget": 6}, "budget 6 .* allowed: 4, 8, 12"),
         ({"vote": "best"}, "--vote 'best' .* allowed: majority, max, weighted"),
+        (
+            {"method": "rebase", "vote": "weighted_all"},
+            "--vote 'weighted_all' needs a search with beams; allowed: majority, max, weighted",
+        ),
         ({"scoring": "mean"}, "--scoring 'mean' .* allowed: min, last, avg"),
         ({"engine": "onnx"}, "--engine 'onnx' .* allowed: transformers, vllm"),
         ({"prm": None}, "--prm must be given for --method beam_search"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fakes import WORDS, FakePolicy, FakePrm, random_tree
 from testtime.search.run import SearchSettings, search_problems
+from testtime.study.methods import METHODS
 from testtime.study.seeds import derive, uniforms
 from testtime.study.types import Problem, Sampling, ScoreRequest
 
@@ -41,7 +42,7 @@ class Reference:
         self.prompt = policy.encode(problem.problem)
         self.root = Leaf((), seed)
         self.policy_tokens = self.prm_tokens = 0
-        self.widths = []
+        self.widths, self.pruned = [], []
 
     def steps(self, leaf):
         text = self.policy.decode(leaf.ids)
@@ -90,6 +91,11 @@ class Reference:
         self.prm_tokens += sum(self.prm.cost(request) for request in read)
         return scored
 
+    def drop(self, candidates, kept):
+        """Note the candidates that ended as the policy or their answer said, and are not kept."""
+        seeds = {leaf.seed for leaf in kept}
+        self.pruned += [c for c in candidates if c.finish in ENDED and c.seed not in seeds]
+
 
 def rank(leaf):
     return leaf.scores[-1] if leaf.scores else 0.0
@@ -109,6 +115,7 @@ def reference_beam_search(ref, n):
     for depth in range(MAX_STEPS):
         candidates = ref.score(ref.expand(beams, [n if depth == 0 else M] * len(beams)))
         kept = best(candidates, [rank(c) for c in candidates], width)
+        ref.drop(candidates, kept)
         done += [leaf for leaf in kept if leaf.finish != "step"]
         beams = [leaf for leaf in kept if leaf.finish == "step"]
         width -= sum(leaf.finish != "step" for leaf in kept)
@@ -122,6 +129,7 @@ def reference_dvts(ref, n):
     for _ in range(MAX_STEPS):
         candidates = ref.score(ref.expand([leaf], [M]))
         [leaf] = best(candidates, [rank(c) for c in candidates], 1)
+        ref.drop(candidates, [leaf])
         if leaf.finish != "step":
             break
     return [leaf]
@@ -142,6 +150,7 @@ def reference_lookahead(ref, n):
         candidates = ref.score(candidates)
         ref.prm_tokens = spent  # the rollout's scores contain the candidate's own
         kept = best(candidates, values, width)
+        ref.drop(candidates, kept)
         done += [leaf for leaf in kept if leaf.finish != "step"]
         beams = [leaf for leaf in kept if leaf.finish == "step"]
         width -= sum(leaf.finish != "step" for leaf in kept)
@@ -220,7 +229,7 @@ def world(number):
 
 @pytest.mark.parametrize("method", REFERENCES)
 def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method):
-    finishes = set()
+    finishes, pruned = set(), 0
     for number in range(WORLDS):
         policy, prm, problems = world(number)
         budget = [2, 4, 8][number % 3]
@@ -251,6 +260,13 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
             ] == [
                 (f.ids, f.scores, f.seed, f.finish if f.finish in ENDED else "open") for f in leaves
             ]
+            assert [(p.token_ids, p.scores, p.seed, p.finish) for p in result.pruned] == [
+                (f.ids, f.scores, f.seed, f.finish) for f in reference.pruned
+            ]
+            assert [p.text for p in result.pruned] == [
+                policy.decode(f.ids) for f in reference.pruned
+            ]
+            pruned += len(result.pruned)
             assert [path.steps for path in result.paths] == [reference.steps(f) for f in leaves]
             assert [path.finished for path in result.paths] == [f.finish in ENDED for f in leaves]
             read = [reference.length(f) for f in leaves]
@@ -263,6 +279,7 @@ def test_a_method_gives_the_paths_scores_and_costs_of_its_plain_reference(method
             assert result.widths == tuple(filter(None, reference.widths))
             finishes |= {path.finish for path in result.paths}
     assert finishes == {"stop", "length", "answer"}
+    assert (pruned > WORLDS) == METHODS[method].beams
 
 
 def test_the_worlds_hold_ties_duplicates_and_bare_separators():

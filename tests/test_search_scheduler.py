@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -10,6 +11,7 @@ from testtime.errors import UserError
 from testtime.search.queues import Seconds
 from testtime.search.rows import describe, to_table
 from testtime.search.run import SearchSettings, search_problems
+from testtime.search.tree import select_best
 from testtime.study.methods import METHODS, names
 from testtime.study.types import Problem, Sampling
 
@@ -266,6 +268,7 @@ def test_a_path_is_described_by_its_own_tokens():
 def test_rows_say_what_each_path_is_and_what_its_tree_cost():
     results = search(fake(), method="dvts", budget=8)
     rows = to_table((result.problem_id, describe(result)) for result in results)
+    rows = rows[rows["kept"]]
     assert list(rows[["problem_id", "subtree"]].itertuples(index=False, name=None)) == sorted(
         (problem.problem_id, k) for problem in PROBLEMS for k in range(2)
     )
@@ -275,6 +278,39 @@ def test_rows_say_what_each_path_is_and_what_its_tree_cost():
     empty = to_table([])
     assert list(empty.columns) == list(rows.columns)
     assert empty["seed"].dtype == rows["seed"].dtype == "int64"
+
+
+@pytest.mark.parametrize("method", BEAMS)
+def test_what_was_pruned_is_kept_beside_the_paths_and_changes_nothing_else(method, monkeypatch):
+    stored, prm = search(fake(), method=method, budget=8), FakePrm()
+    assert sum(len(result.pruned) for result in stored) > 0
+    for result in stored:
+        seeds = [path.seed for path in (*result.paths, *result.pruned)]
+        assert len(set(seeds)) == len(seeds)
+        assert all(path.kept for path in result.paths)
+        assert all(path.finished and not path.kept for path in result.pruned)
+
+    def forget(candidates, count, values=None):
+        return select_best(candidates, count, values), []
+
+    monkeypatch.setattr(f"testtime.search.{method}.prune", forget)
+    plain = search(fake(), prm, method=method, budget=8)
+    assert plain == [replace(result, pruned=()) for result in stored]
+
+
+@pytest.mark.parametrize("method", BEAMS)
+def test_pruned_candidates_are_rows_after_the_paths_of_their_tree(method):
+    results = search(fake(), method=method, budget=8)
+    rows = to_table((result.problem_id, describe(result)) for result in results)
+    trees = dict(list(rows.groupby(["problem_id", "subtree"])))
+    for result in results:
+        tree = trees[result.problem_id, result.subtree]
+        known = (*result.paths, *result.pruned)
+        assert tree["path"].tolist() == list(range(len(known)))
+        assert tree["kept"].tolist() == [path.kept for path in known]
+        assert tree["text"].tolist() == [path.text for path in known]
+        assert tree["scores"].map(tuple).tolist() == [path.scores for path in known]
+        assert (tree["tree_policy_tokens"] == result.policy_tokens).all()
 
 
 def test_progress_and_seconds_follow_the_search():

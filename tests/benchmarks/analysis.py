@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
 from testtime.evaluate.tables import accuracy_table
-from testtime.study.vocabulary import SCORINGS, VOTES
+from testtime.study.vocabulary import PATH_VOTES, SCORINGS
 
 BUDGETS = (4, 16, 64, 256)
 
@@ -113,7 +113,7 @@ def measure(size: Size) -> tuple[list[Clock], int]:
             search_budgets=[],
             methods=["majority", "best_of_n"],
             scorings=SCORINGS[: size.scorings],
-            votes=VOTES[-size.votes :],
+            votes=PATH_VOTES[-size.votes :],
             beam_width=4,
             seed=0,
             subsets=size.subsets,

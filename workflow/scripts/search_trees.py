@@ -85,8 +85,10 @@ def main(config, wildcards, threads, problems, outputs):
         table = to_table(
             (tree.problem.problem_id, rows.of(stamps[tree])[tree.subtree]) for tree in trees
         )
-        print(f"{path}: {describe_unscored(table['steps'], table['scores'], 'paths')}")
-        print(f"{path}: {(table['finish'] == 'answer').sum()} paths ended at their answer")
+        kept = table[table["kept"]]
+        print(f"{path}: {describe_unscored(kept['steps'], kept['scores'], 'paths')}")
+        print(f"{path}: {(kept['finish'] == 'answer').sum()} paths ended at their answer")
+        print(f"{path}: {len(table) - len(kept)} finished candidates were pruned")
         write_parquet(table, path, cell.stamp)
 
 

@@ -20,7 +20,7 @@ from testtime.study import catalog
 from testtime.study.catalog import ENGINES, PolicySpec
 from testtime.study.methods import METHODS, check_budget, rules
 from testtime.study.types import Problem
-from testtime.study.vocabulary import ENDS, SCORINGS, TEXT, VOTES
+from testtime.study.vocabulary import ALL_VOTES, ENDS, PATH_VOTES, SCORINGS, TEXT, VOTES
 
 
 def search(
@@ -41,7 +41,7 @@ def search(
     scoring: Annotated[str, typer.Option(help="A path's score: min, last or avg.")] = "last",
     vote: Annotated[
         str,
-        typer.Option(help="majority, max or weighted; ignored by cot and majority."),
+        typer.Option(help=f"{', '.join(VOTES)}; ignored by cot and majority."),
     ] = "weighted",
     ends_at: Annotated[
         str, typer.Option(help="Where a search's path ends: text, or boxed (its first box).")
@@ -81,6 +81,9 @@ def search(
             f"lookup; allowed: {', '.join(n for n in METHODS if n not in rules(stopping=True))}"
         )
     needs_prm = known.needs_prm
+    if known.weighs and not known.beams and vote in ALL_VOTES:
+        allowed = ", ".join(PATH_VOTES)
+        raise UserError(f"--vote {vote!r} needs a search with beams; allowed: {allowed}")
     if needs_prm and prm is None:
         raise UserError(f"--prm must be given for --method {method}")
     lines = read_problems(file)

@@ -29,15 +29,19 @@ def read_searches(paths: Iterable[str], columns: list[str] | None = None) -> pd.
 
     Adds `prm`, `method` and `budget`: N of a tree, 0 for a nested pool of subtrees. The paths of a
     problem's trees are numbered through, in the order of the trees (`subtree`), those of a nested
-    search by their subtree.
+    search by their subtree, and the candidates that it pruned (not `kept`) from there on.
     """
     rows = read_places(paths, ("prm", "method", "block"), columns)
     rows = rows.assign(budget=[_tree_budget(block) for block in rows.pop("block")])
     if rows.empty:
         return rows
     search = ["prm", "method", "budget", "problem_id"]
-    rows["path"] = rows.groupby(search, sort=False).cumcount()
-    rows["path"] = rows["path"].where(rows["budget"] > 0, rows["subtree"])
+    nested = rows["budget"] == 0
+    beyond = rows["subtree"].where(nested).max() + 1
+    others = rows[nested & ~rows["kept"]].sort_values(["subtree", "path"], kind="stable")
+    others = others.groupby(search, sort=False).cumcount() + beyond
+    rows["path"] = rows.groupby(search, sort=False).cumcount().where(~nested, rows["subtree"])
+    rows.loc[others.index, "path"] = others.astype("int64")
     return rows
 
 
@@ -50,13 +54,14 @@ def read_texts(generations: Iterable[str], searches: Iterable[str]) -> pd.DataFr
     """Every text of a policy as grading takes it: the columns GRADED.
 
     The method of a generation is "cot", "difficulty" (held out) or "pool"; its path is the sample's
-    index. The path of a nested search is its subtree's index.
+    index. Those of searches are numbered as by `read_searches`.
     """
     drawn = read_generations(generations, ["problem_id", "sample", "thinking", "text"])
     single = drawn["block"].isin(SINGLE)
     drawn["method"] = drawn["block"].where(single, POOL)
     drawn = drawn.rename(columns={"sample": "path"}).assign(prm=NONE, budget=0)
-    found = read_searches(searches, ["problem_id", "path", "subtree", "text"]).assign(thinking=0)
+    columns = ["problem_id", "path", "subtree", "kept", "text"]
+    found = read_searches(searches, columns).assign(thinking=0)
     texts = pd.concat([drawn[GRADED], found.reindex(columns=GRADED)], ignore_index=True)
     return texts.astype(dict.fromkeys(("budget", "path", "thinking"), "int64"))
 

@@ -15,7 +15,7 @@ from testtime.evaluate.trees import tree_draws
 from testtime.evaluate.votes import Draws, expected_vote, run_variance
 from testtime.study.seeds import derive
 from testtime.study.types import Strategy
-from testtime.study.vocabulary import NONE, OUTCOMES, STRATEGY
+from testtime.study.vocabulary import ALL_VOTES, NONE, OUTCOMES, STRATEGY
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def evaluate_policy(
     Args:
         generations: one row per sample, with its block.
         scores: one row per sample of the pool and PRM; may be empty.
-        searches: one row per path, with prm, method and budget (0 for nested); may be empty.
+        searches: one row per path and pruned candidate, see `tree_draws`; may be empty.
         grades: one row per sample and path.
         settings: of the study, for this cell.
 
@@ -137,6 +137,7 @@ def evaluate_policy(
             searches,
             grades,
             problem_ids=problem_ids,
+            votes=settings.votes,
             budgets=settings.search_budgets,
             beam_width=settings.beam_width,
             **shared,
@@ -157,18 +158,21 @@ def evaluate_policy(
 def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterator[Outcome]:
     """Every strategy of every method on one draw; all weightings share its random subsets."""
     voting = [w for w in draw.weightings if not w.method.rule]
-    widths = [w.weights.shape[2] if w.method.weighs else 0 for w in voting]
+    widths = [w.weights.shape[-1] if w.method.weighs else 0 for w in voting]
     weights = [w.weights for w in voting if w.method.weighs]
-    stacked = np.concatenate(weights, axis=2) if weights else None
+    stacked = np.concatenate(weights, axis=-1) if weights else None
     chosen: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     firsts = np.cumsum([0, *widths])[:-1]
     for weighting, first in zip(voting, firsts, strict=True):
         method, costs = weighting.method, weighting.costs
         scorings = method.scorings_of(settings.scorings)
         for strategy in method.strategies(settings.scorings, settings.votes):
+            if (strategy.vote in ALL_VOTES) != draw.pruned:
+                continue
             if strategy.vote not in chosen:
                 greedy = settings.greedy_cot
-                chosen[strategy.vote] = _choose(draw, stacked, strategy.vote, draws, greedy)
+                vote = ALL_VOTES.get(strategy.vote, strategy.vote)
+                chosen[strategy.vote] = _choose(draw, stacked, vote, draws, greedy)
             # Without a scoring there is one column for all weightings.
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
             found = (values[:, column] for values in chosen[strategy.vote])

@@ -19,8 +19,9 @@ class Pool:
     Attributes:
         problem_ids: array (n_problems,), sorted.
         rows: array (n_problems, n): the row of each unit in its frame.
-        classes: array (n_problems, n) of answer classes, -1 without an answer.
-        correct: array (n_problems, n), 0 or 1; undecided counts as 0.
+        classes: array (n_problems, n) of answer classes, -1 without an answer; or (n_problems, n,
+            n_voters) where several paths of a unit vote.
+        correct: array of the same shape, 0 or 1; undecided counts as 0.
     """
 
     problem_ids: np.ndarray
@@ -66,8 +67,8 @@ class Weighting:
     """How one method, with one PRM or none, weights a draw, and what it costs.
 
     Attributes:
-        weights: array (n_problems, n, n_scorings), by the scorings that the method has; for a rule,
-            the scores that it reads, None if it reads none.
+        weights: array (*classes.shape, n_scorings), by the scorings that the method has; for a
+            rule, the scores that it reads, None if it reads none.
         costs: column of the outcomes -> expectation, array (n_problems,).
     """
 
@@ -83,6 +84,7 @@ class Draw:
 
     Attributes:
         thinking: T of its samples, 0 where the policy does not think.
+        pruned: whether finished candidates that a search pruned vote too: for ALL_VOTES alone.
         runs: for whole searches, the number of independent ones of each problem, which are rows of
             the pool one after the other; 0 for draws from a pool.
         samples: the pool as rules read it; None where there are no rules.
@@ -95,6 +97,7 @@ class Draw:
     runs: int = 0
     thinking: int = 0
     samples: Samples | None = None
+    pruned: bool = False
 
 
 def make_pool(units: pd.DataFrame, index: str, grades: pd.DataFrame, what: str) -> Pool:

@@ -184,16 +184,19 @@ def _pooled(
 def _searched(searches: Iterable[str], trained: Mapping[str, int | None]) -> Iterator[tuple]:
     for path in searches:
         lengths, of = read_lengths(path, "scores")
-        beyond = _beyond(path, "read_tokens", trained[of["prm"]])
-        counts = _count(read_lengths(path, "steps")[0], lengths, beyond)
+        kept = read_parquet(path, columns=["kept"])["kept"].to_numpy()
+        beyond = _beyond(path, "read_tokens", trained[of["prm"]], kept)
+        counts = _count(read_lengths(path, "steps")[0][kept], lengths[kept], beyond)
         yield of["dataset"], of["policy"], of["prm"], of["method"], *counts
 
 
-def _beyond(path: str, column: str, trained: int | None) -> int:
+def _beyond(
+    path: str, column: str, trained: int | None, rows: np.ndarray | slice = slice(None)
+) -> int:
     """Number of texts of a file of which a PRM read more than it was trained on."""
     if trained is None:
         return 0
-    return int((read_parquet(path, columns=[column])[column] > trained).sum())
+    return int((read_parquet(path, columns=[column])[column] > trained)[rows].sum())
 
 
 def _count(

@@ -3,9 +3,14 @@
 A tree run for one budget (beam search) is one draw: its paths vote once, in each of the study's
 independent runs. A nested search (DVTS) is a pool of S independent subtrees: the result at budget N
 is the expectation over all subsets of N/M of them.
+
+A search with beams has a second draw of the same trees, in which every finished candidate votes,
+kept or pruned, once, whatever the step at which it ended.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,6 +20,7 @@ from testtime.evaluate.costs import drawn_tokens, token_counts
 from testtime.evaluate.pool import Draw, Pool, Weighting, correctness, make_pool
 from testtime.evaluate.scoring import path_scores
 from testtime.study.methods import METHODS
+from testtime.study.vocabulary import ALL_VOTES
 
 # Cost of a whole tree, on each of its rows -> column of the outcomes.
 TREE_COSTS = {"tree_policy_tokens": "policy_tokens", "tree_prm_tokens": "prm_tokens"}
@@ -28,17 +34,20 @@ def tree_draws(
     problem_ids: np.ndarray,
     methods: Sequence[str],
     scorings: Sequence[str],
+    votes: Sequence[str],
     budgets: Sequence[int],
     beam_width: int,
 ) -> Iterator[Draw]:
     """Draws of every search with every PRM at every budget.
 
     Args:
-        searches: one row per path, with columns prm, method and budget (0 for a nested search).
-        grades: the same paths' grades; `path` is the subtree of a nested search.
+        searches: one row per path and pruned candidate, with columns prm, method and budget (0 for
+            a nested search); numbered as by `data.samples.read_searches`.
+        grades: of the same rows.
         problem_ids: sorted; every search must cover them all.
         methods: those of other kinds are ignored.
         scorings: of the study.
+        votes: of the study.
         budgets: N, multiples of beam_width.
         beam_width: M, so that a nested search at N has N/M subtrees.
 
@@ -46,19 +55,21 @@ def tree_draws(
         UserError: a budget or a problem was not searched.
     """
     wanted = [name for name in methods if METHODS[name].kind == "search"]
-    kept = searches[searches["method"].isin(wanted)]
-    for (name, prm), rows in kept.groupby(["method", "prm"], sort=True):
+    found = searches[searches["method"].isin(wanted)]
+    for (name, prm), rows in found.groupby(["method", "prm"], sort=True):
         method, graded = METHODS[name], grades[(grades["method"] == name) & (grades["prm"] == prm)]
         available = method.scorings_of(scorings)
-        for budget in budgets:
+        shown = (False, True) if method.beams and ALL_VOTES.keys() & votes else (False,)
+        for budget, pruned in product(budgets, shown):
             what, runs = f"{name} with {prm} at N={budget}", 0
+            voting = rows if pruned else rows[rows["kept"]]
             if (rows["budget"] == NESTED).all():
-                k = budget // beam_width
-                pool, weights, costs = _subtrees(rows, graded, k, available, what)
+                k, lay_out = budget // beam_width, _candidates if pruned else _subtrees
+                pool, weights, costs = lay_out(voting, graded, k, available, what)
             else:
                 at_budget = graded[graded["budget"] == budget]
                 pool, weights, costs = _trees(
-                    rows[rows["budget"] == budget], at_budget, available, what
+                    voting[voting["budget"] == budget], at_budget, available, what
                 )
                 k, runs = pool.n, len(pool.rows) // max(len(pool.problem_ids), 1)
             if not np.array_equal(pool.problem_ids, problem_ids):
@@ -66,7 +77,8 @@ def tree_draws(
                     f"{what}: {len(pool.problem_ids)} problems were searched; allowed: the "
                     f"{len(problem_ids)} that were sampled; run the search"
                 )
-            yield Draw(pool, k, budget, [Weighting(method, prm, weights, costs)], runs)
+            weighting = Weighting(method, prm, weights, costs)
+            yield Draw(pool, k, budget, [weighting], runs, pruned=pruned)
 
 
 Paths = tuple[Pool, np.ndarray, dict[str, np.ndarray]]  # with their weights and costs
@@ -86,18 +98,32 @@ def _subtrees(
     return pool, scores, costs
 
 
+def _candidates(
+    rows: pd.DataFrame, grades: pd.DataFrame, k: int, scorings: Sequence[str], what: str
+) -> Paths:
+    """Subtrees with all their finished candidates, padded with "no answer"."""
+    kept = rows[rows["kept"]]
+    pool, _, costs = _subtrees(kept, grades, k, scorings, what)
+    graded = _graded(rows, grades, what)
+    codes = np.searchsorted(pool.problem_ids, rows["problem_id"].to_numpy(dtype=object))
+    units = rows["subtree"].to_numpy()
+    place = rows.groupby(["problem_id", "subtree"], sort=False).cumcount().to_numpy()
+    at = codes, units, place
+    shape = (*pool.rows.shape, int(place.max(initial=0)) + 1)
+    return (
+        replace(pool, **_spread(graded, at, shape)),
+        _spread_scores(rows, at, shape, scorings, what),
+        costs,
+    )
+
+
 def _trees(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], what: str) -> Paths:
     """A row for each run of each problem; costs are means over runs.
 
     Trees end in different numbers of paths; shorter rows are padded with "no answer".
     """
-    keys = ["problem_id", "path"]
-    rows = rows.sort_values(keys, kind="stable")
-    graded = rows[keys].merge(
-        grades[[*keys, "answer_class", "correct"]], on=keys, how="left", validate="one_to_one"
-    )
-    if graded["answer_class"].isna().any():
-        raise UserError(f"{what}: paths without a grade; run the grading again")
+    rows = rows.sort_values(["problem_id", "path"], kind="stable")
+    graded = _graded(rows, grades, what)
     trees = rows.groupby(["problem_id", "subtree"], sort=True)
     codes, place = trees.ngroup().to_numpy(), trees.cumcount().to_numpy()
     first = trees[list(TREE_COSTS)].first()
@@ -107,16 +133,37 @@ def _trees(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], wh
             f"{what}: {counts.min()} searches of problem {counts.idxmin()}, {counts.max()} of "
             "others; run the search"
         )
-    shape = (len(first), int(place.max(initial=0)) + 1)
-    classes, correct = np.full(shape, -1), np.zeros(shape)
-    scores = np.zeros((*shape, len(scorings)))
-    classes[codes, place] = graded["answer_class"]
-    correct[codes, place] = correctness(graded)
-    scores[codes, place] = path_scores(rows["scores"].to_numpy(), scorings, what)
+    at, shape = (codes, place), (len(first), int(place.max(initial=0)) + 1)
     mean = first.groupby("problem_id", sort=True).mean()
     costs = {name: mean[column].to_numpy(dtype=float) for column, name in TREE_COSTS.items()}
     return (
-        Pool(counts.index.to_numpy(), np.zeros(shape, dtype=int), classes, correct),
-        scores,
+        Pool(counts.index.to_numpy(), np.zeros(shape, dtype=int), **_spread(graded, at, shape)),
+        _spread_scores(rows, at, shape, scorings, what),
         costs,
     )
+
+
+def _graded(rows: pd.DataFrame, grades: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The grades of paths, row by row."""
+    keys = ["problem_id", "path"]
+    graded = rows[keys].merge(
+        grades[[*keys, "answer_class", "correct"]], on=keys, how="left", validate="one_to_one"
+    )
+    if graded["answer_class"].isna().any():
+        raise UserError(f"{what}: paths without a grade; run the grading again")
+    return graded
+
+
+def _spread(graded: pd.DataFrame, at: tuple, shape: tuple) -> dict[str, np.ndarray]:
+    """Classes and correctness at their places, "no answer" elsewhere."""
+    classes, correct = np.full(shape, -1), np.zeros(shape)
+    classes[at], correct[at] = graded["answer_class"], correctness(graded)
+    return {"classes": classes, "correct": correct}
+
+
+def _spread_scores(
+    rows: pd.DataFrame, at: tuple, shape: tuple, scorings: Sequence[str], what: str
+) -> np.ndarray:
+    scores = np.zeros((*shape, len(scorings)))
+    scores[at] = path_scores(rows["scores"].to_numpy(), scorings, what)
+    return scores

@@ -2,11 +2,13 @@
 
 A sample without an answer (class -1) does not vote; without any vote, the answer is wrong. Tied
 classes share the choice: `tally` holds one vote, the rest computes its expectation over all draws
-of k.
+of k. What is drawn may be a whole subtree of which several candidates vote: arrays then have an
+axis for them after that of the n.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -22,7 +24,7 @@ from testtime.evaluate.estimators import (
     resample,
     win_probability,
 )
-from testtime.study.vocabulary import MAJORITY, MAX, VOTES
+from testtime.study.vocabulary import MAJORITY, MAX, PATH_VOTES
 
 TIE = 1e-9  # largest relative difference of summed scores due to rounding
 CHUNK = 256  # subsets at a time, so that many classes' sums stay in the processor's cache
@@ -47,13 +49,13 @@ def tally(classes: Sequence[int], weights: Sequence[float], vote: str) -> list[i
     Args:
         classes: of each path's answer, -1 without one.
         weights: of each path, none negative; a majority counts paths alone.
-        vote: one of VOTES.
+        vote: one of PATH_VOTES.
 
     Raises:
         UserError: no such vote.
     """
-    if vote not in VOTES:
-        raise UserError(f"vote {vote!r} is not known; allowed: {', '.join(VOTES)}")
+    if vote not in PATH_VOTES:
+        raise UserError(f"vote {vote!r} is not known; allowed: {', '.join(PATH_VOTES)}")
     totals: dict[int, float] = {}
     for group, weight in zip(classes, weights, strict=True):
         if group >= 0:
@@ -69,16 +71,19 @@ def expected_vote(
     """Expected correctness, and its Monte-Carlo error, of a vote of k of n samples.
 
     Args:
-        classes: array (n_problems, n) of class numbers, -1 without an answer.
-        correct: array (n_problems, n), 0 or 1.
-        weights: array (n_problems, n, n_weightings), none negative.
+        classes: array (n_problems, n) of class numbers, -1 without an answer; (n_problems, n,
+            n_voters) if not for "max".
+        correct: array of the same shape, 0 or 1.
+        weights: array (*classes.shape, n_weightings), none negative.
         k: subset size, at most n.
-        vote: one of VOTES.
+        vote: one of PATH_VOTES.
         draws: for votes without a formula.
 
     Returns:
         Two arrays (n_problems, n_weightings); (n_problems, 1) for a majority, which has no weights.
     """
+    if vote == MAJORITY and classes.ndim > 2:
+        return weighted_vote(classes, correct, np.ones((*classes.shape, 1)), k, draws)
     if vote == MAJORITY:
         expected, error = majority_vote(classes, correct, k, draws)
         return expected[:, None], error[:, None]
@@ -109,7 +114,7 @@ def run_variance(
         correct: of the samples.
         weights: of the samples.
         k: samples of a run.
-        vote: one of VOTES.
+        vote: one of PATH_VOTES.
         draws: for votes without a formula.
 
     Returns:
@@ -190,9 +195,10 @@ def weighted_vote(
     subsets, the same for every weighting, so that weightings are compared on equal draws.
 
     Args:
-        classes: array (n_problems, n) of class numbers, -1 without an answer.
-        correct: array (n_problems, n), 0 or 1; a class is as right as its samples on average.
-        weights: array (n_problems, n, n_weightings), none negative.
+        classes: array (n_problems, n) of class numbers, -1 without an answer; or (n_problems, n,
+            n_voters), where k of n groups of voters are drawn.
+        correct: array of the same shape, 0 or 1; a class is as right as its samples on average.
+        weights: array (*classes.shape, n_weightings), none negative.
         k: subset size, at most n.
         draws: how they are drawn.
         replace: draw with replacement instead, always at random.
@@ -202,22 +208,25 @@ def weighted_vote(
         (n_problems, n_weightings).
     """
     n = classes.shape[1]
+    voters = prod(classes.shape[2:])
     subsets = resample if replace else choose_subsets
     chosen = subsets(n, k, draws.subsets, seed=0)
-    expected = np.zeros((len(classes), weights.shape[2]))
+    expected = np.zeros((len(classes), weights.shape[-1]))
     error = np.zeros_like(expected)
     for i, row in enumerate(classes):
-        counts, right, members = _by_class(row, correct[i])
+        counts, right, members = _by_class(row.ravel(), correct[i].ravel())
+        own = weights[i].reshape(n * voters, -1)
         if len(counts) == 1:
-            missed = (1 - counts[0] / n) ** k if replace else miss_probability(n, k)[counts[0]]
+            held = len(np.unique(members[0] // voters))
+            missed = (1 - held / n) ** k if replace else miss_probability(n, k)[held]
             expected[i] = right[0] * (1 - missed)
         elif right.any():
             # The subsets are drawn once; a shuffle per problem makes the errors independent.
             shuffle = np.random.default_rng(draws.seeds[i]).permutation(n)
             won = _winners(
                 chosen.members,
-                [shuffle[m] for m in members],
-                [weights[i, m] for m in members],
+                [shuffle[m // voters] for m in members],
+                [own[m] for m in members],
                 right,
             )
             expected[i], error[i] = _summarise(won, chosen)
@@ -243,7 +252,7 @@ def _winners(
 
     Args:
         members: array (n, n_subsets) of counts, see `Subsets`.
-        places: per class, the rows of its samples in `members`.
+        places: per class, the rows of its samples in `members`; of the same group the same row.
         weights: per class, array (n_samples, n_weightings), none negative.
         right: correctness of each class.
 

@@ -4,7 +4,7 @@ Snell et al. (2024), "Scaling LLM Test-Time Compute Optimally can be More Effect
 Model Parameters", arXiv 2408.03314, section 5.2; N as in Liu et al. (2025), arXiv 2502.06703.
 """
 
-from testtime.search.tree import Program, Tree, ended, grow, select_best
+from testtime.search.tree import Program, Tree, ended, grow, prune
 
 
 def beam_search(tree: Tree) -> Program:
@@ -14,13 +14,14 @@ def beam_search(tree: Tree) -> Program:
     not refilled, so the width shrinks and N/M paths vote; nothing is copied, but samples that
     happen to be equal each count.
     """
-    done, beams, counts = [], [tree.root], [tree.budget]
+    done, beams, counts, pruned = [], [tree.root], [tree.budget], []
     for _ in range(tree.max_steps):
         candidates = yield from grow(beams, counts)
-        kept = select_best(candidates, tree.budget // tree.beam_width - len(done))
+        kept, others = prune(candidates, tree.budget // tree.beam_width - len(done))
+        pruned += others
         done += [path for path in kept if ended(path)]
         beams = [path for path in kept if not ended(path)]
         counts = [tree.beam_width] * len(beams)
         if not beams:
             break
-    return done + beams
+    return done + beams + pruned

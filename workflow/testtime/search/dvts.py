@@ -4,7 +4,7 @@ Beeching, Tunstall and Rush (2024), "Scaling test-time compute with open models"
 N as in Liu et al. (2025), arXiv 2502.06703.
 """
 
-from testtime.search.tree import Program, Tree, ended, grow, select_best
+from testtime.search.tree import Program, Tree, ended, grow, prune
 
 
 def dvts(tree: Tree) -> Program:
@@ -12,10 +12,11 @@ def dvts(tree: Tree) -> Program:
 
     Nothing here depends on N, so the first k subtrees of a large run are the run of budget k·M.
     """
-    path = tree.root
+    path, pruned = tree.root, []
     for _ in range(tree.max_steps):
         candidates = yield from grow([path], [tree.beam_width])
-        (path,) = select_best(candidates, 1)
+        (path,), others = prune(candidates, 1)
+        pruned += others
         if ended(path):
             break
-    return [path]
+    return [path, *pruned]

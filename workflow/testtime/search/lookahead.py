@@ -7,7 +7,7 @@ Model Parameters", arXiv 2408.03314, section 5.2.
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from testtime.search.tree import Ask, Expand, Program, Score, Tree, ended, select_best, value
+from testtime.search.tree import Ask, Expand, Program, Score, Tree, ended, prune, value
 from testtime.study.methods import METHODS
 from testtime.study.types import Path
 
@@ -22,17 +22,18 @@ def lookahead(tree: Tree) -> Program:
     many further steps, and are counted in the tree's tokens. A rollout is discarded afterwards: a
     kept candidate is continued by new samples.
     """
-    done, beams, counts = [], [tree.root], [tree.budget]
+    done, beams, counts, pruned = [], [tree.root], [tree.budget], []
     for _ in range(tree.max_steps):
         candidates = yield Expand(beams, counts)
         candidates, values = yield from _judge(candidates)
-        kept = select_best(candidates, tree.budget // tree.beam_width - len(done), values)
+        kept, others = prune(candidates, tree.budget // tree.beam_width - len(done), values)
+        pruned += others
         done += [path for path in kept if ended(path)]
         beams = [path for path in kept if not ended(path)]
         counts = [tree.beam_width] * len(beams)
         if not beams:
             break
-    return done + beams
+    return done + beams + pruned
 
 
 def _judge(

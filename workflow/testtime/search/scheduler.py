@@ -117,14 +117,16 @@ class Scheduler:
 
     def _finish(self, state: SearchState, paths: Sequence[Path]) -> None:
         self.under_way -= 1
+        closed = [self._close(path) for path in paths]
         result = SearchResult(
             problem_id=state.tree.problem.problem_id,
             subtree=state.tree.subtree,
-            paths=tuple(self._close(path) for path in paths),
+            paths=tuple(path for path in closed if path.kept),
             policy_tokens=state.policy_tokens,
             prm_tokens=state.prm_tokens,
             prompt_tokens=len(state.prompt),
             widths=tuple(state.widths),
+            pruned=tuple(path for path in closed if not path.kept),
         )
         self.results.append((state.tree, result))
 

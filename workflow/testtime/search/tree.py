@@ -1,12 +1,13 @@
 """What a search method sees: a tree to grow, two requests to make, and how paths are ranked.
 
 A method is a generator over one tree. It yields `Expand` and gets the children, it yields `Score`
-and gets the same paths with the scores of their new steps, and finally it returns its paths. Many
-trees run at once; a method knows nothing of the others, nor of batches and engines.
+and gets the same paths with the scores of their new steps, and finally it returns its paths, one
+with beams also the finished candidates that it pruned. Many trees run at once; a method knows
+nothing of the others, nor of batches and engines.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from testtime.study.types import Path, Problem
@@ -101,3 +102,13 @@ def select_best(
     values = [value(path) for path in paths] if values is None else values
     ranked = sorted(range(len(paths)), key=lambda i: -round(values[i], SCORE_DIGITS))
     return [paths[i] for i in sorted(ranked[:count])]
+
+
+def prune(
+    candidates: Sequence[Path], count: int, values: Sequence[float] | None = None
+) -> tuple[list[Path], list[Path]]:
+    """The `count` best candidates, as of `select_best`, and the finished ones among the others."""
+    kept = select_best(candidates, count, values)
+    chosen = {id(path) for path in kept}  # equal samples are different candidates
+    others = [path for path in candidates if path.finished and id(path) not in chosen]
+    return kept, [replace(path, kept=False) for path in others]

@@ -14,7 +14,7 @@ from testtime.grade.extract import extract_answer
 from testtime.grade.workers import Workers
 from testtime.study.methods import METHODS, Method
 from testtime.study.types import Path, Problem, SearchResult
-from testtime.study.vocabulary import MAJORITY, NONE, WEIGHTED
+from testtime.study.vocabulary import ALL_VOTES, MAJORITY, NONE, WEIGHTED
 
 
 def answer_problems(
@@ -34,13 +34,14 @@ def answer_problems(
         problems: in the order of the output.
         method: that found them.
         scoring: "min", "last" or "avg", a path's score from those of its steps.
-        vote: "majority", "max" or "weighted".
+        vote: one of VOTES.
         convention: how answers are read and compared, see `testtime.grade`.
         workers: of the grading, for formulas, which only they can read.
 
     Yields:
         Per problem: problem_id, answer (None if no path has one), paths (text, steps, scores,
-        tokens, finished), policy_tokens, prm_tokens and prompt_tokens.
+        tokens, finished), pruned (the same, if they vote), policy_tokens, prm_tokens and
+        prompt_tokens.
     """
     trees: dict[str, list[SearchResult]] = {problem.problem_id: [] for problem in problems}
     for result in results:
@@ -48,12 +49,15 @@ def answer_problems(
     for problem in problems:
         searched = sorted(trees[problem.problem_id], key=lambda result: result.subtree)
         paths = [path for result in searched for path in result.paths]
+        pruned = [path for result in searched for path in result.pruned if vote in ALL_VOTES]
+        voters = as_frame(paths + pruned)
         yield {
             "problem_id": problem.problem_id,
             "answer": choose_answer(
-                as_frame(paths), method, scoring, vote, convention=convention, workers=workers
+                voters, method, scoring, vote, convention=convention, workers=workers
             ),
             "paths": [_describe(path) for path in paths],
+            **({"pruned": [_describe(path) for path in pruned]} if vote in ALL_VOTES else {}),
             "policy_tokens": sum(result.policy_tokens for result in searched),
             "prm_tokens": sum(result.prm_tokens for result in searched),
             "prompt_tokens": max((result.prompt_tokens for result in searched), default=0),
@@ -75,10 +79,11 @@ def choose_answer(
     rank paths always take the majority.
 
     Args:
-        paths: of one problem, with the columns from which the method computes weights.
+        paths: of one problem, with the columns from which the method computes weights; with the
+            pruned ones for a vote among all candidates.
         method: that drew them.
         scoring: of the weights; a method without it takes its own.
-        vote: "majority", "max" or "weighted".
+        vote: one of VOTES.
         convention: how answers are read and compared, see `testtime.grade`.
         workers: of the grading.
 
@@ -94,10 +99,11 @@ def choose_answer(
         weights, vote = follow_once(chosen, paths, classes, scoring).weights[0], WEIGHTED
         # A sample without a vote does not win, not even where none has one.
         classes = [c if weight else -1 for c, weight in zip(classes, weights, strict=True)]
-    elif chosen.weighs and vote != MAJORITY:
-        weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
     else:
-        weights, vote = [1.0] * len(paths), MAJORITY
+        vote = ALL_VOTES.get(vote, vote) if chosen.weighs else MAJORITY
+        weights = [1.0] * len(paths)
+        if vote != MAJORITY:
+            weights = weigh(chosen, paths, chosen.scorings_of([scoring]))[:, 0]
     winners = tally(classes, weights, vote)
     return answers[classes.index(winners[0])] if winners else None
 

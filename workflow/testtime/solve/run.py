@@ -19,7 +19,7 @@ from testtime.solve.answer import as_frame, choose_answer, decides
 from testtime.solve.draw import Drawn, Models, draw, read_by_prm, with_classes
 from testtime.study.methods import METHODS
 from testtime.study.types import Problem
-from testtime.study.vocabulary import ALL, COSTS, MAJORITY, NONE
+from testtime.study.vocabulary import ALL, ALL_VOTES, COSTS, MAJORITY, NONE
 
 
 def solve(
@@ -123,7 +123,8 @@ def run_strategy(
     if first is not None:
         _pay(spent, first)
     if method.kind == "search":
-        paths = _search(models, problems, method.name, n, spent)
+        pruned = strategy["vote"] in ALL_VOTES
+        paths = _search(models, problems, method.name, n, spent, pruned=pruned)
     elif method.stops:
         paths = _draw_rounds(models, problems, strategy, spent)
     else:
@@ -179,8 +180,15 @@ def _draw_rounds(
 
 
 def _search(
-    models: Models, problems: Sequence[Problem], method: str, budget: int, spent: dict[str, dict]
+    models: Models,
+    problems: Sequence[Problem],
+    method: str,
+    budget: int,
+    spent: dict[str, dict],
+    *,
+    pruned: bool,
 ) -> pd.DataFrame:
+    """The paths of a search, with the finished candidates that it pruned if they vote too."""
     settings = SearchSettings.of(
         models.spec,
         method,
@@ -195,10 +203,9 @@ def _search(
     for result in results:
         spent[result.problem_id]["policy_tokens"] += result.policy_tokens
         spent[result.problem_id]["prm_tokens"] += result.prm_tokens
-    return pd.concat(
-        [as_frame(result.paths).assign(problem_id=result.problem_id) for result in results],
-        ignore_index=True,
-    )
+    found = [(r.problem_id, (*r.paths, *(r.pruned if pruned else ()))) for r in results]
+    frames = [as_frame(paths).assign(problem_id=name) for name, paths in found]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _pay(spent: dict[str, dict], drawn: Drawn) -> None:

@@ -24,6 +24,7 @@ from testtime.study.methods import METHODS, names
 from testtime.study.prompts import check_prompt
 from testtime.study.schema import check
 from testtime.study.thoughts import applicable, thinking_budgets
+from testtime.study.vocabulary import ALL_VOTES, MAJORITY
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -165,7 +166,7 @@ def _check_methods(config: dict, catalog: Catalog) -> None:
         if value not in allowed:
             raise UserError(
                 f"config figures.{key}: {value!r} is not among {key}s; "
-                f"allowed: {', '.join(v for v in allowed if v != 'majority')}"
+                f"allowed: {', '.join(v for v in allowed if v not in (MAJORITY, *ALL_VOTES))}"
             )
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from testtime.errors import UserError
 from testtime.study.types import Strategy
-from testtime.study.vocabulary import MAJORITY, NONE, WEIGHTED
+from testtime.study.vocabulary import ALL_VOTES, MAJORITY, NONE, WEIGHTED
 
 # Where a method's paths come from: the one greedy sample; the policy's pool of samples, which it
 # weights; or a search. The last two are also the names of their lists of budgets.
@@ -41,7 +41,7 @@ class Method:
         scorings: how it can weight a path, the first by default if a study names none of them;
             "none" where every path counts the same, None for all of a study's.
         nested: the search consists of N/M independent subtrees that do not depend on N.
-        beams: N must be a multiple of the beam width M.
+        beams: N must be a multiple of the beam width M; finished candidates may be pruned.
         grows: a larger budget continues from what a smaller one drew, as in the pool; otherwise
             every budget of a search draws separately.
         effort: tokens of a step, rollouts included, as a multiple of its candidates' tokens.
@@ -92,17 +92,20 @@ class Method:
         Args:
             scorings: of the study.
             votes: of the study. Samples of the pool vote unweighted as a separate method,
-                majority voting, whatever the votes.
+                majority voting, whatever the votes. Those among all candidates are of searches
+                with beams alone, as the others prune nothing that is finished.
         """
         if self.kind == "greedy":
             return [Strategy(self.name)]
         if not self.weighs:
             return [Strategy(self.name, vote=MAJORITY)]
-        own, weighted = self.scorings_of(scorings), [vote for vote in votes if vote != MAJORITY]
+        own = self.scorings_of(scorings)
         if self.rule:
-            weighted = [WEIGHTED]
-        unweighted = self.kind == "search" and MAJORITY in votes
-        found = [Strategy(self.name, vote=MAJORITY)] if unweighted else []
+            votes = [WEIGHTED]
+        held = [vote for vote in votes if self.beams or vote not in ALL_VOTES]
+        plain = [vote for vote in held if ALL_VOTES.get(vote, vote) == MAJORITY]
+        found = [Strategy(self.name, vote=vote) for vote in plain if self.kind == "search"]
+        weighted = [vote for vote in held if vote not in plain]
         return found + [Strategy(self.name, s, vote) for vote in weighted for s in own]
 
 

@@ -118,7 +118,7 @@ def memory_gb(study: Study, rule: str, **wildcards: str) -> float:
 
 
 def texts(study: Study, dataset: str, policy: str) -> int:
-    """Upper bound on the solutions of a policy that are graded."""
+    """About as many solutions of a policy as are graded."""
     samples = sum(study.block_samples(policy, block) for block in study.all_blocks(policy))
     samples *= max(len(study.thinks(policy)), 1)
     prms = study.config["prms"] if study.search_blocks(policy) else []

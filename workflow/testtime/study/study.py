@@ -286,7 +286,6 @@ class Study:
                 reader,
                 method,
                 problems * self._candidates(method, block),
-                self.config["beam_width"],
                 tuple(self.search_engines(policy, prm)),
                 speeds,
                 gpus,

@@ -104,6 +104,7 @@ class Path:
         read_tokens: length of the text that the PRM read to judge it, a lookahead's rollout
             included, in the PRM's tokens.
         finish: as of its last continuation; "answer" where the search ended it at its answer.
+        kept: False for a finished candidate that a search with beams did not select.
     """
 
     steps: tuple[str, ...] = ()
@@ -116,6 +117,7 @@ class Path:
     read_tokens: int = 0
     finish: Finish = "length"
     seed: int = 0
+    kept: bool = True
 
     @property
     def finished(self) -> bool:
@@ -140,6 +142,7 @@ class SearchResult:
         policy_tokens: all tokens generated in the tree, pruned paths included.
         prm_tokens: all tokens that the PRM read.
         widths: number of candidates at each step.
+        pruned: the finished candidates that were not selected, in the order of their steps.
     """
 
     problem_id: str
@@ -149,3 +152,4 @@ class SearchResult:
     prm_tokens: int
     prompt_tokens: int
     widths: tuple[int, ...] = field(default=())
+    pruned: tuple[Path, ...] = field(default=())

@@ -8,8 +8,11 @@ ALL = "all"  # problems of every difficulty
 
 # How the scores of a path's steps become one: PRM-Min, PRM-Last, PRM-Avg.
 SCORINGS = ("min", "last", "avg")
-# How an answer is chosen: Majority Vote, PRM-Max, PRM-Vote.
-MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
+# How an answer is chosen among the paths: Majority Vote, PRM-Max, PRM-Vote.
+MAJORITY, MAX, WEIGHTED = PATH_VOTES = ("majority", "max", "weighted")
+# Among all finished candidates of a search with beams, those that it pruned too -> how they vote.
+ALL_VOTES = {"majority_all": MAJORITY, "weighted_all": WEIGHTED}
+VOTES = (*PATH_VOTES, *ALL_VOTES)
 
 # Where a path of a search ends: where its policy ends the text, or at its first \boxed answer too.
 TEXT, BOXED = ENDS = ("text", "boxed")

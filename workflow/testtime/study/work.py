@@ -39,7 +39,7 @@ class Work:
         seconds: of generating and reading.
         start_seconds: until the models are loaded.
         gpus: GPUs that the job holds meanwhile.
-        paths: upper bound on the solutions that it writes.
+        paths: about as many solutions as it writes; of a search, finished candidates too.
         size: bytes of its output and of its rows in the store.
     """
 
@@ -114,7 +114,6 @@ def searching(
     prm: PrmSpec,
     method: str,
     candidates: int,
-    beam_width: int,
     engines: tuple[str, str],
     rates: tuple[float, float],
     gpus: int,
@@ -124,7 +123,6 @@ def searching(
     They take turns, unless each has its own GPUs and an engine in the background.
     """
     grown = candidates * METHODS[method].effort
-    paths = candidates // beam_width if METHODS[method].beams else candidates
     written, read = grown * policy.typical_tokens, grown * tokens_read(prm, policy.typical_tokens)
     seconds = written / rates[0], read / rates[1]
     apart = policy.gpus and prm.gpus and gpus == policy.gpus + prm.gpus
@@ -136,8 +134,8 @@ def searching(
         seconds=(max(seconds) if together else sum(seconds)) / SEARCH_SHARE,
         start_seconds=IMPORT_SECONDS + sum(loading),
         gpus=gpus,
-        paths=paths,
-        size=paths * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
+        paths=candidates,
+        size=candidates * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
     )
 
 

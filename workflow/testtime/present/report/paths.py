@@ -160,6 +160,8 @@ class ReportCell:
             up_to = [n for n in budgets if n <= self.budget]
             blocks = nested_blocks(up_to) if nested else [str(self.budget)]
             rows = read_problems(self._search_files(method, blocks), ids)
+            if len(rows):
+                rows = rows[rows["kept"]]
             if len(rows) and not nested:
                 rows = rows[rows["subtree"] == 0]  # of several independent searches the first
             known = grades[grades["method"] == method]
