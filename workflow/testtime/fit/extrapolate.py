@@ -1,0 +1,337 @@
+"""What more samples would show: Pass@k and majority votes of more samples than were drawn.
+
+Few samples say little about a problem that none of them solved, but the problems together say how
+chances of success are distributed, and the left tail of that distribution is what Pass@k at large k
+depends on. A problem's chance p is 0 with probability z, else from Beta(a, b); given these, c right
+of n samples leave Beta(a + c, b + n - c), or 0 if c is 0 (empirical Bayes). z, a and b are not held
+at their best values but drawn from their posterior under weak priors, since it is the tail, of
+which little is seen, that they are unsure of: so intervals widen with k/n.
+
+The problems are fixed: an interval is for these problems under new samples, not for other ones.
+
+Sources: Schaeffer et al. (2025), "How do large language monkeys get their power (laws)?", arXiv
+2502.17578; Kazdan et al. (2025), "Efficient prediction of pass@k scaling in large language models",
+arXiv 2510.05197, who also fit a beta-binomial; Goodman and Weare (2010), "Ensemble samplers with
+affine invariance", for the draws.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaln, expit, ndtri
+
+from testtime.errors import UserError
+from testtime.evaluate.estimators import miss_probability
+
+DRAWS = 1000  # of the distribution of chances, for Pass@k
+VOTE_DRAWS = 400  # and for votes, which are cast in each
+# Weak priors: middle and standard deviation of log a and log b. Beta(1, 4) is the share z of
+# problems without any chance; its density in the logit of z is z (1 - z)^4.
+PRIOR_MIDDLE = np.log([0.5, 5.0])[:, None]
+PRIOR_SPREAD = np.array([1.5, 3.0])[:, None]
+PRIOR_SOLVABLE = 4.0
+STARTS, WALKERS, BURN_IN, THIN = 4000, 100, 100, 4
+HALVES = slice(0, None, 2), slice(1, None, 2)  # of the walkers, which move by turns
+FAR = 5  # standard errors by which an answer is out of the running
+PROBLEMS = 250  # whose votes are cast together, for memory
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Expected values at each k, with intervals; the problems are fixed.
+
+    Attributes:
+        value: the mean over problems, (n_ks,).
+        low: its interval's low end.
+        high: its interval's high end.
+        gain: what is expected beyond the first k, as if its samples were drawn anew too.
+        gain_low: its interval's low end.
+        gain_high: its interval's high end.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    gain: np.ndarray
+    gain_low: np.ndarray
+    gain_high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Draws of how chances of success are distributed over problems.
+
+    Attributes:
+        a: of Beta(a, b), array (n_draws,); how many problems are nearly hopeless, p^(a - 1).
+        b: of the same.
+        zero: share of problems without any chance.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    zero: np.ndarray
+
+
+def forecast_pass(
+    right: np.ndarray,
+    samples: np.ndarray | int,
+    ks: Sequence[int],
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Forecast:
+    """Pass@k, the mean over problems of 1 - (1 - p)^k, for any k.
+
+    A problem that has k samples counts by the unbiased estimate, every other one by its posterior;
+    a larger k has no smaller value.
+
+    Args:
+        right: right samples of each problem, integers (n_problems,).
+        samples: of each problem, or of all alike.
+        ks: ascending; the first is what gains are compared with.
+        level: coverage of the intervals.
+        seed: of the draws.
+
+    Raises:
+        UserError: counts or ks that cannot be.
+    """
+    right, samples = _checked(right, samples, ks)
+    rng = np.random.default_rng(seed)
+    chances = draw_chances(fit_shapes(right, samples, rng), right, samples, rng)
+    drawn, values = np.empty((len(ks), DRAWS)), np.empty(len(ks))
+    with np.errstate(divide="ignore"):
+        misses = np.log1p(-chances)
+    for i, k in enumerate(ks):
+        passed = -np.expm1(k * misses)
+        drawn[i] = passed.mean(axis=1)
+        values[i] = np.where(samples >= k, _exact(right, samples, k), passed.mean(axis=0)).mean()
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    gains = drawn - drawn[0]
+    value = np.maximum.accumulate(values)
+    low, high = np.quantile(drawn, ends, axis=1)
+    gain_low, gain_high = np.quantile(gains, ends, axis=1)
+    return Forecast(
+        value,
+        np.minimum(low, value),
+        np.maximum(high, value),
+        gains.mean(axis=1),
+        gain_low,
+        gain_high,
+    )
+
+
+def forecast_majority(
+    classes: np.ndarray,
+    correct: np.ndarray,
+    ks: Sequence[int],
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Forecast:
+    """Accuracy of a majority vote of k samples, for k of at least the pool's n.
+
+    The right answer has the share p of a problem's samples, drawn as for Pass@k, so that one which
+    was rarely drawn may still win; wrong answers share the rest as the samples did, by a Bayesian
+    bootstrap. A vote of ever more samples goes to the mode, and which answer that is stays unsure
+    where the leading ones are close. An answer that was never drawn has no votes, unless right.
+
+    Args:
+        classes: array (n_problems, n) of class numbers, -1 without an answer.
+        correct: array (n_problems, n), 0 or 1; right answers are taken for one class.
+        ks: ascending; the first is what gains are compared with.
+        level: coverage of the intervals.
+        seed: of the draws.
+
+    Raises:
+        UserError: a k below n.
+    """
+    n = classes.shape[1]
+    if min(ks) < n:
+        raise UserError(f"forecast of a vote of {min(ks)} samples; allowed: {n}, the pool, or more")
+    right = np.rint(correct.sum(axis=1)).astype(int)
+    right, samples = _checked(right, n, ks)
+    rng = np.random.default_rng(seed)
+    chances = draw_chances(fit_shapes(right, samples, rng), right, samples, rng)[:VOTE_DRAWS]
+    rivals = _rivals(classes, correct)
+    # Two votes of each draw: their covariance over draws is the variance of the chance to win.
+    votes = np.zeros((len(ks), 2, VOTE_DRAWS))
+    for start in range(0, len(right), PROBLEMS):
+        part = slice(start, start + PROBLEMS)
+        won = _vote(chances[:, part], rivals[part], (samples - right)[part], ks, rng)
+        votes += won.sum(axis=-1) / len(right)
+    value, error = _means(votes)
+    gain, gain_error = _means(votes - votes[0])
+    half, gain_half = ndtri((1 + level) / 2) * error, ndtri((1 + level) / 2) * gain_error
+    return Forecast(
+        value,
+        np.maximum(value - half, 0.0),
+        np.minimum(value + half, 1.0),
+        gain,
+        gain - gain_half,
+        gain + gain_half,
+    )
+
+
+def fit_shapes(right: np.ndarray, samples: np.ndarray, rng: np.random.Generator) -> Shapes:
+    """Draw z, a and b given the counts of all problems, c right of n each.
+
+    Draws of the prior, weighted by the likelihood, are where the walkers start; a walker's next
+    place is on the line through its own and another one's.
+
+    Returns:
+        DRAWS draws, of WALKERS walkers.
+    """
+    counts, weights = np.unique(np.stack([right, samples]), axis=1, return_counts=True)
+
+    def density(places: np.ndarray) -> np.ndarray:
+        return _log_prior(places) + weights @ _log_likelihood(places, *counts)
+
+    middle = np.concatenate([PRIOR_MIDDLE, [[-1.5]]])
+    spread = np.concatenate([PRIOR_SPREAD, [[1.0]]])
+    starts = middle + spread * rng.standard_normal((3, STARTS))
+    found = density(starts)
+    chosen = rng.choice(STARTS, WALKERS, p=_normalised(found))
+    places = starts[:, chosen] + 0.05 * spread * rng.standard_normal((3, WALKERS))
+    now, kept = density(places), []
+    for step in range(BURN_IN + THIN * (DRAWS // WALKERS)):
+        for moving, still in (HALVES, HALVES[::-1]):
+            others = places[:, still][:, rng.integers(WALKERS // 2, size=WALKERS // 2)]
+            stretch = (1 + rng.random(WALKERS // 2)) ** 2 / 2  # between 1/2 and 2
+            proposed = others + stretch * (places[:, moving] - others)
+            then = density(proposed)
+            ratio = 2 * np.log(stretch) + then - now[moving]
+            taken = np.log(rng.random(WALKERS // 2)) < ratio
+            places[:, moving] = np.where(taken, proposed, places[:, moving])
+            now[moving] = np.where(taken, then, now[moving])
+        if step >= BURN_IN and step % THIN == 0:
+            kept.append(places.copy())
+    a, b, zero = np.concatenate(kept, axis=1)
+    return Shapes(np.exp(a), np.exp(b), expit(zero))
+
+
+def draw_chances(
+    shapes: Shapes, right: np.ndarray, samples: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """A chance of success per draw and problem, given the problem's count.
+
+    Returns:
+        Array (n_draws, n_problems).
+    """
+    a, b, zero = shapes.a[:, None], shapes.b[:, None], shapes.zero[:, None]
+    chances = rng.beta(a + right, b + samples - right)
+    unseen = np.exp(betaln(a, b + samples) - betaln(a, b))  # no sample right, though p is not 0
+    hopeless = zero / (zero + (1 - zero) * unseen)
+    return np.where((right == 0) & (rng.random(chances.shape) < hopeless), 0.0, chances)
+
+
+def _log_prior(places: np.ndarray) -> np.ndarray:
+    normal = ((places[:2] - PRIOR_MIDDLE) / PRIOR_SPREAD) ** 2
+    zero = places[2]
+    share = -np.logaddexp(0, -zero) - PRIOR_SOLVABLE * np.logaddexp(0, zero)
+    return share - 0.5 * normal.sum(axis=0)
+
+
+def _log_likelihood(places: np.ndarray, right: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Of each count at each place, (n_counts, n_places); binomial coefficients left out."""
+    a, b = np.exp(places[:2])
+    right, samples, none = right[:, None], samples[:, None], right[:, None] == 0
+    chance = betaln(a + right, b + samples - right) - betaln(a, b) - np.logaddexp(0, places[2])
+    return np.where(none, np.logaddexp(-np.logaddexp(0, -places[2]), chance), chance)
+
+
+def _normalised(logs: np.ndarray) -> np.ndarray:
+    weights = np.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
+def _exact(right: np.ndarray, samples: np.ndarray, k: int) -> np.ndarray:
+    """Unbiased Pass@k of the problems that have k samples; NaN of others."""
+    values = np.full(len(right), np.nan)
+    for n in np.unique(samples[samples >= k]):
+        own = samples == n
+        values[own] = 1.0 - miss_probability(int(n), k)[right[own]]
+    return values
+
+
+def _checked(right: np.ndarray, samples: np.ndarray | int, ks: Sequence[int]) -> tuple:
+    """The counts as integer arrays of one shape.
+
+    Raises:
+        UserError: counts or ks that cannot be.
+    """
+    right, samples = np.broadcast_arrays(np.asarray(right), np.asarray(samples))
+    right, samples = right.astype(np.int64), samples.astype(np.int64)
+    wrong = np.flatnonzero((right < 0) | (right > samples) | (samples < 1))
+    if len(right) == 0 or len(wrong):
+        found = f"{right[wrong[0]]} of {samples[wrong[0]]} right" if len(wrong) else "no problem"
+        raise UserError(f"forecast from {found}; allowed: problems with 0 to n of n >= 1 right")
+    if len(ks) == 0 or min(ks) < 1 or sorted(set(ks)) != list(ks):
+        raise UserError(f"forecast for k = {list(ks)}; allowed: ascending numbers from 1")
+    return right, samples
+
+
+def _rivals(classes: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Samples of each wrong answer that may win, the most frequent first, (n_problems, most).
+
+    Those that have FAR standard errors fewer than the most frequent answer, right or wrong, cannot.
+    """
+    found = []
+    for row, right in zip(classes, correct > 0, strict=True):
+        counts = np.unique(row[~right & (row >= 0)], return_counts=True)[1]
+        leading = max(right.sum(), counts.max(initial=0))
+        may_win = leading - counts <= FAR * np.sqrt(leading + counts)
+        found.append(np.sort(counts[may_win])[::-1])
+    rivals = np.zeros((len(found), max(map(len, found))), dtype=np.int64)
+    for row, counts in zip(rivals, found, strict=True):
+        row[: len(counts)] = counts
+    return rivals
+
+
+def _vote(
+    chances: np.ndarray,
+    rivals: np.ndarray,
+    wrong: np.ndarray,
+    ks: Sequence[int],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Whether the right answer wins; tied answers share.
+
+    Answers get their votes one after the other: each a share of what those before it have left,
+    and of these votes binomially many. What is left in the end did not vote, or for no rival.
+
+    Args:
+        chances: the right answer's share of votes, (n_draws, n_problems).
+        rivals: of `_rivals`.
+        wrong: samples that are not right, with or without an answer, (n_problems,).
+        ks: votes.
+        rng: of the draws.
+
+    Returns:
+        Array (n_ks, 2, n_draws, n_problems): two votes from the same shares of answers.
+    """
+    shape = (len(ks), 2, *chances.shape)
+    votes = np.broadcast_to(np.reshape(ks, (-1, 1, 1, 1)), shape)
+    own = rng.binomial(votes, chances)
+    left, most, tied = votes - own, np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
+    others = wrong[:, None] - np.cumsum(rivals, axis=1)
+    for j, counts in enumerate(rivals.T):
+        here = np.flatnonzero(counts)
+        shares = np.ones((len(chances), len(here)))
+        split = others[here, j] > 0
+        shares[:, split] = rng.beta(
+            counts[here[split]], others[here[split], j], (len(chances), split.sum())
+        )
+        got = rng.binomial(left[..., here], shares)
+        left[..., here] -= got
+        before = most[..., here]
+        tied[..., here] = np.where(got > before, 1, tied[..., here] + (got == before))
+        most[..., here] = np.maximum(before, got)
+    return np.where(own > most, 1.0, np.where((own == most) & (own > 0), 1 / (1 + tied), 0.0))
+
+
+def _means(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of what pairs of votes, (n_ks, 2, n_draws), have in common."""
+    middle = votes - votes.mean(axis=2, keepdims=True)
+    shared = (middle[:, 0] * middle[:, 1]).sum(axis=1) / (votes.shape[2] - 1)
+    return votes.mean(axis=(1, 2)), np.sqrt(np.maximum(shared, 0.0))
