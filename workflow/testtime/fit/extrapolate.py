@@ -19,20 +19,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaln, expit, ndtri
+from scipy.special import expit, logsumexp, ndtri
 
 from testtime.errors import UserError
 from testtime.evaluate.estimators import miss_probability
+from testtime.evaluate.votes import Draws, majority_vote
 
 DRAWS = 1000  # of the distribution of chances, for Pass@k
 VOTE_DRAWS = 400  # and for votes, which are cast in each
-# Weak priors: middle and standard deviation of log a and log b. Beta(1, 4) is the share z of
-# problems without any chance; its density in the logit of z is z (1 - z)^4.
-PRIOR_MIDDLE = np.log([0.5, 5.0])[:, None]
-PRIOR_SPREAD = np.array([1.5, 3.0])[:, None]
-PRIOR_SOLVABLE = 4.0
-STARTS, WALKERS, BURN_IN, THIN = 4000, 100, 100, 4
+LOG_ODDS = np.linspace(-18, 18, 217)
+CHANCES = expit(LOG_ODDS)
+# Weak priors, middle and spread: of log a, log b, m, log s; the logit of z starts there, and its
+# prior is ZERO, a beta distribution.
+MIDDLE = np.array([0.0, 0.0, -2.0, 0.0, -3.0])[:, None]
+SPREAD = np.array([1.0, 1.0, 3.0, 0.5, 2.0])[:, None]
+ZERO = 0.5, 3.0
+STARTS, WALKERS, BURN_IN, THIN = 4000, 100, 150, 6
 HALVES = slice(0, None, 2), slice(1, None, 2)  # of the walkers, which move by turns
+TINY = 1e-300  # keeps logarithms finite
 FAR = 5  # standard errors by which an answer is out of the running
 PROBLEMS = 250  # whose votes are cast together, for memory
 
@@ -63,13 +67,11 @@ class Shapes:
     """Draws of how chances of success are distributed over problems.
 
     Attributes:
-        a: of Beta(a, b), array (n_draws,); how many problems are nearly hopeless, p^(a - 1).
-        b: of the same.
-        zero: share of problems without any chance.
+        density: of those above 0, the probability of each of CHANCES, (n_chances, n_draws).
+        zero: share of problems without any chance, (n_draws,).
     """
 
-    a: np.ndarray
-    b: np.ndarray
+    density: np.ndarray
     zero: np.ndarray
 
 
@@ -136,6 +138,8 @@ def forecast_majority(
     bootstrap. A vote of ever more samples goes to the mode, and which answer that is stays unsure
     where the leading ones are close. An answer that was never drawn has no votes, unless right.
 
+    At k = n it is the vote of the pool.
+
     Args:
         classes: array (n_problems, n) of class numbers, -1 without an answer.
         correct: array (n_problems, n), 0 or 1; right answers are taken for one class.
@@ -163,10 +167,14 @@ def forecast_majority(
     value, error = _means(votes)
     gain, gain_error = _means(votes - votes[0])
     half, gain_half = ndtri((1 + level) / 2) * error, ndtri((1 + level) / 2) * gain_error
+    low, high = (value - half).clip(0.0, 1.0), (value + half).clip(0.0, 1.0)
+    if ks[0] == n:
+        nothing_drawn = Draws(1, np.zeros(len(right)))
+        value[0] = majority_vote(classes, correct, n, nothing_drawn)[0].mean()
     return Forecast(
         value,
-        np.maximum(value - half, 0.0),
-        np.minimum(value + half, 1.0),
+        np.minimum(low, value),
+        np.maximum(high, value),
         gain,
         gain - gain_half,
         gain + gain_half,
@@ -174,7 +182,7 @@ def forecast_majority(
 
 
 def fit_shapes(right: np.ndarray, samples: np.ndarray, rng: np.random.Generator) -> Shapes:
-    """Draw z, a and b given the counts of all problems, c right of n each.
+    """Draws of the distribution of chances, given the counts of all problems, c right of n each.
 
     Draws of the prior, weighted by the likelihood, are where the walkers start; a walker's next
     place is on the line through its own and another one's.
@@ -182,17 +190,20 @@ def fit_shapes(right: np.ndarray, samples: np.ndarray, rng: np.random.Generator)
     Returns:
         DRAWS draws, of WALKERS walkers.
     """
-    counts, weights = np.unique(np.stack([right, samples]), axis=1, return_counts=True)
+    counts, times = np.unique(np.stack([right, samples]), axis=1, return_counts=True)
+    table, none = _likelihood(*counts), counts[0] == 0
 
     def density(places: np.ndarray) -> np.ndarray:
-        return _log_prior(places) + weights @ _log_likelihood(places, *counts)
+        likely = table @ np.exp(_log_shape(places)) + TINY
+        solvable = np.log(likely) - np.logaddexp(0, places[4])
+        hopeless = np.where(none[:, None], -np.logaddexp(0, -places[4]), -np.inf)
+        return _log_prior(places) + times @ np.logaddexp(solvable, hopeless)
 
-    middle = np.concatenate([PRIOR_MIDDLE, [[-1.5]]])
-    spread = np.concatenate([PRIOR_SPREAD, [[1.0]]])
-    starts = middle + spread * rng.standard_normal((3, STARTS))
+    starts = MIDDLE + SPREAD * rng.standard_normal((len(MIDDLE), STARTS))
     found = density(starts)
-    chosen = rng.choice(STARTS, WALKERS, p=_normalised(found))
-    places = starts[:, chosen] + 0.05 * spread * rng.standard_normal((3, WALKERS))
+    weights = np.exp(found - found.max())
+    chosen = rng.choice(STARTS, WALKERS, p=weights / weights.sum())
+    places = starts[:, chosen] + 0.05 * SPREAD * rng.standard_normal((len(MIDDLE), WALKERS))
     now, kept = density(places), []
     for step in range(BURN_IN + THIN * (DRAWS // WALKERS)):
         for moving, still in (HALVES, HALVES[::-1]):
@@ -200,14 +211,14 @@ def fit_shapes(right: np.ndarray, samples: np.ndarray, rng: np.random.Generator)
             stretch = (1 + rng.random(WALKERS // 2)) ** 2 / 2  # between 1/2 and 2
             proposed = others + stretch * (places[:, moving] - others)
             then = density(proposed)
-            ratio = 2 * np.log(stretch) + then - now[moving]
+            ratio = (len(MIDDLE) - 1) * np.log(stretch) + then - now[moving]
             taken = np.log(rng.random(WALKERS // 2)) < ratio
             places[:, moving] = np.where(taken, proposed, places[:, moving])
             now[moving] = np.where(taken, then, now[moving])
-        if step >= BURN_IN and step % THIN == 0:
+        if step >= BURN_IN and (step - BURN_IN) % THIN == 0:
             kept.append(places.copy())
-    a, b, zero = np.concatenate(kept, axis=1)
-    return Shapes(np.exp(a), np.exp(b), expit(zero))
+    places = np.concatenate(kept, axis=1)
+    return Shapes(np.exp(_log_shape(places)), expit(places[4]))
 
 
 def draw_chances(
@@ -218,31 +229,41 @@ def draw_chances(
     Returns:
         Array (n_draws, n_problems).
     """
-    a, b, zero = shapes.a[:, None], shapes.b[:, None], shapes.zero[:, None]
-    chances = rng.beta(a + right, b + samples - right)
-    unseen = np.exp(betaln(a, b + samples) - betaln(a, b))  # no sample right, though p is not 0
-    hopeless = zero / (zero + (1 - zero) * unseen)
-    return np.where((right == 0) & (rng.random(chances.shape) < hopeless), 0.0, chances)
+    counts, which = np.unique(np.stack([right, samples]), axis=1, return_inverse=True)
+    chances = np.empty((len(shapes.zero), len(right)))
+    for i, likelihood in enumerate(_likelihood(*counts)):
+        own = np.flatnonzero(which == i)
+        solvable = shapes.density * likelihood[:, None] * (1 - shapes.zero)
+        below = np.cumsum(solvable, axis=0)
+        hopeless = shapes.zero * (counts[0, i] == 0)
+        place = rng.random((len(own), len(shapes.zero))) * (below[-1] + hopeless) - hopeless
+        for problem, reached in zip(own, place, strict=True):
+            chances[:, problem] = np.where(
+                reached < 0, 0.0, CHANCES[(below < reached).sum(axis=0).clip(max=len(CHANCES) - 1)]
+            )
+    return chances
 
 
 def _log_prior(places: np.ndarray) -> np.ndarray:
-    normal = ((places[:2] - PRIOR_MIDDLE) / PRIOR_SPREAD) ** 2
-    zero = places[2]
-    share = -np.logaddexp(0, -zero) - PRIOR_SOLVABLE * np.logaddexp(0, zero)
-    return share - 0.5 * normal.sum(axis=0)
+    normal = (((places - MIDDLE) / SPREAD)[:4] ** 2).sum(axis=0)
+    fewest, most = ZERO
+    share = -fewest * np.logaddexp(0, -places[4]) - most * np.logaddexp(0, places[4])
+    return share - 0.5 * normal
 
 
-def _log_likelihood(places: np.ndarray, right: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Of each count at each place, (n_counts, n_places); binomial coefficients left out."""
-    a, b = np.exp(places[:2])
-    right, samples, none = right[:, None], samples[:, None], right[:, None] == 0
-    chance = betaln(a + right, b + samples - right) - betaln(a, b) - np.logaddexp(0, places[2])
-    return np.where(none, np.logaddexp(-np.logaddexp(0, -places[2]), chance), chance)
+def _log_shape(places: np.ndarray) -> np.ndarray:
+    """Log probability of every one of CHANCES at each place, (n_chances, n_places)."""
+    a, b, scale = np.exp(places[0]), np.exp(places[1]), np.exp(places[3])
+    odds = (LOG_ODDS[:, None] - places[2]) / scale
+    logs = -a * np.logaddexp(0, -odds) - b * np.logaddexp(0, odds)
+    return logs - logsumexp(logs, axis=0)
 
 
-def _normalised(logs: np.ndarray) -> np.ndarray:
-    weights = np.exp(logs - logs.max())
-    return weights / weights.sum()
+def _likelihood(right: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Of each count at every one of CHANCES, up to a factor, (n_counts, n_chances)."""
+    right, wrong = right[:, None], (samples - right)[:, None]
+    logs = -right * np.logaddexp(0, -LOG_ODDS) - wrong * np.logaddexp(0, LOG_ODDS)
+    return np.exp(logs - logs.max(axis=1, keepdims=True) * (right > 0))
 
 
 def _exact(right: np.ndarray, samples: np.ndarray, k: int) -> np.ndarray:

@@ -10,6 +10,7 @@ ALL = "all"  # problems of every difficulty
 SCORINGS = ("min", "last", "avg")
 # How an answer is chosen: Majority Vote, PRM-Max, PRM-Vote.
 MAJORITY, MAX, WEIGHTED = VOTES = ("majority", "max", "weighted")
+PASS = "pass"  # no vote: whether any of k samples is right
 
 # Where a path of a search ends: where its policy ends the text, or at its first \boxed answer too.
 TEXT, BOXED = ENDS = ("text", "boxed")
