@@ -2,24 +2,26 @@
 
 Few samples say little about a problem that none of them solved, but the problems together say how
 chances of success are distributed, and the left tail of that distribution is what Pass@k at large k
-depends on. A problem's chance p is 0 with probability z, else from Beta(a, b); given these, c right
-of n samples leave Beta(a + c, b + n - c), or 0 if c is 0 (empirical Bayes). z, a and b are not held
-at their best values but drawn from their posterior under weak priors, since it is the tail, of
-which little is seen, that they are unsure of: so intervals widen with k/n.
+depends on. A problem's chance p is 0 with probability z, else logit p = m + s logit u with u from
+Beta(a, b): a beta distribution, stretched in log odds by s, whose tail goes as p^(a/s); large a and
+b make it log-normal. These five are not held at their best values but drawn from their posterior
+under weak priors, and each problem's chance from its own given its count (empirical Bayes): it is
+the tail that they are unsure of, so intervals widen with k/n.
 
 The problems are fixed: an interval is for these problems under new samples, not for other ones.
 
 Sources: Schaeffer et al. (2025), "How do large language monkeys get their power (laws)?", arXiv
 2502.17578; Kazdan et al. (2025), "Efficient prediction of pass@k scaling in large language models",
-arXiv 2510.05197, who also fit a beta-binomial; Goodman and Weare (2010), "Ensemble samplers with
-affine invariance", for the draws.
+arXiv 2510.05197, who fit a beta-binomial; Goodman and Weare (2010), "Ensemble samplers with affine
+invariance", for the draws; Pitman (2006), "Combinatorial stochastic processes", section 3.2, for
+wrong answers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logsumexp, ndtri
+from scipy.special import expit, gammaln, logsumexp, ndtri
 
 from testtime.errors import UserError
 from testtime.evaluate.estimators import miss_probability
@@ -36,6 +38,8 @@ SPREAD = np.array([1.0, 1.0, 3.0, 0.5, 2.0])[:, None]
 ZERO = 0.5, 3.0
 STARTS, WALKERS, BURN_IN, THIN = 4000, 100, 150, 6
 HALVES = slice(0, None, 2), slice(1, None, 2)  # of the walkers, which move by turns
+# Discounts and strengths of which the likeliest describes how wrong answers spread.
+SPREADS = [(d, t) for d in np.linspace(0.02, 0.98, 33) for t in np.geomspace(0.02, 2000, 31)]
 TINY = 1e-300  # keeps logarithms finite
 FAR = 5  # standard errors by which an answer is out of the running
 PROBLEMS = 250  # whose votes are cast together, for memory
@@ -134,9 +138,10 @@ def forecast_majority(
     """Accuracy of a majority vote of k samples, for k of at least the pool's n.
 
     The right answer has the share p of a problem's samples, drawn as for Pass@k, so that one which
-    was rarely drawn may still win; wrong answers share the rest as the samples did, by a Bayesian
-    bootstrap. A vote of ever more samples goes to the mode, and which answer that is stays unsure
-    where the leading ones are close. An answer that was never drawn has no votes, unless right.
+    was rarely or never drawn may still win. Wrong answers share the rest as the samples did, by a
+    Bayesian bootstrap that leaves a part, found from all problems, to answers that were not drawn
+    yet, none of which wins. A vote of ever more samples goes to the mode, and which answer that is
+    stays unsure where the leading ones are close.
 
     At k = n it is the vote of the pool.
 
@@ -157,16 +162,18 @@ def forecast_majority(
     right, samples = _checked(right, n, ks)
     rng = np.random.default_rng(seed)
     chances = draw_chances(fit_shapes(right, samples, rng), right, samples, rng)[:VOTE_DRAWS]
-    rivals = _rivals(classes, correct)
+    rivals, others = _rivals(_wrong(classes, correct), right, samples - right)
     # Two votes of each draw: their covariance over draws is the variance of the chance to win.
-    votes = np.zeros((len(ks), 2, VOTE_DRAWS))
+    votes, shared = np.zeros((len(ks), 2, VOTE_DRAWS)), np.zeros(len(ks))
     for start in range(0, len(right), PROBLEMS):
         part = slice(start, start + PROBLEMS)
-        won = _vote(chances[:, part], rivals[part], (samples - right)[part], ks, rng)
+        won = _vote(chances[:, part], rivals[part], others[part], ks, rng)
         votes += won.sum(axis=-1) / len(right)
-    value, error = _means(votes)
-    gain, gain_error = _means(votes - votes[0])
-    half, gain_half = ndtri((1 + level) / 2) * error, ndtri((1 + level) / 2) * gain_error
+        shared += _shared(won - won[0]).sum(axis=-1) / len(right) ** 2
+    value, z = votes.mean(axis=(1, 2)), ndtri((1 + level) / 2)
+    gain, half = value - value[0], z * np.sqrt(_shared(votes).clip(0))
+    # A gain is small beside the luck of single votes, so its problems are taken one by one.
+    gain_half = z * np.sqrt(shared.clip(0))
     low, high = (value - half).clip(0.0, 1.0), (value + half).clip(0.0, 1.0)
     if ks[0] == n:
         nothing_drawn = Draws(1, np.zeros(len(right)))
@@ -292,27 +299,65 @@ def _checked(right: np.ndarray, samples: np.ndarray | int, ks: Sequence[int]) ->
     return right, samples
 
 
-def _rivals(classes: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Samples of each wrong answer that may win, the most frequent first, (n_problems, most).
+def fit_spread(counts: Sequence[np.ndarray]) -> tuple[float, float]:
+    """How wrong answers spread: discount d and strength t of a Pitman-Yor process.
 
-    Those that have FAR standard errors fewer than the most frequent answer, right or wrong, cannot.
+    The next wrong answer is one seen c times with a chance in proportion to c - d, and a new one in
+    proportion to t + d for each seen. The pair of SPREADS that makes all counts likeliest.
+
+    Args:
+        counts: samples of each distinct wrong answer, one array per problem.
     """
+    sizes = np.array([own.sum() for own in counts if len(own)])
+    numbers = np.array([len(own) for own in counts if len(own)])
+    if not len(sizes):
+        return SPREADS[0]
+    values, times = np.unique(np.concatenate(list(counts)), return_counts=True)
+    best = [
+        (numbers * np.log(d) + gammaln(t / d + numbers) - gammaln(t / d)).sum()
+        - (gammaln(t + sizes) - gammaln(t)).sum()
+        + times @ (gammaln(values - d) - gammaln(1 - d))
+        for d, t in SPREADS
+    ]
+    return SPREADS[int(np.argmax(best))]
+
+
+def _wrong(classes: np.ndarray, correct: np.ndarray) -> list[np.ndarray]:
+    """Samples of each wrong answer of each problem, the most frequent first."""
+    wrong = np.where(correct > 0, -1, classes)
+    return [np.sort(np.unique(row[row >= 0], return_counts=True)[1])[::-1] for row in wrong]
+
+
+def _rivals(
+    counts: list[np.ndarray], right: np.ndarray, wrong: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the wrong answers that may win, and of all that remains after each.
+
+    Those that have FAR standard errors fewer samples than the most frequent answer cannot win.
+
+    Args:
+        counts: of `_wrong`.
+        right: right samples, (n_problems,).
+        wrong: all others, with or without an answer.
+
+    Returns:
+        Two arrays (n_problems, most); a weight of 0 where a problem has fewer rivals.
+    """
+    discount, strength = fit_spread(counts)
     found = []
-    for row, right in zip(classes, correct > 0, strict=True):
-        counts = np.unique(row[~right & (row >= 0)], return_counts=True)[1]
-        leading = max(right.sum(), counts.max(initial=0))
-        may_win = leading - counts <= FAR * np.sqrt(leading + counts)
-        found.append(np.sort(counts[may_win])[::-1])
-    rivals = np.zeros((len(found), max(map(len, found))), dtype=np.int64)
-    for row, counts in zip(rivals, found, strict=True):
-        row[: len(counts)] = counts
-    return rivals
+    for own, most in zip(counts, right, strict=True):
+        leading = max(most, own.max(initial=0))
+        found.append(own[leading - own <= FAR * np.sqrt(leading + own)])
+    rivals = np.zeros((len(found), max(map(len, found))))
+    for row, own in zip(rivals, found, strict=True):
+        row[: len(own)] = own - discount
+    return rivals, (wrong + strength)[:, None] - np.cumsum(rivals, axis=1)
 
 
 def _vote(
     chances: np.ndarray,
     rivals: np.ndarray,
-    wrong: np.ndarray,
+    others: np.ndarray,
     ks: Sequence[int],
     rng: np.random.Generator,
 ) -> np.ndarray:
@@ -324,7 +369,7 @@ def _vote(
     Args:
         chances: the right answer's share of votes, (n_draws, n_problems).
         rivals: of `_rivals`.
-        wrong: samples that are not right, with or without an answer, (n_problems,).
+        others: the same.
         ks: votes.
         rng: of the draws.
 
@@ -335,14 +380,9 @@ def _vote(
     votes = np.broadcast_to(np.reshape(ks, (-1, 1, 1, 1)), shape)
     own = rng.binomial(votes, chances)
     left, most, tied = votes - own, np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
-    others = wrong[:, None] - np.cumsum(rivals, axis=1)
-    for j, counts in enumerate(rivals.T):
-        here = np.flatnonzero(counts)
-        shares = np.ones((len(chances), len(here)))
-        split = others[here, j] > 0
-        shares[:, split] = rng.beta(
-            counts[here[split]], others[here[split], j], (len(chances), split.sum())
-        )
+    for weights, rest in zip(rivals.T, others.T, strict=True):
+        here = np.flatnonzero(weights)
+        shares = rng.beta(weights[here], np.maximum(rest[here], TINY), (len(chances), len(here)))
         got = rng.binomial(left[..., here], shares)
         left[..., here] -= got
         before = most[..., here]
@@ -351,8 +391,7 @@ def _vote(
     return np.where(own > most, 1.0, np.where((own == most) & (own > 0), 1 / (1 + tied), 0.0))
 
 
-def _means(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of what pairs of votes, (n_ks, 2, n_draws), have in common."""
+def _shared(votes: np.ndarray) -> np.ndarray:
+    """Covariance over draws of pairs of votes, (n_ks, 2, n_draws, ...) -> (n_ks, ...)."""
     middle = votes - votes.mean(axis=2, keepdims=True)
-    shared = (middle[:, 0] * middle[:, 1]).sum(axis=1) / (votes.shape[2] - 1)
-    return votes.mean(axis=(1, 2)), np.sqrt(np.maximum(shared, 0.0))
+    return (middle[:, 0] * middle[:, 1]).sum(axis=1) / (votes.shape[2] - 1)

@@ -16,12 +16,12 @@ from testtime.study.vocabulary import ALL, CELL, INTERVAL, MAJORITY, PASS
 FIGURE = Figure(
     title="More samples than were drawn (extrapolated)",
     see="Whether a larger budget is worth its cost: how far Pass@k, which a perfect judge of the "
-    "samples would reach, and majority voting are expected to rise beyond the largest budget, and how "
-    "unsure that is. Shaded: nothing was measured there.",
+    "samples would reach, and majority voting are expected to rise beyond the largest budget, and "
+    "how unsure that is. Shaded: nothing was measured there.",
     computed="Solid: measured, over subsets of the pool. Dashed: extrapolated from the "
-    "distribution of the problems' chances of success, a beta distribution with room for problems without any "
-    "chance, and for votes from the shares of wrong answers. Bands are for these problems under "
-    "new samples, not for other problems, and hold as far as that distribution does "
+    "distribution of the problems' chances of success, with room for problems without any "
+    "chance, and for votes from the shares of wrong answers too. Bands are for these problems "
+    "under new samples, not for other problems, and hold as far as that distribution does "
     "(docs/statistics.md).",
     inputs=("forecast", "pass_at_k", "accuracy"),
     settings=("policies",),
@@ -76,7 +76,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
                 drawn = here.loc[~here["extrapolated"], "k"].max()
                 ends = here["k"].min(), drawn, here["k"].max()
                 budget_axis(ax, ends, "Samples k" if row == len(datasets) - 1 else None)
-                ax.axvspan(drawn, ax.get_xlim()[1], color="#888888", alpha=0.12, linewidth=0)
+                ax.axvspan(drawn, ax.get_xlim()[1], color="#F2D27A", alpha=0.25, linewidth=0)
                 note_problems(ax, here, dataset if len(datasets) > 1 else "")
             percent_axis(ax, "Pass@k, accuracy (%)" if column == 0 else None)
             if row == 0:
@@ -85,7 +85,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
         Line2D([], [], color=look(LOOKS[method]).color, marker=look(LOOKS[method]).marker or None)
         for method in LOOKS
     ]
-    handles += [Line2D([], [], color="#555555", linestyle="--"), Patch(color="#888888", alpha=0.2)]
+    handles += [Line2D([], [], color="#555555", linestyle="--"), Patch(color="#F2D27A", alpha=0.35)]
     names = [
         "Pass@k",
         look(MAJORITY).label,
