@@ -61,6 +61,7 @@ def test_two_datasets_have_panels_of_their_own(name):
         "compute_optimal_curve",
         "accuracy_by_flops",
         "prm_quality",
+        "more_samples",
     ],
 )
 def test_the_number_of_problems_is_on_the_figure(name):

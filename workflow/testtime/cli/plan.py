@@ -9,6 +9,9 @@ import yaml
 from testtime.cli.check import config_study, print_table
 from testtime.cli.forecast import Stage, forecast
 from testtime.cli.rates import measured_entries
+from testtime.compare.extrapolation import NEXT, next_budget
+from testtime.data.store import read_csv
+from testtime.study.study import Study
 
 
 def plan(
@@ -26,12 +29,14 @@ def plan(
 
     Counts the jobs that Snakemake would run for the whole study, including those whose output
     exists already, at the catalog's lengths, and at its rates or what its GPUs should do. Measured
-    rates are printed as they may stand in a config.
+    rates are printed as they may stand in a config. Where the study has been run, says whether more
+    samples are expected to pay.
 
     Example: testtime plan workflow/studies/paper.yaml
     """
     measured = {} if rates_from is None else measured_entries(rates_from)
-    stages = forecast(config_study(config, measured))
+    study = config_study(config, measured)
+    stages = forecast(study)
     head = ("stage", "jobs", "hours", "GPU-hours", "longest job", "model starts", "starting")
     head += ("policy tokens", "PRM tokens")
     print_table([(*head, "disk"), *map(_row, stages)])
@@ -39,7 +44,28 @@ def plan(
     wall = max(total.longest_s, total.seconds / jobs)
     if measured:
         print(yaml.safe_dump({"catalog": measured}, sort_keys=False))
+    _say_next(study)
     print(f"about {_hours(wall)} hours with {jobs} jobs at once (--jobs), waiting not counted")
+
+
+def _say_next(study: Study) -> None:
+    """Whether the next larger budget pays, by the results' forecasts; nothing without them."""
+    table, margin = (
+        Path(study.layout.path("table", table="forecast")),
+        study.config["claim"]["margin"],
+    )
+    rows = next_budget(read_csv(table), study.cells(), margin) if table.is_file() else []
+    if rows:
+        print(f"\n{NEXT} times as many samples, extrapolated from those of {study.layout.results}:")
+        head = ("dataset", "policy", "method", "N", "expected gain in points")
+        print_table([(*head, f"{100 * margin:g} or more?"), *map(_gain, rows)])
+        print()
+
+
+def _gain(row: dict) -> tuple[str, ...]:
+    gain, low, high = (f"{100 * row[name]:+.1f}" for name in ("gain", "gain_low", "gain_high"))
+    names = row["dataset"], row["policy"], row["method"], f"{row['k']:.0f}"
+    return *names, f"{gain} ({low} to {high})", row["pays"]
 
 
 def _row(stage: Stage) -> tuple[str, ...]:

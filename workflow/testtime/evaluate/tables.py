@@ -9,7 +9,7 @@ from testtime.data.samples import whole_thoughts
 from testtime.data.store import read_lengths, read_parquet
 from testtime.errors import UserError
 from testtime.evaluate.estimators import pass_at_k
-from testtime.evaluate.pool import make_pool
+from testtime.evaluate.pool import Pool, make_pool
 from testtime.evaluate.statistics import accuracy_interval
 from testtime.study.vocabulary import ALL, CELL, COSTS, DRAWN, LEVELS, POOL, STRATEGY
 
@@ -115,10 +115,7 @@ def pass_at_k_table(
         dataset, policy, k, pass_at_k, ci_low, ci_high, n_problems.
     """
     tables = []
-    pooled = whole_thoughts(grades[grades["method"] == POOL])
-    for (dataset, policy), rows in pooled.groupby(CELL, sort=True):
-        samples = rows[["problem_id", "path"]].reset_index(drop=True)
-        pool = make_pool(samples, "path", rows, f"pool of {policy} on {dataset}")
+    for dataset, policy, pool in graded_pools(grades):
         ks = sorted(
             {2**i for i in range(pool.n.bit_length())} | {k for k in budgets if k <= pool.n}
         )
@@ -138,6 +135,18 @@ def pass_at_k_table(
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def graded_pools(grades: pd.DataFrame) -> Iterator[tuple[str, str, Pool]]:
+    """Dataset, policy and pool of each cell, with all of its thinking.
+
+    Args:
+        grades: with columns dataset and policy; only rows of the method "pool" count.
+    """
+    pooled = whole_thoughts(grades[grades["method"] == POOL])
+    for (dataset, policy), rows in pooled.groupby(CELL, sort=True):
+        samples = rows[["problem_id", "path"]].reset_index(drop=True)
+        yield dataset, policy, make_pool(samples, "path", rows, f"pool of {policy} on {dataset}")
 
 
 def unscored_table(

@@ -31,13 +31,14 @@ FIGURE_ORDER = (
     "compute_optimal_curve",
     "accuracy_by_flops",
     "stopping",
+    "more_samples",
     "thinking_grid",
     "short_or_long",
     "thinking_tokens",
     "lookup_heatmap",
 )
-TABLE_ORDER = ("accuracy", "pass_at_k", "lookup", "voting", "grade_disagreements", "comparisons")
-TABLE_ORDER += ("thinking",)
+TABLE_ORDER = ("accuracy", "pass_at_k", "forecast", "lookup", "voting", "grade_disagreements")
+TABLE_ORDER += ("comparisons", "thinking")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ MAJORITY, MAX, WEIGHTED = PATH_VOTES = ("majority", "max", "weighted")
 # Among all finished candidates of a search with beams, those that it pruned too -> how they vote.
 ALL_VOTES = {"majority_all": MAJORITY, "weighted_all": WEIGHTED}
 VOTES = (*PATH_VOTES, *ALL_VOTES)
+PASS = "pass"  # no vote: whether any of k samples is right
 
 # Where a path of a search ends: where its policy ends the text, or at its first \boxed answer too.
 TEXT, BOXED = ENDS = ("text", "boxed")

@@ -39,7 +39,7 @@ PERCENT = {
     "compute_optimal", "performance_gain", "performance_low", "performance_high", "published",
     "published_performance", "agreement", "wrong_steps",
     "own_accuracy", "lost", "lost_low", "lost_high", "predicted", "observed", "mean_error",
-    "level_agreement",
+    "level_agreement", "value",
 }  # fmt: skip
 START = {"accuracy": {"difficulty": "all"}}  # filters that are set when the page opens
 
