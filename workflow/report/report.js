@@ -231,7 +231,7 @@ function setUpExplorer() {
   function draw() {
     const limit = stops[slider.value];
     amount.textContent = stops.length ? figure(limit) : "–";
-    // A frontier's last step within the budget is its most accurate one.
+    // As `testtime advise`: the choice that was fitted for the most within the budget.
     const choices = mine.map((c) => ({ policy: c.policy, step: c.steps.findLast((s) => s.amount <= limit) }))
       .filter((c) => c.step)
       .sort((a, b) => b.step.accuracy - a.step.accuracy || a.step.amount - b.step.amount);
@@ -258,7 +258,7 @@ function setUpExplorer() {
     band.style.width = `${100 * (step.ci_high - step.ci_low)}%`;
     mark.style.left = `${100 * step.accuracy}%`;
     track.append(band, mark);
-    const ends = `${(100 * step.ci_low).toFixed(1)} to ${show(step.ci_high, "percent")}`;
+    const ends = `${show(step.ci_low, "percent")} to ${show(step.ci_high, "percent")}`;
     cell.append(element("span", show(step.accuracy, "percent")), track, element("small", ends));
     return cell;
   }

@@ -114,7 +114,7 @@ def advise(
         from testtime.present.figures import advice, style
 
         data = advice.data(table, question, found)
-        style.save(advice.draw, data, images=[figure])
+        style.save(data, advice.draw, images=[figure])
     if not only_json:
         print("\n".join(words(found)) + "\n")
     print(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False))

@@ -1,7 +1,8 @@
 """What a lookup says: which policy to use, and how to spend an amount or reach an accuracy.
 
-Every answer is read off a frontier: of a policy's fitted choices those that promise more than all
-that cost no more. `testtime advise`, its figure and the report's explorer read the same one.
+Every answer is read off a policy's curve, its choices by the amount that each was fitted for.
+`testtime advise`, its figure and the report's explorer read the same one. At a limit it is the last
+choice within: taking the one that looks best would promise too much, see docs/statistics.md.
 """
 
 import math
@@ -94,28 +95,28 @@ def advise(table: dict, question: Question) -> dict:
 
     Returns:
         Plain values: format, version; asked, the question; reached, whether the target is, within
-        the limit (true without one); advice, the choice of one policy; policies, that of each, the
-        advised one first; left_out, the others and the least that each can do with, None where
-        their costs are not known. A choice has dataset, policy, prm, difficulty, strategy, use (the
-        strategy in a phrase), amount (of the currency, for which it was chosen), spends (of the
-        currency, by this strategy), accuracy (cross-fitted), ci_low, ci_high, in_sample_accuracy,
-        reached, support, cost (policy_tokens, prm_tokens, flops, seconds).
+        the limit (true without one); advice, the choice of one policy; cheaper, a choice of that
+        policy for less that promises no less, or None; policies, the choice of each, the advised
+        one first; left_out, the others and the least that each can do with, None where their costs
+        are not known. A choice has dataset, policy, prm, difficulty, strategy, use (the strategy in
+        a phrase), amount (of the currency, for which it was chosen), spends (of the currency, by
+        this strategy), accuracy (cross-fitted), ci_low, ci_high, in_sample_accuracy, support, cost
+        (policy_tokens, prm_tokens, flops, seconds) and, if one of `policies`, reached.
 
     Raises:
         UserError: the context is unknown, costs are, or everything costs more than the limit.
     """
-    frontiers, left_out = {}, {}
+    choices, left_out = [], {}
     limit = math.inf if question.limit is None else question.limit
-    by_policy = offers(table, question)
-    for policy, own in by_policy.items():
-        within = [offer for offer in own if offer["amount"] <= limit]
+    by_policy = curves(table, question)
+    for policy, curve in by_policy.items():
+        within = [choice for choice in curve if choice["amount"] <= limit]
         if within:
-            frontiers[policy] = frontier(within)
+            choices.append(_pick(within, question.target))
         else:
-            left_out[policy] = min((offer["amount"] for offer in own), default=None)
-    if not frontiers:
+            left_out[policy] = min((choice["amount"] for choice in curve), default=None)
+    if not choices:
         raise UserError(_nothing(question, left_out))
-    choices = [_pick(steps, question.target) for steps in frontiers.values()]
     choices.sort(key=lambda choice: _rank(choice, question.target))
     best = choices[0]
     return {
@@ -133,31 +134,18 @@ def advise(table: dict, question: Question) -> dict:
         },
         "reached": best["reached"],
         "advice": best,
+        "cheaper": _cheaper(by_policy[best["policy"]], best),
         "policies": choices,
         "left_out": left_out,
     }
 
 
-def frontier(choices: Sequence[dict]) -> list[dict]:
-    """The choices that promise more than all that cost no more, from cheap to dear.
+def curves(table: dict, question: Question) -> dict[str, list[dict]]:
+    """The choices of every policy from cheap to dear, as `advise` describes them.
 
-    Where no accuracy is known (no problem of the difficulty), all of them: the dearest was chosen
-    for the most.
-    """
-    ordered = sorted(choices, key=lambda choice: (choice["amount"], -(choice["accuracy"] or 0.0)))
-    steps: list[dict] = []
-    for choice in ordered:
-        best = steps[-1]["accuracy"] if steps else -1.0
-        if choice["accuracy"] is not None and choice["accuracy"] > best:
-            steps.append(choice)
-    return steps or ordered
-
-
-def offers(table: dict, question: Question) -> dict[str, list[dict]]:
-    """Every fitted choice that answers, by policy, as `advise` describes it.
-
-    An amount of the currency is the one that a choice was fitted for. Where nothing was (a single
-    PRM, other rates than the study's) it is what the chosen strategy spends.
+    An amount of the currency is what a choice was fitted for. Where nothing was (a single PRM,
+    other rates than the study's) it is what the chosen strategy spends, and of choices for less
+    money that spend as much as one for more, there is none.
 
     Args:
         table: of `lookup.load`.
@@ -166,45 +154,74 @@ def offers(table: dict, question: Question) -> dict[str, list[dict]]:
     Raises:
         UserError: a policy, PRM, difficulty, dataset or model with a rate is unknown.
     """
-    entries = table["contexts"] + table["by_cost"]
-    dataset = the_dataset(entries) if question.dataset is None else question.dataset
-    wanted = {"dataset": dataset}
-    there = narrowed(entries, wanted)
-    rest = {"prm": question.prm, "difficulty": question.difficulty}
-    if question.policies:
-        names = question.policies
-        found = {p: narrowed(there, {"policy": p} | rest, given=wanted) for p in names}
-    else:
-        chosen = narrowed(there, rest, given=wanted)
-        names = values_of(chosen, "policy")
-        found = {p: [entry for entry in chosen if entry["policy"] == p] for p in names}
     studied = study_rates(table)
     unknown = [name for name in question.rates if name not in studied]
     if unknown:
         known = ", ".join(studied)
         raise UserError(f"rate of {unknown[0]!r}: no such model in the lookup; known: {known}")
     seconds = per_token(studied | dict(question.rates))
-    other_rates = any(studied[name] != rate for name, rate in question.rates.items())
+    same_rates = all(studied[name] == rate for name, rate in question.rates.items())
     axis = CURRENCIES[question.currency].axis
-    fitted = question.prm == ANY and not (axis == SECONDS and other_rates)
     made = {}
-    for policy, own in found.items():
-        alone = all("axis" in entry for entry in own)  # CoT is all that it does: N = 1
-        priced = [_offer(entry, axis, seconds) for entry in own]
-        if axis == BUDGET:
-            priced = [
-                offer | {"amount": entry.get("budget", offer["spends"])}
-                for offer, entry in zip(priced, own, strict=True)
-                if "budget" in entry or alone
-            ]
-        elif fitted:
-            priced = [
-                offer | {"amount": entry["amount"]}
-                for offer, entry in zip(priced, own, strict=True)
-                if entry.get("axis") == axis
-            ]
-        made[policy] = [offer for offer in priced if offer["amount"] is not None]
+    for policy, entries in _entries(table, question).items():
+        own, amounts = _fitted(entries, axis, question.prm, same_rates)
+        choices = [_choice(entry, axis, seconds) for entry in own]
+        if amounts is None:
+            made[policy] = _ascending(choices)
+        else:
+            pairs = zip(choices, amounts, strict=True)
+            made[policy] = [choice | {"amount": amount} for choice, amount in pairs]
     return made
+
+
+def _entries(table: dict, question: Question) -> dict[str, list[dict]]:
+    """The lookup's entries that a question is about, by policy."""
+    contexts, by_cost = table["contexts"], table["by_cost"]
+    if question.prm in values_of(contexts + by_cost, "prm"):
+        # A policy that has CoT alone does the same whichever PRM is at hand.
+        choosing = set(values_of(contexts, "policy"))
+        alone = {"prm": question.prm}
+        by_cost = [e if e["policy"] in choosing else e | alone for e in by_cost]
+    entries = contexts + by_cost
+    dataset = the_dataset(entries) if question.dataset is None else question.dataset
+    wanted = {"dataset": dataset}
+    rest = {"prm": question.prm, "difficulty": question.difficulty}
+    there = narrowed(entries, wanted)
+    if question.policies:
+        names = dict.fromkeys(question.policies)
+        return {name: narrowed(there, {"policy": name} | rest, given=wanted) for name in names}
+    chosen = narrowed(there, rest, given=wanted)
+    return {
+        name: [entry for entry in chosen if entry["policy"] == name]
+        for name in values_of(chosen, "policy")
+    }
+
+
+def _fitted(
+    entries: Sequence[dict], axis: str, prm: str, same_rates: bool
+) -> tuple[list[dict], list[float] | None]:
+    """A policy's entries in the order of their money, and the amounts; None if of another axis."""
+    by_budget = sorted((e for e in entries if "axis" not in e), key=lambda e: e["budget"])
+    by_axis: dict[str, list[dict]] = {}
+    for entry in sorted((e for e in entries if "axis" in e), key=lambda e: e["amount"]):
+        by_axis.setdefault(entry["axis"], []).append(entry)
+    if axis == BUDGET:
+        cot = next(iter(by_axis.values()), []) if not by_budget else []
+        return by_budget + cot, [e["budget"] for e in by_budget] + [1] * len(cot)
+    if by_budget and prm != ANY:
+        return by_budget, None
+    if axis in by_axis and (axis != SECONDS or same_rates):
+        return by_axis[axis], [entry["amount"] for entry in by_axis[axis]]
+    return (by_axis.get(SECONDS) or by_axis.get("flops") or []) if axis == SECONDS else [], None
+
+
+def _ascending(choices: Sequence[dict]) -> list[dict]:
+    """Those, in order, that spend less than all after them; amounts that are unknown fall out."""
+    kept: list[dict] = []
+    for choice in reversed(choices):
+        if choice["amount"] is not None and (not kept or choice["amount"] < kept[0]["amount"]):
+            kept.insert(0, choice)
+    return kept
 
 
 def study_rates(table: dict) -> dict[str, float | None]:
@@ -213,7 +230,7 @@ def study_rates(table: dict) -> dict[str, float | None]:
     return {name: facts.get("rate") for name, facts in models.items()}
 
 
-def _offer(entry: dict, axis: str, seconds: Mapping[str, float]) -> dict:
+def _choice(entry: dict, axis: str, seconds: Mapping[str, float]) -> dict:
     """An entry of the lookup with what its strategy spends, which is also its amount."""
     cost, strategy = dict(entry["cost"]), entry["strategy"]
     drawing, reading = seconds.get(entry["policy"]), seconds.get(strategy["prm"])
@@ -236,13 +253,26 @@ def _offer(entry: dict, axis: str, seconds: Mapping[str, float]) -> dict:
     }
 
 
-def _pick(steps: Sequence[dict], target: float | None) -> dict:
-    """The last step, or the first that reaches the target."""
+def _pick(within: Sequence[dict], target: float | None) -> dict:
+    """The last choice, or the first that reaches the target, or the best if none does."""
     if target is None:
-        return steps[-1] | {"reached": True}
-    known = (step for step in steps if step["accuracy"] is not None)
-    reaching = next((step for step in known if step["accuracy"] >= target), None)
-    return steps[-1] | {"reached": False} if reaching is None else reaching | {"reached": True}
+        return within[-1] | {"reached": True}
+    known = [choice for choice in within if choice["accuracy"] is not None]
+    reaching = next((choice for choice in known if choice["accuracy"] >= target), None)
+    if reaching is not None:
+        return reaching | {"reached": True}
+    return max(known, key=lambda choice: choice["accuracy"], default=within[-1]) | {
+        "reached": False
+    }
+
+
+def _cheaper(curve: Sequence[dict], choice: dict) -> dict | None:
+    """The first choice on the curve that promises no less and spends less."""
+    known = [other for other in curve if None not in (other["accuracy"], choice["accuracy"])]
+    for other in known:
+        if other["accuracy"] >= choice["accuracy"] and other["spends"] < choice["spends"]:
+            return other
+    return None
 
 
 def _rank(choice: dict, target: float | None) -> tuple:
@@ -301,6 +331,10 @@ def words(answer: dict) -> list[str]:
             f"Cost per problem: {cost['policy_tokens']:,.0f} generated tokens, "
             f"{cost['prm_tokens']:,.0f} tokens read by the PRM, {cost['flops']:.3g} FLOPs{seconds}."
         )
+    less = answer["cheaper"]
+    if less is not None:
+        amount = CURRENCIES[asked["currency"]].amount.format(less["amount"])
+        lines.append(f"No less is promised for {amount}: {_accuracy(less)}, {less['use']}.")
     return lines + _others(answer)
 
 

@@ -3,7 +3,7 @@
 import matplotlib.figure
 import pandas as pd
 
-from testtime.fit.advise import BUDGET, CURRENCIES, Question, frontier, offers
+from testtime.fit.advise import BUDGET, CURRENCIES, Question, curves
 from testtime.present.figures.looks import Look, group_look
 from testtime.present.figures.parts import (
     budget_axis,
@@ -12,7 +12,7 @@ from testtime.present.figures.parts import (
     note_problems,
     percent_axis,
 )
-from testtime.present.figures.rows import unique
+from testtime.present.figures.rows import by_size, in_order, unique
 from testtime.present.figures.style import group_handles, nothing, panels, place_legend
 from testtime.study.vocabulary import INTERVAL
 
@@ -20,7 +20,7 @@ DARK = "#444444"
 
 
 def data(table: dict, question: Question, answer: dict) -> pd.DataFrame:
-    """The frontier of every policy that was asked for.
+    """The curve of every policy that was asked for.
 
     Args:
         table: of `lookup.load`.
@@ -37,11 +37,12 @@ def data(table: dict, question: Question, answer: dict) -> pd.DataFrame:
         {key: step[key] for key in columns}
         | {"n_problems": step["support"]["n_problems"]}
         | {"advised": (policy, step["amount"]) == (advice["policy"], advice["amount"])}
-        for policy, own in offers(table, question).items()
-        for step in frontier(own)
+        for policy, curve in curves(table, question).items()
+        for step in curve
     ]
     asked = {"currency": question.currency, "limit": question.limit, "target": question.target}
-    return pd.DataFrame(rows).assign(**asked)
+    sizes = {name: facts["parameters"] for name, facts in table["policies"].items()}
+    return in_order(pd.DataFrame(rows), "policy", by_size(sizes)).assign(**asked)
 
 
 def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:

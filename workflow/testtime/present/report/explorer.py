@@ -1,8 +1,8 @@
-"""The explorer of the page: what a budget buys, by the frontiers of `testtime advise`."""
+"""The explorer of the page: what a budget buys, by the curves of `testtime advise`."""
 
 from collections.abc import Iterator
 
-from testtime.fit.advise import CURRENCIES, Question, advise, frontier, offers
+from testtime.fit.advise import CURRENCIES, Question, advise, curves
 from testtime.fit.lookup import values_of
 from testtime.study.vocabulary import ALL, INTERVAL, LEVELS
 
@@ -10,7 +10,7 @@ FEW = 4  # budgets of the table that needs no JavaScript
 
 
 def explorer(lookup: dict) -> dict:
-    """The steps of every policy's frontier, and the advice for a few budgets.
+    """The steps of every policy's curve, and the advice for a few budgets.
 
     Args:
         lookup: a study's.
@@ -21,12 +21,12 @@ def explorer(lookup: dict) -> dict:
         cost; from cheap to dear); few, rows with dataset, budget (written out), policy, use,
         accuracy, ci_low, ci_high, cost, of the advice on problems of all difficulties.
     """
-    curves = list(_curves(lookup))
-    known = values_of(curves, "currency")
+    found = list(_curves(lookup))
+    known = values_of(found, "currency")
     return {
         "currencies": {name: CURRENCIES[name].label for name in CURRENCIES if name in known},
-        "curves": curves,
-        "few": list(_few(lookup, curves)),
+        "curves": found,
+        "few": list(_few(lookup, found)),
     }
 
 
@@ -39,16 +39,16 @@ def _curves(lookup: dict) -> Iterator[dict]:
             for currency in CURRENCIES:
                 question = Question(currency, difficulty=difficulty, dataset=dataset)
                 names = {"dataset": dataset, "difficulty": difficulty, "currency": currency}
-                for policy, own in offers(lookup, question).items():
-                    steps = [s for s in frontier(own) if s["accuracy"] is not None]
+                for policy, curve in curves(lookup, question).items():
+                    steps = [step for step in curve if step["accuracy"] is not None]
                     if steps:
                         kept = [{key: step[key] for key in keys} for step in steps]
                         yield names | {"policy": policy, "steps": kept}
 
 
-def _few(lookup: dict, curves: list[dict]) -> Iterator[dict]:
-    """The advice at some of the amounts at which it changes, over the whole range."""
-    over_all = [curve for curve in curves if curve["difficulty"] == ALL]
+def _few(lookup: dict, found: list[dict]) -> Iterator[dict]:
+    """The advice at some of the amounts that choices were fitted for, over the whole range."""
+    over_all = [curve for curve in found if curve["difficulty"] == ALL]
     for dataset in values_of(over_all, "dataset"):
         for name, currency in CURRENCIES.items():
             mine = [c for c in over_all if (c["dataset"], c["currency"]) == (dataset, name)]
