@@ -196,17 +196,41 @@ def test_a_policy_with_cot_alone_has_n_1_whatever_the_prm(path):
 def test_a_target_is_reached_by_the_cheapest_choice_that_does(path, table, currency):
     reaching = []
     for policy, curve in curves(table, Question(currency)).items():
-        reaching += [(c["amount"], policy) for c in curve if c["accuracy"] >= 0.6]
+        for i, choice in enumerate(curve):
+            if all(dearer["accuracy"] >= 0.6 for dearer in curve[i:]):
+                reaching.append((choice["amount"], policy))
     found = answer(command(path, "--target", 0.6, "--currency", currency))
     assert found["reached"]
     assert (found["advice"]["amount"], found["advice"]["policy"]) == min(reaching)
     assert found["advice"]["accuracy"] >= 0.6
 
 
+def test_a_target_met_by_chance_alone_does_not_count_as_reached(table):
+    """A choice whose dearer neighbours fall short of it looks better than it is."""
+    by_cost = [
+        entry | {"accuracy": value}
+        for entry, value in zip(
+            entries(table, "flops", "small")[:4], (0.4, 0.7, 0.6, 0.8), strict=True
+        )
+    ]
+    made = table | {"contexts": [], "by_cost": by_cost}
+
+    def amount(target: float, limit: float | None = None) -> float | None:
+        found = advise(made, Question("flops", limit, target=target))
+        return found["advice"]["amount"] if found["reached"] else None
+
+    amounts = [entry["amount"] for entry in by_cost]
+    assert amount(0.55) == amounts[1]
+    assert amount(0.65) == amounts[3]
+    assert amount(0.65, limit=amounts[1]) == amounts[1]
+    assert amount(0.9) is None
+
+
 def test_a_target_may_have_a_limit(path, table):
     curve = curves(table, Question("tokens", policies=["small"]))["small"]
     target = curve[-1]["accuracy"]
     first = next(choice for choice in curve if choice["accuracy"] >= target)
+    assert first["amount"] > curve[0]["amount"]
     arguments = ("--policy", "small", "--target", target, "--tokens")
     assert answer(command(path, *arguments, first["amount"]))["advice"]["amount"] == first["amount"]
     below = command(path, *arguments, first["amount"] - 1)
@@ -218,8 +242,8 @@ def test_a_target_out_of_reach_names_the_best(path, table):
     result = command(path, "--target", 1)
     found = answer(result)
     assert found["reached"] is False
-    every = [c for curve in curves(table, Question("flops")).values() for c in curve]
-    assert found["advice"]["accuracy"] == max(choice["accuracy"] for choice in every)
+    most = [curve[-1]["accuracy"] for curve in curves(table, Question("flops")).values()]
+    assert found["advice"]["accuracy"] == max(most)
     assert "100.0 % is not reachable; the best is" in result.stdout
     assert all("not reached" in line for line in words(found)[4:])
 

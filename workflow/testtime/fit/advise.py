@@ -2,12 +2,14 @@
 
 Every answer is read off a policy's curve, its choices by the amount that each was fitted for.
 `testtime advise`, its figure and the report's explorer read the same one. At a limit it is the last
-choice within: taking the one that looks best would promise too much, see docs/statistics.md.
+choice within, for a target the first from which on all reach it: the one that looks best, or the
+first that does, would promise too much (docs/statistics.md).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from testtime.errors import UserError
 from testtime.fit.cells import describe
@@ -96,12 +98,12 @@ def advise(table: dict, question: Question) -> dict:
     Returns:
         Plain values: format, version; asked, the question; reached, whether the target is, within
         the limit (true without one); advice, the choice of one policy; cheaper, a choice of that
-        policy for less that promises no less, or None; policies, the choice of each, the advised
-        one first; left_out, the others and the least that each can do with, None where their costs
-        are not known. A choice has dataset, policy, prm, difficulty, strategy, use (the strategy in
-        a phrase), amount (of the currency, for which it was chosen), spends (of the currency, by
-        this strategy), accuracy (cross-fitted), ci_low, ci_high, in_sample_accuracy, support, cost
-        (policy_tokens, prm_tokens, flops, seconds) and, if one of `policies`, reached.
+        policy for less that promises no less, or None (always with a target); policies, the choice
+        of each, the advised one first; left_out, the others and the least that each can do with,
+        None where their costs are not known. A choice has dataset, policy, prm, difficulty,
+        strategy, use (the strategy in a phrase), amount (of the currency, for which it was chosen),
+        spends (of the currency, by this strategy), accuracy (cross-fitted), ci_low, ci_high,
+        in_sample_accuracy, support, cost (policy_tokens, prm_tokens, flops, seconds) and reached.
 
     Raises:
         UserError: the context is unknown, costs are, or everything costs more than the limit.
@@ -134,7 +136,9 @@ def advise(table: dict, question: Question) -> dict:
         },
         "reached": best["reached"],
         "advice": best,
-        "cheaper": _cheaper(by_policy[best["policy"]], best),
+        "cheaper": None
+        if question.target is not None
+        else _cheaper(by_policy[best["policy"]], best),
         "policies": choices,
         "left_out": left_out,
     }
@@ -254,16 +258,12 @@ def _choice(entry: dict, axis: str, seconds: Mapping[str, float]) -> dict:
 
 
 def _pick(within: Sequence[dict], target: float | None) -> dict:
-    """The last choice, or the first that reaches the target, or the best if none does."""
+    """The last choice; with a target, the first from which on all reach it."""
+    last = within[-1]
     if target is None:
-        return within[-1] | {"reached": True}
-    known = [choice for choice in within if choice["accuracy"] is not None]
-    reaching = next((choice for choice in known if choice["accuracy"] >= target), None)
-    if reaching is not None:
-        return reaching | {"reached": True}
-    return max(known, key=lambda choice: choice["accuracy"], default=within[-1]) | {
-        "reached": False
-    }
+        return last | {"reached": True}
+    reaching = list(takewhile(lambda c: (c["accuracy"] or -1.0) >= target, reversed(within)))
+    return reaching[-1] | {"reached": True} if reaching else last | {"reached": False}
 
 
 def _cheaper(curve: Sequence[dict], choice: dict) -> dict | None:
