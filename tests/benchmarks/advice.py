@@ -1,6 +1,6 @@
 """How much the advice at a limit promises, and how often a target is truly reached.
 
-    python tests/benchmarks/advice.py
+    PYTHONPATH=workflow:tests python tests/benchmarks/advice.py
 
 Simulated studies of 29 strategies, whose true accuracies are known, are fitted over generated
 tokens. At the largest limit: accuracy promised minus true accuracy, of the most accurate choice
@@ -8,15 +8,10 @@ within and of the last one. For targets: share of studies in which the choice tr
 a point), for the first choice that does and for the first from which on all do.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 import worlds
+from scipy.stats import norm
 from testtime.fit.cells import Settings
 from testtime.fit.cost_axis import fit_by_cost
 from testtime.study.vocabulary import ALL, STRATEGY
