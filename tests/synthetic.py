@@ -300,7 +300,33 @@ def lookup() -> dict:
                             | {"prm": chosen, "budget": budget}
                         }
                     )
-    return {"format": "testtime-lookup", "version": 3, "contexts": contexts}
+    contexts += over_all()
+    costs = [
+        {"axis": axis, "amount": context["cost"][axis]} | context
+        for axis in ("policy_tokens", "flops")
+        for context in over_all()
+    ]
+    return {"format": "testtime-lookup", "version": 3, "contexts": contexts, "by_cost": costs} | {
+        "policies": {name: {"parameters": size, "rate": 1000} for name, size in POLICIES.items()},
+        "prms": {name: {"parameters": 2e5, "rate": 4000} for name in PRMS},
+    }
+
+
+def over_all() -> list[dict]:
+    """The choice for all problems together, of every policy and budget."""
+    contexts = []
+    for row in compute_optimal().query("prm == 'any'").to_dict("records"):
+        keys = ("dataset", "policy", "prm", "accuracy", "ci_low", "ci_high", "in_sample_accuracy")
+        strategy = {"method": "best_of_n", "scoring": "last", "vote": "weighted", "thinking": 0}
+        support = {"n_problems": 200, "folds_agreeing": 41, "folds": 50}
+        contexts.append(
+            {key: row[key] for key in keys}
+            | {"difficulty": "all", "budget": row["budget"]}
+            | {"support": {**support, "pooled": False, "per_bin": True}}
+            | {"strategy": strategy | {"prm": "good-prm", "budget": row["budget"]}}
+            | {"cost": {key: row[key] for key in ("policy_tokens", "prm_tokens", "flops")}}
+        )
+    return contexts
 
 
 THINKING = (64, 128, 256)

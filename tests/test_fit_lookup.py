@@ -5,9 +5,8 @@ import pytest
 import worlds
 from testtime.data.store import write_json
 from testtime.errors import UserError
-from testtime.fit.advise import cheaper, find, level_of, words
 from testtime.fit.cells import Settings
-from testtime.fit.lookup import load, lookup
+from testtime.fit.lookup import find, level_of, load, lookup
 from testtime.fit.select import fit_study
 from testtime.study.catalog import PolicySpec, PrmSpec
 
@@ -93,7 +92,6 @@ def test_a_difficulty_that_no_problem_had_is_answered_by_the_choice_over_all():
     assert easy["accuracy"] is None
     assert easy["support"]["n_problems"] == 0
     assert easy["strategy"] == medium["strategy"]
-    assert "no problem of this difficulty" in "\n".join(words(easy))
 
 
 @pytest.mark.parametrize(
@@ -149,26 +147,6 @@ def test_a_file_that_is_no_lookup_is_refused(tmp_path, text, message):
 def test_a_missing_lookup_says_how_to_get_one(tmp_path):
     with pytest.raises(UserError, match=r"no such file: .*; run the study first"):
         load(tmp_path / "lookup.json")
-
-
-def test_the_words_name_the_strategy_its_accuracy_and_its_cost(table):
-    entry = find(table, policy="small", prm="good", budget=16, difficulty="medium")
-    text = " ".join(words(entry))
-    assert f"use {entry['strategy']['method']}" in text
-    assert f"{100 * entry['accuracy']:.1f} %" in text
-    assert "generated tokens" in text
-
-
-def test_a_smaller_budget_that_promises_no_less_is_pointed_out(table):
-    entry = find(table, policy="small", prm="good", budget=16, difficulty="all")
-    less = find(table, policy="small", prm="good", budget=4, difficulty="all")
-    contexts = [
-        context | {"accuracy": 0.7} if context in (entry, less) else context
-        for context in table["contexts"]
-    ]
-    equal = table | {"contexts": contexts}
-    assert cheaper(equal, entry | {"accuracy": 0.7})["budget"] == 4
-    assert cheaper(equal, entry | {"accuracy": 0.71}) is None
 
 
 def test_the_lookup_holds_nothing_but_json(table):

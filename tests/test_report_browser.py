@@ -4,6 +4,8 @@ import chromium
 import pytest
 import report_study
 from needs import require
+from testtime.data.store import read_json
+from testtime.fit.advise import Question, advise, curves
 
 pytestmark = pytest.mark.browser
 
@@ -136,6 +138,54 @@ def test_the_lookup_follows_its_choices(desk):
     assert len(desk.run(cells)) == 3 * 3 * 2  # policies × levels × budgets
     assert any("good-prm" in cell for cell in desk.run(cells))
     assert desk.run("document.querySelectorAll('#lookup-controls select').length") == 3
+
+
+CHOICES = """[...document.querySelectorAll('#explorer-choices tr')].slice(1)
+  .map((row) => [...row.children].map((cell) => cell.textContent))"""
+
+
+def move(desk, currency: str, position: int) -> list[list[str]]:
+    """The explorer's rows with the slider at a position."""
+    desk.run(f"""(() => {{
+      const currency = document.querySelector('#explorer-controls select[aria-label="currency"]');
+      currency.value = '{currency}';
+      currency.dispatchEvent(new Event('change'));
+      const slider = document.querySelector('#explorer-controls input');
+      slider.value = {position};
+      slider.dispatchEvent(new Event('input'));
+    }})()""")
+    return desk.run(CHOICES)
+
+
+@pytest.mark.parametrize("currency", ["budget", "tokens", "flops"])
+def test_the_slider_shows_what_advise_answers(desk, report, currency):
+    lookup = read_json(report.parent / "lookup.json")
+    found = curves(lookup, Question(currency)).values()
+    amounts = sorted({choice["amount"] for curve in found for choice in curve})
+    assert len(amounts) > 1
+    for position, amount in enumerate(amounts):
+        shown = move(desk, currency, position)
+        expected = advise(lookup, Question(currency, amount))["policies"]
+        assert [row[0] for row in shown] == [choice["policy"] for choice in expected]
+        assert [row[1] for row in shown] == [choice["use"] for choice in expected]
+        for row, choice in zip(shown, expected, strict=True):
+            shares = (choice[key] for key in ("accuracy", "ci_low", "ci_high"))
+            accuracy, low, high = (f"{100 * share:.1f} %" for share in shares)
+            assert row[2] == f"{accuracy}{low} to {high}"
+            assert float(row[3].replace(",", "")) == choice["cost"]["policy_tokens"]
+    most = int(desk.run("document.querySelector('#explorer-controls input').max"))
+    assert most == len(amounts) - 1
+
+
+def test_the_explorer_keeps_the_advice_of_another_difficulty_apart(desk):
+    before = move(desk, "budget", 0)
+    desk.run("""(() => {
+      const select = document.querySelector('#explorer-controls select[aria-label="difficulty"]');
+      select.value = 'hard';
+      select.dispatchEvent(new Event('change'));
+    })()""")
+    assert desk.run(CHOICES)
+    assert desk.run(CHOICES) != before
 
 
 def test_example_paths_open_and_their_steps_are_coloured_by_score(desk):

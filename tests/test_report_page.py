@@ -12,6 +12,7 @@ import report_study
 import synthetic
 from testtime.data.store import write_csv
 from testtime.errors import UserError
+from testtime.fit.advise import Question, advise
 from testtime.present.report.examples import interesting
 from testtime.present.report.facts import stage_costs, undecided
 from testtime.present.report.page import MOST_ROWS, embed, write_report
@@ -99,6 +100,18 @@ def test_a_table_named_like_markup_cannot_leave_its_data_block(tmp_path, results
         assert "</script><script>alert(1)" not in page(results)
     finally:
         (results / "tables/accuracy.csv").write_bytes(kept)
+
+
+def test_a_few_budgets_are_readable_without_javascript(results, text):
+    part = re.search(r'<details id="explorer-few" open>(.*?)</details>', text, re.S)[1]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in part.split("<tr>")[2:]]
+    budgets = [row[1] for row in rows]
+    assert {"N = 4", "N = 16"} <= set(budgets)
+    assert any(budget.endswith("FLOPs") for budget in budgets)
+    best = advise(synthetic.lookup(), Question("budget", 16))["advice"]
+    row = rows[budgets.index("N = 16")]
+    assert row[2:4] == [best["policy"], best["use"]]
+    assert row[4].startswith(f"{100 * best['accuracy']:.1f} %")
 
 
 def test_the_page_tells_what_was_run(text):

@@ -217,9 +217,9 @@ def test_advice_names_samples_and_thinking_tokens_for_a_number_of_tokens(finishe
 
     done = advise(amounts[-1] + 1)
     assert done.exit_code == 0, done.stderr
-    assert f"{amounts[-1]:,.0f} generated tokens on a problem" in done.stdout
+    assert f"{amounts[-1] + 1:,.0f} generated tokens on a problem" in done.stdout
     assert "tokens of thought, N = " in done.stdout
-    found = json.loads(advise(amounts[2], "--json").stdout)
+    found = json.loads(advise(amounts[2], "--json").stdout)["advice"]
     assert found["amount"] == amounts[2]
     assert found["cost"]["policy_tokens"] <= amounts[2]
     assert found["strategy"]["thinking"] in (32, 128)

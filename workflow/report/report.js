@@ -1,5 +1,5 @@
 "use strict";
-// Tables that sort and filter, and the lookup's heat map. Text enters the page as text only.
+// Tables that sort and filter, the explorer of budgets, and the lookup's heat map. Text enters the page as text only.
 
 const PAGE = 25;
 
@@ -193,5 +193,85 @@ function setUpLookup() {
   if (contexts.length) draw();
 }
 
+function setUpExplorer() {
+  const { currencies, curves } = JSON.parse(document.getElementById("explorer-data").textContent);
+  if (!curves.length) return;
+  const controls = document.getElementById("explorer-controls");
+  const table = document.getElementById("explorer-choices");
+  const unique = (values) => [...new Set(values)];
+  const names = Object.keys(currencies);
+  const dataset = chooser("dataset", unique(curves.map((c) => c.dataset)));
+  const difficulty = chooser("difficulty", unique(curves.map((c) => c.difficulty)));
+  const currency = chooser("currency", names, names.includes("flops") ? "flops" : names[0]);
+  for (const option of currency.select.options) option.textContent = currencies[option.value];
+  const slider = element("input", undefined, { type: "range", min: 0, step: 1, "aria-label": "budget" });
+  const amount = element("output", "", { "aria-live": "polite" });
+  const label = element("label", "at most ", { class: "slider" });
+  label.append(amount, slider);
+  for (const { label: box, select } of [dataset, difficulty, currency]) {
+    controls.append(box);
+    select.addEventListener("change", restart);
+  }
+  controls.append(label);
+  slider.addEventListener("input", draw);
+  document.getElementById("explorer-few").open = false;
+
+  let mine = [];
+  let stops = [];
+
+  function restart() {
+    mine = curves.filter((c) => c.dataset === dataset.select.value
+      && c.difficulty === difficulty.select.value && c.currency === currency.select.value);
+    stops = unique(mine.flatMap((c) => c.steps.map((step) => step.amount))).sort((a, b) => a - b);
+    slider.max = Math.max(stops.length - 1, 0);
+    slider.value = Math.floor(stops.length / 2);
+    draw();
+  }
+
+  function draw() {
+    const limit = stops[slider.value];
+    amount.textContent = stops.length ? figure(limit) : "–";
+    // As `testtime advise`: the choice that was fitted for the most within the budget.
+    const choices = mine.map((c) => ({ policy: c.policy, step: c.steps.findLast((s) => s.amount <= limit) }))
+      .filter((c) => c.step)
+      .sort((a, b) => b.step.accuracy - a.step.accuracy || a.step.amount - b.step.amount);
+    const head = element("tr");
+    for (const name of ["Policy", "Strategy", "Accuracy"]) head.append(element("th", name, { scope: "col" }));
+    for (const name of ["Tokens", "PRM tokens", "FLOPs", "Seconds"]) {
+      head.append(element("th", name, { scope: "col", class: "number" }));
+    }
+    table.replaceChildren(head, ...choices.map(({ policy, step }) => {
+      const line = element("tr");
+      line.append(element("th", policy, { scope: "row" }), element("td", step.use, { class: "long" }), accuracy(step));
+      for (const key of ["policy_tokens", "prm_tokens", "flops", "seconds"]) {
+        line.append(element("td", figure(step.cost[key]), { class: "number" }));
+      }
+      return line;
+    }));
+  }
+
+  function accuracy(step) {
+    const cell = element("td");
+    const track = element("span", undefined, { class: "track" });
+    const [band, mark] = [element("i"), element("b")];
+    band.style.left = `${100 * step.ci_low}%`;
+    band.style.width = `${100 * (step.ci_high - step.ci_low)}%`;
+    mark.style.left = `${100 * step.accuracy}%`;
+    track.append(band, mark);
+    const ends = `${show(step.ci_low, "percent")} to ${show(step.ci_high, "percent")}`;
+    cell.append(element("span", show(step.accuracy, "percent")), track, element("small", ends));
+    return cell;
+  }
+
+  function figure(value) {
+    if (value === null) return "–";
+    if (value >= 1e7) return value.toExponential(2);
+    return value >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3));
+  }
+
+  restart();
+}
+
 document.querySelectorAll("details.table").forEach(setUpTable);
+setUpExplorer();
 setUpLookup();

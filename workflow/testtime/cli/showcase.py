@@ -16,8 +16,8 @@ from testtime.data.decided import cells
 from testtime.data.rows import digest
 from testtime.data.store import atomic_folder, read_csv, read_json
 from testtime.errors import UserError
-from testtime.fit.advise import find as find_advice
-from testtime.fit.advise import level_of, words
+from testtime.fit.advise import Question, advise, words
+from testtime.fit.lookup import level_of
 from testtime.present.figures.looks import count, look
 from testtime.present.registry import figures, inputs_of, tables
 from testtime.present.report.finding import Finding, find
@@ -30,7 +30,7 @@ KEPT = ROOT / "workflow/resources/showcase"
 FIGURES = ("small_vs_large", "accuracy_by_budget", "accuracy_by_difficulty")
 MODULES = ("accuracy", "comparisons", "lookup")
 PASS_AT_K = "pass_at_k"  # the table itself: the grades that it is made from are large
-ADVICE = {"policy": "micro-s", "prm": "micro-prm-good", "budget": 16}
+POLICY, PRM, BUDGET = "micro-s", "micro-prm-good", 16
 PASS_AT_1 = 0.3
 
 
@@ -107,9 +107,10 @@ def results_section() -> str:
 def advice() -> str:
     """An example of `testtime advise`, as it answers on the default study."""
     known = analysed()["lookup"]
-    context = find_advice(known, difficulty=level_of(known, PASS_AT_1), **ADVICE)
-    asked = " ".join(f"--{name} {value}" for name, value in ADVICE.items())
-    lines = [f"$ testtime advise {asked} --pass-at-1 {PASS_AT_1}", *words(context), "..."]
+    level = level_of(known, PASS_AT_1)
+    asked = Question("budget", BUDGET, policies=[POLICY], prm=PRM, difficulty=level)
+    command = f"testtime advise --policy {POLICY} --prm {PRM} --budget {BUDGET}"
+    lines = [f"$ {command} --pass-at-1 {PASS_AT_1}", *words(advise(known, asked)), "..."]
     return "\n".join(["```console example", *lines, "```"])
 
 

@@ -49,8 +49,8 @@ def solve(
     --output solved.jsonl
     """
     from testtime.cli.search import read_problems
-    from testtime.fit.advise import plan_for
     from testtime.fit.lookup import load
+    from testtime.fit.plans import plan_for
     from testtime.solve.draw import Models
     from testtime.solve.run import solve as answer
     from testtime.solve.run import summary

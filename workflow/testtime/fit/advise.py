@@ -1,191 +1,323 @@
-"""What a lookup says about a context: its entry, its plan, its advice in words.
+"""What a lookup says: which policy to use, and how to spend an amount or reach an accuracy.
 
-An unknown context is an error that lists the known ones.
+Every answer is read off a policy's curve, its choices by the amount that each was fitted for.
+`testtime advise`, its figure and the report's explorer read the same one. At a limit it is the last
+choice within, for a target the first from which on all reach it: the one that looks best, or the
+first that does, would promise too much (docs/statistics.md).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 from testtime.errors import UserError
-from testtime.evaluate.difficulty import levels
 from testtime.fit.cells import describe
-from testtime.fit.plans import best_plan
-from testtime.fit.select import KEYS
+from testtime.fit.cost_axis import SECONDS, per_token
+from testtime.fit.lookup import narrowed, the_dataset, values_of
 from testtime.study.vocabulary import ALL, ANY, NONE
 
-# Amounts of the axes of cost.
-UNITS = {
-    "policy_tokens": "{:,.0f} generated tokens",
-    "flops": "{:.3g} FLOPs",
-    "seconds": "{:.3g} s",
+FORMAT, VERSION = "testtime-advice", 1
+BUDGET = "budget"
+
+
+@dataclass(frozen=True)
+class Currency:
+    """What is spent on a problem, in the mean; N at most.
+
+    Attributes:
+        axis: its name in the lookup.
+        label: of an axis.
+        amount: how an amount is written.
+        least: how the target's cheapest way is asked for.
+    """
+
+    axis: str
+    label: str
+    amount: str
+    least: str
+
+
+CURRENCIES = {
+    BUDGET: Currency(BUDGET, "Budget N", "N = {:g}", "smallest N"),
+    "tokens": Currency(
+        "policy_tokens", "Generated tokens per problem", "{:,.0f} generated tokens", "fewest tokens"
+    ),
+    "flops": Currency("flops", "FLOPs per problem", "{:.3g} FLOPs", "fewest FLOPs"),
+    SECONDS: Currency(SECONDS, "Seconds per problem", "{:.3g} s", "fewest seconds"),
 }
 
 
-def find(
-    table: dict, *, policy: str, prm: str, budget: int, difficulty: str, dataset: str | None = None
-) -> dict:
-    """The entry of a context.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a lookup: as much as a limit buys, the least that reaches a target, or both.
 
-    Args:
-        table: of `lookup.load`.
-        policy: its name in the study.
-        prm: a PRM's name, "none" or "any".
-        budget: N.
+    Attributes:
+        currency: "budget" (N), "tokens", "flops" or "seconds".
+        limit: the most to spend on a problem, in the mean (N: at most).
+        target: the accuracy to reach.
+        policies: to choose among; none for all of the lookup.
+        prm: "any" to choose among all, the name of the only one at hand, or "none".
         difficulty: "all", a level or a quantile.
         dataset: may be left out where the lookup knows only one.
+        rates: tokens per second of policies and PRMs, in place of the study's.
 
     Raises:
-        UserError: the context is unknown; names the first unknown key and its known values.
+        UserError: a value is not allowed.
     """
-    known = table["contexts"]
-    if dataset is None:
-        datasets = _values(known, "dataset")
-        if len(datasets) > 1:
-            raise UserError(f"dataset must be given; known: {', '.join(datasets)}")
-        dataset = datasets[0] if datasets else ""
-    wanted = {
-        "dataset": dataset,
-        "policy": policy,
-        "prm": prm,
-        "budget": budget,
-        "difficulty": difficulty,
+
+    currency: str
+    limit: float | None = None
+    target: float | None = None
+    policies: Sequence[str] = ()
+    prm: str = ANY
+    difficulty: str = ALL
+    dataset: str | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.currency not in CURRENCIES:
+            allowed = ", ".join(CURRENCIES)
+            raise UserError(f"currency {self.currency!r} is not known; allowed: {allowed}")
+        if self.limit is not None and not (math.isfinite(self.limit) and self.limit > 0):
+            raise UserError(f"{self.currency} {self.limit:g}: allowed are numbers above 0")
+        if self.target is not None and not 0 <= self.target <= 1:
+            raise UserError(f"target {self.target:g} is not a proportion; allowed: 0 to 1")
+        for name, rate in self.rates.items():
+            if not (math.isfinite(rate) and rate > 0):
+                raise UserError(f"rate {rate:g} of {name}: allowed are numbers above 0")
+
+
+def advise(table: dict, question: Question) -> dict:
+    """The advice for a question.
+
+    Args:
+        table: of `lookup.load`.
+        question: with a limit, a target or both.
+
+    Returns:
+        Plain values: format, version; asked, the question; reached, whether the target is, within
+        the limit (true without one); advice, the choice of one policy; cheaper, a choice of that
+        policy for less that promises no less, or None (always with a target); policies, the choice
+        of each, the advised one first; left_out, the others and the least that each can do with,
+        None where their costs are not known. A choice has dataset, policy, prm, difficulty,
+        strategy, use (the strategy in a phrase), amount (of the currency, for which it was chosen),
+        spends (of the currency, by this strategy), accuracy (cross-fitted), ci_low, ci_high,
+        in_sample_accuracy, support, cost (policy_tokens, prm_tokens, flops, seconds) and reached.
+
+    Raises:
+        UserError: the context is unknown, costs are, or everything costs more than the limit.
+    """
+    choices, left_out = [], {}
+    limit = math.inf if question.limit is None else question.limit
+    by_policy = curves(table, question)
+    for policy, curve in by_policy.items():
+        within = [choice for choice in curve if choice["amount"] <= limit]
+        if within:
+            choices.append(_pick(within, question.target))
+        else:
+            left_out[policy] = min((choice["amount"] for choice in curve), default=None)
+    if not choices:
+        raise UserError(_nothing(question, left_out))
+    choices.sort(key=lambda choice: _rank(choice, question.target))
+    best = choices[0]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "asked": {
+            "currency": question.currency,
+            "limit": question.limit,
+            "target": question.target,
+            "policies": list(question.policies),
+            "prm": question.prm,
+            "difficulty": question.difficulty,
+            "dataset": best["dataset"],
+            "rates": dict(question.rates),
+        },
+        "reached": best["reached"],
+        "advice": best,
+        "cheaper": None
+        if question.target is not None
+        else _cheaper(by_policy[best["policy"]], best),
+        "policies": choices,
+        "left_out": left_out,
     }
-    return _narrowed(known, wanted)[0]
 
 
-def _narrowed(known: list[dict], wanted: dict) -> list[dict]:
-    """The entries with all of these values; the first that none has is an error."""
-    given = ""
-    for key, value in wanted.items():
-        found = [entry for entry in known if entry[key] == value]
-        if not found:
-            raise UserError(
-                f"{key} {value!r} is not in the lookup{f' for {given}' if given else ''}; "
-                f"known: {', '.join(_values(known, key)) or 'none'}"
-            )
-        given, known = f"{given}, {key} {value}".removeprefix(", "), found
-    return known
+def curves(table: dict, question: Question) -> dict[str, list[dict]]:
+    """The choices of every policy from cheap to dear, as `advise` describes them.
 
-
-def find_by_cost(
-    table: dict,
-    *,
-    policy: str,
-    axis: str,
-    amount: float,
-    difficulty: str,
-    dataset: str | None = None,
-) -> dict:
-    """The entry of the most that may be spent, of all amounts that were fitted.
+    An amount of the currency is what a choice was fitted for. Where nothing was (a single PRM,
+    other rates than the study's) it is what the chosen strategy spends, and of choices for less
+    money that spend as much as one for more, there is none.
 
     Args:
         table: of `lookup.load`.
-        policy: its name in the study.
-        axis: "policy_tokens", "flops" or "seconds".
-        amount: most of these on a problem, in the mean.
-        difficulty: "all" or a level.
-        dataset: may be left out where the lookup knows only one.
+        question: its limit and target are not read.
 
     Raises:
-        UserError: the context is unknown, or everything costs more.
+        UserError: a policy, PRM, difficulty, dataset or model with a rate is unknown.
     """
-    wanted = {"axis": axis, "policy": policy, "difficulty": difficulty}
-    wanted |= {} if dataset is None else {"dataset": dataset}
-    known = _narrowed(table["by_cost"], wanted)
-    datasets = _values(known, "dataset")
-    if len(datasets) > 1:
-        raise UserError(f"dataset must be given; known: {', '.join(datasets)}")
-    within = [entry for entry in known if entry["amount"] <= amount]
-    if not within:
-        least = min(entry["amount"] for entry in known)
-        raise UserError(f"{axis} {amount:g} is too little for {policy}; allowed: {least:g} or more")
-    return max(within, key=lambda entry: entry["amount"])
+    studied = study_rates(table)
+    unknown = [name for name in question.rates if name not in studied]
+    if unknown:
+        known = ", ".join(studied)
+        raise UserError(f"rate of {unknown[0]!r}: no such model in the lookup; known: {known}")
+    seconds = per_token(studied | dict(question.rates))
+    same_rates = all(studied[name] == rate for name, rate in question.rates.items())
+    axis = CURRENCIES[question.currency].axis
+    made = {}
+    for policy, entries in _entries(table, question).items():
+        own, amounts = _fitted(entries, axis, question.prm, same_rates)
+        choices = [_choice(entry, axis, seconds) for entry in own]
+        if amounts is None:
+            made[policy] = _ascending(choices)
+        else:
+            pairs = zip(choices, amounts, strict=True)
+            made[policy] = [choice | {"amount": amount} for choice, amount in pairs]
+    return made
 
 
-def plan_for(
-    table: dict,
-    *,
-    policy: str,
-    prm: str,
-    budget: int,
-    dataset: str | None = None,
-    probe: bool | None = None,
-) -> tuple[dict, dict | None]:
-    """The plan for new problems and, if it draws samples first, the predictor it needs.
-
-    Args:
-        table: of `lookup.load`.
-        policy: its name in the study.
-        prm: a PRM's name or "none".
-        budget: N.
-        dataset: may be left out where the lookup knows only one.
-        probe: whether to predict difficulty; None takes the plan with the higher expected accuracy.
-
-    Raises:
-        UserError: the context is unknown, its PRM is "any", or it has no such plan.
-    """
-    if prm == ANY:
-        raise UserError("prm 'any' leaves open which; allowed: the name of one, or none")
-    context = find(table, policy=policy, prm=prm, budget=budget, difficulty=ALL, dataset=dataset)
-    plans = [
-        plan
-        for plan in table["plans"]
-        if _same(plan, context, KEYS) and (probe is None or bool(plan["n_probe"]) == probe)
-    ]
-    if not plans:
-        kind = {True: " that draws samples first", False: " without samples"}.get(probe, "")
-        raise UserError(
-            f"the lookup has no plan{kind} for policy {policy}, prm {prm}, budget {budget}"
-        )
-    plan = best_plan(plans)
-    predictors = [entry for entry in table["predictors"] if _same(entry, context, KEYS[:-1])]
-    return plan, predictors[0] if predictors else None
+def _entries(table: dict, question: Question) -> dict[str, list[dict]]:
+    """The lookup's entries that a question is about, by policy."""
+    contexts, by_cost = table["contexts"], table["by_cost"]
+    if question.prm in values_of(contexts + by_cost, "prm"):
+        # A policy that has CoT alone does the same whichever PRM is at hand.
+        choosing = set(values_of(contexts, "policy"))
+        alone = {"prm": question.prm}
+        by_cost = [e if e["policy"] in choosing else e | alone for e in by_cost]
+    entries = contexts + by_cost
+    dataset = the_dataset(entries) if question.dataset is None else question.dataset
+    wanted = {"dataset": dataset}
+    rest = {"prm": question.prm, "difficulty": question.difficulty}
+    there = narrowed(entries, wanted)
+    if question.policies:
+        names = dict.fromkeys(question.policies)
+        return {name: narrowed(there, {"policy": name} | rest, given=wanted) for name in names}
+    chosen = narrowed(there, rest, given=wanted)
+    return {
+        name: [entry for entry in chosen if entry["policy"] == name]
+        for name in values_of(chosen, "policy")
+    }
 
 
-def level_of(table: dict, pass_at_1: float) -> str:
-    """The difficulty level of a Pass@1 by the study's thresholds.
+def _fitted(
+    entries: Sequence[dict], axis: str, prm: str, same_rates: bool
+) -> tuple[list[dict], list[float] | None]:
+    """A policy's entries in the order of their money, and the amounts; None if of another axis."""
+    by_budget = sorted((e for e in entries if "axis" not in e), key=lambda e: e["budget"])
+    by_axis: dict[str, list[dict]] = {}
+    for entry in sorted((e for e in entries if "axis" in e), key=lambda e: e["amount"]):
+        by_axis.setdefault(entry["axis"], []).append(entry)
+    if axis == BUDGET:
+        cot = next(iter(by_axis.values()), []) if not by_budget else []
+        return by_budget + cot, [e["budget"] for e in by_budget] + [1] * len(cot)
+    if by_budget and prm != ANY:
+        return by_budget, None
+    if axis in by_axis and (axis != SECONDS or same_rates):
+        return by_axis[axis], [entry["amount"] for entry in by_axis[axis]]
+    return (by_axis.get(SECONDS) or by_axis.get("flops") or []) if axis == SECONDS else [], None
 
-    Raises:
-        UserError: it is not a proportion.
-    """
-    if not 0 <= pass_at_1 <= 1:
-        raise UserError(f"pass-at-1 {pass_at_1:g} is not a proportion; allowed: 0 to 1")
-    thresholds = table["fitted_on"]["difficulty"]
-    return str(levels([pass_at_1], easy=thresholds["easy"], hard=thresholds["hard"])[0])
+
+def _ascending(choices: Sequence[dict]) -> list[dict]:
+    """Those, in order, that spend less than all after them; amounts that are unknown fall out."""
+    kept: list[dict] = []
+    for choice in reversed(choices):
+        if choice["amount"] is not None and (not kept or choice["amount"] < kept[0]["amount"]):
+            kept.insert(0, choice)
+    return kept
 
 
-def cheaper(table: dict, context: dict) -> dict | None:
-    """The smallest budget at which the same context promises at least as much at lower cost."""
-    if context["accuracy"] is None:
-        return None
-    for other in table["contexts"]:  # by budget within equal keys
-        same = _same(other, context, [*KEYS[:-1], "difficulty"])
-        less = other["strategy"]["budget"] < context["strategy"]["budget"]
-        if same and less and (other["accuracy"] or 0.0) >= context["accuracy"]:
+def study_rates(table: dict) -> dict[str, float | None]:
+    """Tokens per second of a lookup's policies and PRMs, None where unknown."""
+    models = table["policies"] | table["prms"]
+    return {name: facts.get("rate") for name, facts in models.items()}
+
+
+def _choice(entry: dict, axis: str, seconds: Mapping[str, float]) -> dict:
+    """An entry of the lookup with what its strategy spends, which is also its amount."""
+    cost, strategy = dict(entry["cost"]), entry["strategy"]
+    drawing, reading = seconds.get(entry["policy"]), seconds.get(strategy["prm"])
+    known = None not in (drawing, reading, cost["policy_tokens"], cost["prm_tokens"])
+    cost[SECONDS] = (
+        float(f"{cost['policy_tokens'] * drawing + cost['prm_tokens'] * reading:.6g}")
+        if known
+        else None
+    )
+    spends = strategy["budget"] if axis == BUDGET else cost[axis]
+    kept = ("dataset", "policy", "prm", "difficulty", "strategy")
+    numbers = ("accuracy", "ci_low", "ci_high", "in_sample_accuracy", "support")
+    return {
+        **{key: entry[key] for key in kept},
+        "use": describe(strategy),
+        "amount": spends,
+        "spends": spends,
+        **{key: entry[key] for key in numbers},
+        "cost": cost,
+    }
+
+
+def _pick(within: Sequence[dict], target: float | None) -> dict:
+    """The last choice; with a target, the first from which on all reach it."""
+    last = within[-1]
+    if target is None:
+        return last | {"reached": True}
+    reaching = list(takewhile(lambda c: (c["accuracy"] or -1.0) >= target, reversed(within)))
+    return reaching[-1] | {"reached": True} if reaching else last | {"reached": False}
+
+
+def _cheaper(curve: Sequence[dict], choice: dict) -> dict | None:
+    """The first choice on the curve that promises no less and spends less."""
+    known = [other for other in curve if None not in (other["accuracy"], choice["accuracy"])]
+    for other in known:
+        if other["accuracy"] >= choice["accuracy"] and other["spends"] < choice["spends"]:
             return other
     return None
 
 
-def words(context: dict, less: dict | None = None) -> list[str]:
+def _rank(choice: dict, target: float | None) -> tuple:
+    """The most accurate first, the cheaper one of two; with a target, the cheapest that reaches."""
+    accuracy = -1.0 if choice["accuracy"] is None else choice["accuracy"]
+    if target is not None and choice["reached"]:
+        return (False, choice["amount"], -accuracy)
+    return (True, -accuracy, choice["amount"])
+
+
+def _nothing(question: Question, left_out: Mapping[str, float | None]) -> str:
+    """Why no policy answers."""
+    least = {policy: amount for policy, amount in left_out.items() if amount is not None}
+    names = ", ".join(left_out)
+    if least:
+        return (
+            f"{question.currency} {question.limit:g} is too little for {names}; "
+            f"allowed: {min(least.values()):g} or more"
+        )
+    if question.currency == SECONDS:
+        return (
+            f"seconds of {names} are not known; give the tokens per second of the policy and of "
+            "its PRMs: --rate NAME=NUMBER"
+        )
+    return f"{question.currency} of {names} are not known; allowed: another currency"
+
+
+def words(answer: dict) -> list[str]:
     """The advice as sentences."""
-    support, strategy = context["support"], context["strategy"]
-    prm = {ANY: "any PRM", NONE: "no PRM"}.get(context["prm"], f"PRM {context['prm']}")
-    if "axis" in context:
-        spent = f"{UNITS[context['axis']].format(context['amount'])} on a problem"
+    asked, choice = answer["asked"], answer["advice"]
+    support, cost = choice["support"], choice["cost"]
+    lines = [_asked(answer)]
+    # One policy that was asked for by name is in the first line.
+    use = choice["use"] if len(asked["policies"]) == 1 else f"{choice['policy']}: {choice['use']}"
+    if answer["reached"]:
+        lines.append(f"use {use}.")
     else:
-        spent = f"N = {context['budget']}"
-    lines = [
-        f"{context['policy']} on {context['dataset']}, {prm}, {spent}, "
-        f"{context['difficulty']} problems:",
-        f"use {describe(strategy)}.",
-    ]
-    if context["accuracy"] is None:
+        lines.append(f"{_percent(asked['target'])} is not reachable; the best is {use}.")
+    if choice["accuracy"] is None:
         lines.append(
             "The study had no problem of this difficulty: this is the choice over all problems."
         )
         return lines
     lines.append(
-        f"Expected accuracy {_percent(context['accuracy'])} "
-        f"({_percent(context['ci_low'])} to {_percent(context['ci_high'])}), cross-fitted on "
+        f"Expected accuracy {_accuracy(choice)}, cross-fitted on "
         f"{support['n_problems']} problems; {support['folds_agreeing']} of {support['folds']} "
         "fold-wise choices agree."
     )
@@ -193,29 +325,61 @@ def words(context: dict, less: dict | None = None) -> list[str]:
         lines.append("Choosing by difficulty does not pay here: this is the choice over all.")
     elif support["pooled"]:
         lines.append("Too few problems of this difficulty: this is the choice over all problems.")
-    cost = context["cost"]
     if cost["flops"] is not None:
+        seconds = "" if cost[SECONDS] is None else f", {cost[SECONDS]:.3g} s"
         lines.append(
             f"Cost per problem: {cost['policy_tokens']:,.0f} generated tokens, "
-            f"{cost['prm_tokens']:,.0f} tokens read by the PRM, {cost['flops']:.3g} FLOPs."
+            f"{cost['prm_tokens']:,.0f} tokens read by the PRM, {cost['flops']:.3g} FLOPs{seconds}."
         )
+    less = answer["cheaper"]
     if less is not None:
-        lines.append(
-            f"N = {less['budget']} promises no less ({_percent(less['accuracy'])}): "
-            f"{describe(less['strategy'])}."
-        )
+        amount = CURRENCIES[asked["currency"]].amount.format(less["amount"])
+        lines.append(f"No less is promised for {amount}: {_accuracy(less)}, {less['use']}.")
+    return lines + _others(answer)
+
+
+def _asked(answer: dict) -> str:
+    """What was asked, and of what."""
+    asked, choice = answer["asked"], answer["advice"]
+    currency = CURRENCIES[asked["currency"]]
+    policy = choice["policy"] if len(asked["policies"]) == 1 else "the best policy"
+    prm = {ANY: "any PRM", NONE: "no PRM"}.get(asked["prm"], f"PRM {asked['prm']}")
+    parts = []
+    if asked["target"] is not None:
+        parts.append(f"{_percent(asked['target'])} with the {currency.least}")
+    if asked["limit"] is not None:
+        amount = currency.amount.format(asked["limit"])
+        amount = amount if asked["currency"] == BUDGET else f"{amount} on a problem"
+        parts.append(f"at most {amount}" if parts else amount)
+    where = f"{policy} on {choice['dataset']}, {prm}"
+    return f"{where}, {', '.join(parts)}, {asked['difficulty']} problems:"
+
+
+def _others(answer: dict) -> list[str]:
+    """The choices of the other policies, and who was left out."""
+    currency = CURRENCIES[answer["asked"]["currency"]]
+    lines = []
+    for other in answer["policies"][1:]:
+        falls = [] if other["reached"] else ["not reached"]
+        spends = [] if currency.axis == BUDGET else [currency.amount.format(other["spends"])]
+        parts = [*falls, _accuracy(other), *spends, other["use"]]
+        lines.append(f"{other['policy']}: {', '.join(parts)}.")
+    for policy, least in answer["left_out"].items():
+        if least is None:
+            lines.append(f"{policy}: its cost in {answer['asked']['currency']} is not known.")
+        else:
+            lines.append(f"{policy}: takes {currency.amount.format(least)} or more.")
     return lines
+
+
+def _accuracy(choice: dict) -> str:
+    """An accuracy with its interval."""
+    if choice["accuracy"] is None:
+        return "accuracy not known"
+    low, high = _percent(choice["ci_low"]), _percent(choice["ci_high"])
+    return f"{_percent(choice['accuracy'])} ({low} to {high})"
 
 
 def _percent(value: float) -> str:
     """A proportion as a percentage with one decimal."""
     return f"{100 * value:.1f} %"
-
-
-def _same(one: dict, other: dict, keys: Sequence[str]) -> bool:
-    return all(one[key] == other[key] for key in keys)
-
-
-def _values(contexts: list[dict], key: str) -> list[str]:
-    seen = dict.fromkeys(context[key] for context in contexts)
-    return [str(value) for value in seen]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
-from testtime.fit.cells import Cell, Settings, bins_of, spending_cells, usable
+from testtime.fit.cells import Cell, Settings, bins_of, read_cells, spending_cells, usable
 from testtime.fit.select import KEYS, Fit, choice_table, compute_optimal_table, fit_budgets
 from testtime.study.vocabulary import ALL, ANY, CHOSEN, COSTS, NONE
 
@@ -95,14 +95,13 @@ def fit_by_cost(
     axis: str,
     rates: Mapping[str, float | None] | None = None,
     prms: Sequence[str] | None = None,
-    n_budgets: int = 8,
+    n_budgets: int = 24,
     binning: str = CHOSEN,
 ) -> list[Fit]:
     """Fit every context of a study with the budget in tokens, FLOPs or seconds.
 
     A bin allows only strategies whose mean cost on the bin's problems is within the budget, so that
-    the total is too. Budgets are evenly spaced on a log scale from the cost of the cheapest
-    strategy to that of the most expensive.
+    the total is too. Budgets are costs of strategies, spread evenly on a log scale.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -111,7 +110,7 @@ def fit_by_cost(
         axis: "policy_tokens", "prm_tokens", "flops" or "seconds", per problem.
         rates: tokens per second by policy and PRM, for the axis "seconds".
         prms: contexts to fit; by default each PRM, "none" and "any".
-        n_budgets: points of each curve.
+        n_budgets: parts of the scale, each of which gives a point if some strategy costs so much.
         binning: as for `fit_study`.
 
     Returns:
@@ -124,7 +123,8 @@ def fit_by_cost(
     if axis not in (*COSTS, SECONDS):
         raise UserError(f"axis {axis!r} is not known; allowed: {', '.join((*COSTS, SECONDS))}")
     fits = []
-    cells = spending_cells(outcomes)
+    # A policy that is only compared with has no difficulty to choose by.
+    cells = read_cells(outcomes) if binning == ALL else spending_cells(outcomes)
     if axis == SECONDS:
         cells = (_with_seconds(cell, rates or {}) for cell in cells)
     for cell in cells:
@@ -172,11 +172,16 @@ def _priced(
 
 def _with_seconds(cell: Cell, rates: Mapping[str, float | None]) -> Cell:
     """The cell with the time that its tokens take at these rates; NaN if one is unknown."""
-    per_token = {name: 1 / rate for name, rate in rates.items() if rate} | {NONE: 0.0}
-    reading = cell.strategies["prm"].map(per_token).to_numpy(dtype=float)
-    seconds = cell.costs["policy_tokens"] * per_token.get(cell.policy, np.nan)
+    known = per_token(rates)
+    reading = cell.strategies["prm"].map(known).to_numpy(dtype=float)
+    seconds = cell.costs["policy_tokens"] * known.get(cell.policy, np.nan)
     seconds = seconds + cell.costs["prm_tokens"] * reading
     return replace(cell, costs=cell.costs | {SECONDS: seconds})
+
+
+def per_token(rates: Mapping[str, float | None]) -> dict[str, float]:
+    """Seconds of a token by policy and PRM, of those whose rate is known; "none" takes no time."""
+    return {name: 1 / rate for name, rate in rates.items() if rate} | {NONE: 0.0}
 
 
 def _bin_costs(cell: Cell, axis: str, bins: np.ndarray, n_bins: int) -> np.ndarray:
@@ -186,12 +191,18 @@ def _bin_costs(cell: Cell, axis: str, bins: np.ndarray, n_bins: int) -> np.ndarr
     return np.array([row.mean(axis=0) for row in rows])
 
 
-def _budgets(means: np.ndarray, n: int) -> Sequence[float]:
-    """From the least budget that leaves every bin a strategy to one that allows all."""
+def _budgets(means: np.ndarray, n: int) -> list[float]:
+    """Costs of strategies, from the least that leaves every bin one to that of the dearest.
+
+    Of each of n equal parts of a log scale it is the dearest strategy's: between the costs of two
+    strategies more money buys nothing.
+    """
     low, high = means.min(axis=1).max(), means.max()
     if low <= 0 or high <= low:
         return [float(high)]
-    points = np.geomspace(low, high, n)
+    costs = np.unique(means[means >= low])
+    part = np.minimum((n * np.log(costs / low) / np.log(high / low)).astype(int), n - 1)
+    points = np.append(low, [costs[part == i].max() for i in np.unique(part)])
     # Three digits are enough for an axis; rounding up keeps the ends inside.
     unit = 10.0 ** (np.floor(np.log10(points)) - 2)
     return sorted(set((np.ceil(points / unit - 1e-9) * unit).tolist()))

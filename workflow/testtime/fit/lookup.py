@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from testtime.errors import UserError
+from testtime.evaluate.difficulty import levels
 from testtime.fit.cells import Settings
 from testtime.fit.crossfit import MIN_SUPPORT
 from testtime.fit.select import KEYS, Fit
@@ -30,6 +31,7 @@ def lookup(
     policies: Sequence[PolicySpec] = (),
     prms: Sequence[PrmSpec] = (),
     prm_quality: dict[str, float] | None = None,
+    rates: Mapping[str, float | None] | None = None,
     tree: dict | None = None,
     plans: Sequence[dict] = (),
     predictors: Sequence[dict] = (),
@@ -47,6 +49,7 @@ def lookup(
         policies: specs, for their sizes.
         prms: specs, for their sizes.
         prm_quality: a number per PRM, e.g. its AUC on step labels.
+        rates: tokens per second of policies and PRMs; None where unknown.
         tree: of `tree.fit_tree`.
         plans: of `plans.make_plans`.
         predictors: of `predict.fit_predictor`, each with its dataset, policy and prm.
@@ -66,7 +69,7 @@ def lookup(
     ]
     problems = {fit.dataset: len(fit.problem_ids) for fit in fits}
     sources = {f"{fit.dataset}/{fit.policy}": fit.source for fit in fits if fit.source != NONE}
-    quality = prm_quality or {}
+    quality, rates = prm_quality or {}, rates or {}
     return _plain(
         {
             "format": FORMAT,
@@ -80,9 +83,16 @@ def lookup(
                 "problems": problems,
                 "difficulty": {**difficulty, "source": sources},
             },
-            "policies": {spec.name: {"parameters": spec.parameters} for spec in policies},
+            "policies": {
+                spec.name: {"parameters": spec.parameters, "rate": rates.get(spec.name)}
+                for spec in policies
+            },
             "prms": {
-                spec.name: {"parameters": spec.parameters, "quality": quality.get(spec.name)}
+                spec.name: {
+                    "parameters": spec.parameters,
+                    "quality": quality.get(spec.name),
+                    "rate": rates.get(spec.name),
+                }
                 for spec in prms
             },
             "contexts": contexts,
@@ -115,6 +125,86 @@ def load(path: str | Path) -> dict:
             f"{path}: version {value.get('version')} of the lookup; this program reads {VERSION}"
         )
     return value
+
+
+def find(
+    table: dict, *, policy: str, prm: str, budget: int, difficulty: str, dataset: str | None = None
+) -> dict:
+    """The entry of a context.
+
+    Args:
+        table: of `load`.
+        policy: its name in the study.
+        prm: a PRM's name, "none" or "any".
+        budget: N.
+        difficulty: "all", a level or a quantile.
+        dataset: may be left out where the lookup knows only one.
+
+    Raises:
+        UserError: the context is unknown; names the first unknown key and its known values.
+    """
+    known = table["contexts"]
+    wanted = {
+        "dataset": the_dataset(known) if dataset is None else dataset,
+        "policy": policy,
+        "prm": prm,
+        "budget": budget,
+        "difficulty": difficulty,
+    }
+    return narrowed(known, wanted)[0]
+
+
+def narrowed(known: list[dict], wanted: dict, given: dict | None = None) -> list[dict]:
+    """The entries with all of these values.
+
+    Args:
+        known: entries.
+        wanted: key -> value.
+        given: what they were narrowed by before, for the message.
+
+    Raises:
+        UserError: none has them; names the first such key and its known values.
+    """
+    said = ", ".join(f"{key} {value}" for key, value in (given or {}).items())
+    for key, value in wanted.items():
+        found = [entry for entry in known if entry[key] == value]
+        if not found:
+            raise UserError(
+                f"{key} {value!r} is not in the lookup{f' for {said}' if said else ''}; "
+                f"known: {', '.join(values_of(known, key)) or 'none'}"
+            )
+        said, known = f"{said}, {key} {value}".removeprefix(", "), found
+    return known
+
+
+def the_dataset(known: list[dict]) -> str:
+    """The only dataset of these entries.
+
+    Raises:
+        UserError: there are several.
+    """
+    datasets = values_of(known, "dataset")
+    if len(datasets) > 1:
+        raise UserError(f"dataset must be given; known: {', '.join(datasets)}")
+    return datasets[0] if datasets else ""
+
+
+def values_of(entries: list[dict], key: str) -> list[str]:
+    """The values of a key, each once, in the order of the entries."""
+    seen = dict.fromkeys(entry[key] for entry in entries)
+    return [str(value) for value in seen]
+
+
+def level_of(table: dict, pass_at_1: float) -> str:
+    """The difficulty level of a Pass@1 by the study's thresholds.
+
+    Raises:
+        UserError: it is not a proportion.
+    """
+    if not 0 <= pass_at_1 <= 1:
+        raise UserError(f"pass-at-1 {pass_at_1:g} is not a proportion; allowed: 0 to 1")
+    thresholds = table["fitted_on"]["difficulty"]
+    return str(levels([pass_at_1], easy=thresholds["easy"], hard=thresholds["hard"])[0])
 
 
 def _contexts(fit: Fit, settings: Settings) -> list[dict]:

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from testtime.errors import UserError
 from testtime.fit.cells import Cell, Settings, contexts, spending_cells, usable
+from testtime.fit.lookup import find
 from testtime.fit.predict import N_PROBE
 from testtime.fit.select import KEYS, fit_context
 from testtime.study.methods import METHODS, names, rules
@@ -58,6 +60,50 @@ def make_plans(
 def best_plan(plans: Sequence[dict]) -> dict:
     """The plan with the highest expected accuracy; ties go to the cheaper one."""
     return min(plans, key=lambda plan: (-plan["accuracy"], plan["cost"]["flops"] or 0.0))
+
+
+def plan_for(
+    table: dict,
+    *,
+    policy: str,
+    prm: str,
+    budget: int,
+    dataset: str | None = None,
+    probe: bool | None = None,
+) -> tuple[dict, dict | None]:
+    """The plan for new problems and, if it draws samples first, the predictor it needs.
+
+    Args:
+        table: of `lookup.load`.
+        policy: its name in the study.
+        prm: a PRM's name or "none".
+        budget: N.
+        dataset: may be left out where the lookup knows only one.
+        probe: whether to predict difficulty; None takes the plan with the higher expected accuracy.
+
+    Raises:
+        UserError: the context is unknown, its PRM is "any", or it has no such plan.
+    """
+    if prm == ANY:
+        raise UserError("prm 'any' leaves open which; allowed: the name of one, or none")
+    context = find(table, policy=policy, prm=prm, budget=budget, difficulty=ALL, dataset=dataset)
+    plans = [
+        plan
+        for plan in table["plans"]
+        if _same(plan, context, KEYS) and (probe is None or bool(plan["n_probe"]) == probe)
+    ]
+    if not plans:
+        kind = {True: " that draws samples first", False: " without samples"}.get(probe, "")
+        raise UserError(
+            f"the lookup has no plan{kind} for policy {policy}, prm {prm}, budget {budget}"
+        )
+    plan = best_plan(plans)
+    predictors = [entry for entry in table["predictors"] if _same(entry, context, KEYS[:-1])]
+    return plan, predictors[0] if predictors else None
+
+
+def _same(one: dict, other: dict, keys: Sequence[str]) -> bool:
+    return all(one[key] == other[key] for key in keys)
 
 
 def _affordable(cell: Cell, prm: str, budget: int, n_probe: int) -> Cell:

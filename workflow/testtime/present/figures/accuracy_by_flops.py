@@ -6,8 +6,8 @@ from matplotlib.lines import Line2D
 
 from testtime.present.figures.looks import Look, count, group_look
 from testtime.present.figures.parts import (
+    cost_axis,
     error_bars,
-    flops_axis,
     line,
     note_problems,
     percent_axis,
@@ -74,7 +74,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
                 line(ax, curve, Look(policy, color, marker), x="flops")
             error_bars(ax, chain["flops"], chain, color=color)
             ax.plot(chain["flops"], chain["accuracy"], "o", mfc="white", mec=color, zorder=4)
-        flops_axis(ax, data["flops"])
+        cost_axis(ax, data["flops"])
         percent_axis(ax, f"{dataset}\nAccuracy (%)")
         note_problems(ax, here)
     ring = Line2D([], [], linestyle="", marker="o", mfc="white", mec="#444444")

@@ -7,7 +7,7 @@ from testtime.compare.prm_worth import best_prm
 from testtime.present.figures.looks import look, methods_in_order
 from testtime.present.figures.parts import (
     budget_axis,
-    flops_axis,
+    cost_axis,
     line,
     name_panel,
     note_problems,
@@ -96,7 +96,7 @@ def draw(data: pd.DataFrame) -> matplotlib.figure.Figure:
                 if x == "budget":
                     budget_axis(ax, data["budget"])
                 else:
-                    flops_axis(ax, data["flops"])
+                    cost_axis(ax, data["flops"])
                 percent_axis(ax, f"{dataset}\nAccuracy (%)" if column == 0 else None)
                 if j == 0:
                     name_panel(ax, policy)

@@ -52,16 +52,16 @@ def token_axis(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def flops_axis(ax: Axes, flops: pd.Series) -> None:
-    """The same log axis for every policy, so that policies compare at equal FLOPs."""
-    low, high = flops[flops > 0].min(), flops.max()
+def cost_axis(ax: Axes, costs: pd.Series, label: str = "FLOPs per problem") -> None:
+    """The same log axis for every policy, so that policies compare at equal cost."""
+    low, high = costs[costs > 0].min(), costs.max()
     ax.set_xscale("log")
     ax.set_xlim(low / 1.5, high * 1.5)
     decades = np.log10(high / low)
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 1.5 else (1.0, 3.0)))
     ax.xaxis.set_major_formatter(_power)
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("FLOPs per problem")
+    ax.set_xlabel(label)
 
 
 def percent_axis(ax: Axes, label: str | None = "Accuracy (%)") -> None:

@@ -64,9 +64,17 @@ def render(
             same data give the same bytes.
     """
     write_csv(data, table)
+    save(read_csv(table), draw, images=images)
+
+
+def save(
+    data: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], *, images: Iterable[str | Path]
+) -> None:
+    """Draw a figure under STYLE; arguments as of `render`."""
     dates = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None}}
+    dates[".svg"] = {"Date": None}
     with mpl.rc_context(STYLE):
-        figure = draw(read_csv(table))
+        figure = draw(data)
         for path in map(Path, images):
             with atomic(path) as temporary:
                 metadata = dates.get(path.suffix, {})

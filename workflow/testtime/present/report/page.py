@@ -22,6 +22,7 @@ from testtime.present.figures.looks import DPI, look
 from testtime.present.figures.rows import by_size
 from testtime.present.report import facts
 from testtime.present.report.examples import examples
+from testtime.present.report.explorer import explorer
 from testtime.present.report.finding import Finding, percent, study_finding
 from testtime.study.layout import WORKFLOW, Layout, folder, place
 from testtime.study.study import Study
@@ -107,6 +108,7 @@ def write_report(
                 "tables": folder("table"),
                 "costs": folder("benchmark"),
             },
+            explorer=explorer(lookup),
             lookup=_lookup(lookup, parameters),
             examples=examples(study, prm, list(filter(study.is_studied, by_size(parameters)))),
             costs=facts.stage_costs(layout).to_dict("records"),
@@ -150,8 +152,16 @@ def _environment() -> Environment:
     )
     environment.filters["percent"] = lambda value: "–" if value is None else percent(value)
     environment.filters["clip"] = _clip
+    environment.filters["number"] = _number
     environment.globals["look"] = look
     return environment
+
+
+def _number(value: float | None) -> str:
+    """A mean cost in a few digits."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if 1000 <= value < LARGEST_WRITTEN_OUT else f"{value:.3g}"
 
 
 def _clip(text: str, most: int = 2000) -> str:

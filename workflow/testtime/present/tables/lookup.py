@@ -79,6 +79,7 @@ def make(inputs: dict, settings: dict) -> dict:
             policies=[PolicySpec(*size) for size in sizes.items()],
             prms=[PrmSpec(*size) for size in settings["prm_parameters"].items()],
             prm_quality=quality,
+            rates=settings["rates"],
             tree=fit_tree(tree_contexts(chosen, sizes, quality)),
             plans=make_plans(outcomes, predictions, of_fit, n_probe=predictors[0]["n_probe"]),
             predictors=predictors,
