@@ -15,6 +15,8 @@ HELP = {"none": 0.0, "weak-prm": 0.05, "good-prm": 0.16}
 GAIN = {"majority": 0.03, "best_of_n": 0.05, "beam_search": 0.06, "dvts": 0.055, "confidence": 0.02}
 GAIN["adaptive_consistency"] = 0.028
 LEVEL_SHIFT = {"easy": 0.25, "medium": 0.0, "hard": -0.2, "all": 0.0}
+SPENT = ("policy_tokens", "prm_tokens", "flops", "latency_s", "kv_gb")
+AXES = ("policy_tokens", "flops", "latency_s")
 STRATEGY = ("prm", "method", "scoring", "vote", "thinking", "budget")
 GUIDED = ("best_of_n", "beam_search", "dvts")
 STRATEGIES = {
@@ -89,6 +91,7 @@ def accuracy(n: int = 200) -> pd.DataFrame:
                     | {"ci_low": low, "ci_high": high, "samples": samples}
                     | {"samples_sd": 1.5 * stops, "policy_tokens": tokens, "prm_tokens": read}
                     | {"flops": 2 * size * tokens + 2 * 2e5 * read}
+                    | {"latency_s": 0.4 + 1e-4 * tokens, "kv_gb": 1e-6 * tokens}
                 )
     return pd.DataFrame(rows)
 
@@ -130,6 +133,7 @@ def compute_optimal(gain: float = 0.0) -> pd.DataFrame:
                     | {"in_sample_accuracy": p + 0.015, "accuracy": p, "ci_low": low}
                     | {"ci_high": high, "optimism": 0.015, "policy_tokens": 40 * budget}
                     | {"prm_tokens": 30 * budget, "flops": 2 * size * 40 * budget}
+                    | {"latency_s": 0.4 + 4e-3 * budget, "kv_gb": 4e-5 * budget}
                     | {"n_problems": 200, "binning": "level", "difficulty_source": "held-out"}
                     | {"fold_error": 0.002}
                 )
@@ -137,9 +141,9 @@ def compute_optimal(gain: float = 0.0) -> pd.DataFrame:
 
 
 def by_cost() -> pd.DataFrame:
-    """The compute-optimal rows with the budget in tokens and in FLOPs."""
+    """The compute-optimal rows with the budget in tokens, FLOPs and latency."""
     rows = compute_optimal().query("prm == 'any'")
-    tables = [rows.assign(axis=axis, budget=rows[axis]) for axis in ("policy_tokens", "flops")]
+    tables = [rows.assign(axis=axis, budget=rows[axis]) for axis in AXES]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -149,6 +153,7 @@ def frontier() -> pd.DataFrame:
     best = compute_optimal().assign(setting="compute-optimal TTS")
     columns = ["dataset", "policy", "setting", "prm", "budget", "n_problems", "accuracy"]
     columns += ["ci_low", "ci_high", "policy_tokens", "prm_tokens", "flops"]
+    columns += ["latency_s", "kv_gb"]
     rows = pd.concat([cot[columns], best[columns]], ignore_index=True)
     rows.insert(2, "parameters", rows["policy"].map(POLICIES))
     return rows.assign(published=np.nan)
@@ -201,7 +206,7 @@ def verdict(difference: float, half: float) -> str:
 def voting() -> pd.DataFrame:
     """Every scoring and vote, with its paired gain over majority voting."""
     rows = accuracy().query("difficulty == 'all' and method != 'cot'")
-    rows = rows.drop(columns=["difficulty", "policy_tokens", "prm_tokens", "flops"])
+    rows = rows.drop(columns=["difficulty", *SPENT])
     plain = rows[rows["method"] == "majority"].set_index(["policy", "budget"])["accuracy"]
     keys = pd.MultiIndex.from_frame(rows[["policy", "budget"]])
     rows["gain"] = rows["accuracy"] - plain.reindex(keys).to_numpy()
@@ -289,7 +294,7 @@ def lookup() -> dict:
                         | {"difficulty": level, "accuracy": p, "ci_low": p - 0.1}
                         | {"ci_high": min(p + 0.1, 1), "in_sample_accuracy": p + 0.01}
                         | {"support": {**support, "pooled": False, "per_bin": True}}
-                        | {"cost": {"policy_tokens": 100, "prm_tokens": 90, "flops": 1e7}}
+                        | {"cost": dict(zip(SPENT, (100, 90, 1e7, 0.5, 1e-4), strict=True))}
                         | {
                             "strategy": {
                                 "method": method,
@@ -303,7 +308,7 @@ def lookup() -> dict:
     contexts += over_all()
     costs = [
         {"axis": axis, "amount": context["cost"][axis]} | context
-        for axis in ("policy_tokens", "flops")
+        for axis in AXES
         for context in over_all()
     ]
     return {"format": "testtime-lookup", "version": 3, "contexts": contexts, "by_cost": costs} | {
@@ -324,7 +329,7 @@ def over_all() -> list[dict]:
             | {"difficulty": "all", "budget": row["budget"]}
             | {"support": {**support, "pooled": False, "per_bin": True}}
             | {"strategy": strategy | {"prm": "good-prm", "budget": row["budget"]}}
-            | {"cost": {key: row[key] for key in ("policy_tokens", "prm_tokens", "flops")}}
+            | {"cost": {key: row[key] for key in SPENT}}
         )
     return contexts
 

@@ -64,6 +64,7 @@ def _outcomes(policy: str, ids: list[str], rng: np.random.Generator) -> pd.DataF
                 | {"problem_id": problem_id, "correct": float(rng.random() < s["p"])}
                 | {"run_variance": 0.01, "samples": s["budget"], "samples_sd": 0.0}
                 | {"policy_tokens": 40.0 * s["budget"], "prm_tokens": 30.0, "flops": 1e6}
+                | {"latency_s": 0.4, "kv_gb": 1e-3 * s["budget"]}
             )
     return pd.DataFrame(rows)
 

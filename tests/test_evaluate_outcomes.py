@@ -29,6 +29,7 @@ def test_there_is_one_row_per_problem_and_strategy(outcomes):
     assert list(outcomes.columns) == [
         "dataset", "policy", "prm", "method", "scoring", "vote", "thinking", "budget", "problem_id",
         "correct", "run_variance", "samples", "samples_sd", "policy_tokens", "prm_tokens", "flops",
+            "latency_s", "kv_gb",
     ]  # fmt: skip
     # CoT; majority at 2 budgets; 2 confidences and 3 scorings, each by 2 votes at 2 budgets.
     assert len(outcomes) == 2 * (1 + 2 + 2 * 2 * 2 + 3 * 2 * 2)

@@ -23,7 +23,7 @@ def outcomes():
                     "problem_id": ids,
                     "correct": rng.random(N), "run_variance": 0.1, "samples": 1.0 * budget,
                     "samples_sd": 0.0, "policy_tokens": 10.0 * budget,
-                    "prm_tokens": 0.0, "flops": 20.0 * budget,
+                    "prm_tokens": 0.0, "flops": 20.0 * budget, "latency_s": 0.5, "kv_gb": 0.1,
                 }
             )
         )  # fmt: skip
@@ -48,7 +48,7 @@ def test_accuracy_is_the_mean_over_the_problems_of_each_bin():
     assert list(table.columns) == [
         "dataset", "policy", "prm", "method", "scoring", "vote", "thinking", "budget", "difficulty",
         "n_problems", "accuracy", "ci_low", "ci_high", "run_sd", "samples", "samples_sd",
-        "policy_tokens", "prm_tokens", "flops",
+        "policy_tokens", "prm_tokens", "flops", "latency_s", "kv_gb",
     ]  # fmt: skip
     # No problem is of medium difficulty, so there is nothing to say about them.
     assert table["difficulty"].drop_duplicates().to_list() == [

@@ -100,7 +100,7 @@ def test_in_sample_accuracy_is_the_cross_fitted_one_plus_its_optimism():
 
 
 def test_by_flops_every_policy_has_its_cot_and_what_was_spent_on_tts():
-    data = figure_data("accuracy_by_flops")
+    data = figure_data("accuracy_by_cost")
     tiny = data[data["policy"] == "tiny"].set_index("setting")["flops"]
     size = synthetic.POLICIES["tiny"]
     assert tiny["CoT"] == 2 * size * 40
@@ -110,7 +110,7 @@ def test_by_flops_every_policy_has_its_cot_and_what_was_spent_on_tts():
 def test_samples_of_unknown_length_are_not_drawn_by_flops():
     accuracy = synthetic.accuracy().assign(flops=np.nan)
     none = synthetic.by_cost().iloc[:0]
-    assert figure_data("accuracy_by_flops", by_cost=none, accuracy=accuracy).empty
+    assert figure_data("accuracy_by_cost", by_cost=none, accuracy=accuracy).empty
 
 
 def test_pass_at_1_bins_count_every_problem_once():

@@ -59,7 +59,7 @@ def test_two_datasets_have_panels_of_their_own(name):
         "accuracy_by_difficulty",
         "voting_ablation",
         "compute_optimal_curve",
-        "accuracy_by_flops",
+        "accuracy_by_cost",
         "prm_quality",
         "more_samples",
     ],

@@ -36,6 +36,8 @@ def test_outcomes_have_one_row_per_problem_and_strategy(outcomes):
         "policy_tokens",
         "prm_tokens",
         "flops",
+        "latency_s",
+        "kv_gb",
     ]
     assert list(outcomes.columns) == columns
     assert not outcomes.duplicated([*KEYS, "problem_id"]).any()

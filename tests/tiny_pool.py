@@ -3,8 +3,14 @@
 import numpy as np
 import pandas as pd
 from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
+from testtime.study.speed import Speed
 
 P, R = 1e6, 5e6  # parameters of the policy and of the PRM
+PROMPT = 100  # tokens of a problem
+SPEEDS = {  # of the policy and of the PRM
+    "p": Speed(weights_s=0.01, kv_s=1e-6, token_s=1e-5, step_s=1e-3, row_s=1e-5, kv_bytes=1000.0),
+    "good": Speed(weights_s=0.05, kv_s=1e-6, token_s=1e-4, step_s=2e-3, row_s=1e-5),
+}
 POOL = {  # problem -> per sample: answer class, correct, step scores, text, tokens
     "a": [
         (0, True, [0.9, 0.2], "x", 10),
@@ -34,6 +40,7 @@ def frames():
             rows.append(
                 common
                 | {"block": block, "sample": i, "text": text, "tokens": tokens}
+                | {"prompt_tokens": PROMPT}
                 | {"logprob": float(np.mean(logprobs)), "step_logprobs": logprobs}
             )
             grades.append(grade("pool", "none", 0, problem, i, answer, correct))
@@ -77,6 +84,7 @@ def evaluate(generations, scores, searches, grades, **changes):
         "beam_width": 2,
         "seed": 0,
         "subsets": 100,
+        "speeds": SPEEDS,
     }
     settings = EvaluationSettings(**(settings | changes))
     return evaluate_policy(generations, scores, searches, grades, settings)

@@ -50,6 +50,8 @@ def outcome(correct, *, method, prm="none", scoring="none", vote="none", budget=
             "policy_tokens": tokens,
             "prm_tokens": tokens * guided,
             "flops": 2e6 * tokens * (1 + guided),
+            "latency_s": 0.01 * SAMPLE_TOKENS * (1 + guided) + 1e-5 * tokens,
+            "kv_gb": 1e-6 * tokens,
         }
     )
 

@@ -237,13 +237,13 @@ function setUpExplorer() {
       .sort((a, b) => b.step.accuracy - a.step.accuracy || a.step.amount - b.step.amount);
     const head = element("tr");
     for (const name of ["Policy", "Strategy", "Accuracy"]) head.append(element("th", name, { scope: "col" }));
-    for (const name of ["Tokens", "PRM tokens", "FLOPs", "Seconds"]) {
+    for (const name of ["Tokens", "PRM tokens", "FLOPs", "Seconds", "Latency (s)"]) {
       head.append(element("th", name, { scope: "col", class: "number" }));
     }
     table.replaceChildren(head, ...choices.map(({ policy, step }) => {
       const line = element("tr");
       line.append(element("th", policy, { scope: "row" }), element("td", step.use, { class: "long" }), accuracy(step));
-      for (const key of ["policy_tokens", "prm_tokens", "flops", "seconds"]) {
+      for (const key of ["policy_tokens", "prm_tokens", "flops", "seconds", "latency_s"]) {
         line.append(element("td", figure(step.cost[key]), { class: "number" }));
       }
       return line;

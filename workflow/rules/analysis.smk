@@ -107,6 +107,7 @@ rule evaluate_policy:
         methods=lambda wildcards: STUDY.methods(wildcards.policy),
         greedy_cot=lambda wildcards: CATALOG.policy(wildcards.policy).cot_samples is None,
         subsets=config["evaluate"]["subsets"],
+        speeds=lambda wildcards: STUDY.speeds(wildcards.policy),
         settings=STUDY.settings("prm_parameters", "scorings", "votes", "beam_width", "seed"),
     message:
         "Outcomes of {wildcards.policy} on {wildcards.dataset}"

@@ -2,6 +2,7 @@ from testtime.data.samples import read_generations, read_scores, read_searches
 from testtime.data.store import read_parquet, write_parquet
 from testtime.evaluate.outcomes import EvaluationSettings, evaluate_policy
 from testtime.runtime.job import job
+from testtime.study.speed import Speed
 
 
 def main(inputs, params, output):
@@ -19,6 +20,7 @@ def main(inputs, params, output):
             methods=params.methods,
             subsets=params.subsets,
             greedy_cot=params.greedy_cot,
+            speeds={name: Speed(**speed) for name, speed in params.speeds.items()},
             **params.settings,
         ),
     )

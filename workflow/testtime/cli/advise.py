@@ -36,12 +36,18 @@ def advise(
     seconds: Annotated[
         float | None, typer.Option(help="Or seconds to take for a problem, at most.")
     ] = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(help="Or seconds until the answer, the GPU working on it alone, at most."),
+    ] = None,
     target: Annotated[
         float | None, typer.Option(help="Accuracy to reach at the least cost, 0 to 1.")
     ] = None,
     currency: Annotated[
         str | None,
-        typer.Option(help="Of a target without a limit: flops (default), tokens, seconds, budget."),
+        typer.Option(
+            help="Of a target without a limit: flops (default), tokens, seconds, latency, budget."
+        ),
     ] = None,
     prm: Annotated[
         str,
@@ -78,9 +84,9 @@ def advise(
 ) -> None:
     """Say which policy to use and how to spend a budget, in words and as JSON.
 
-    The budget is N, or tokens, FLOPs or seconds of a problem in the mean; or the cheapest way to a
-    --target is looked for. Give --difficulty or --pass-at-1, or neither if nothing is known about
-    the problem.
+    The budget is N, or tokens, FLOPs, seconds or latency of a problem in the mean; or the cheapest
+    way to a --target is looked for. Give --difficulty or --pass-at-1, or neither if nothing is
+    known about the problem.
 
     Example: testtime advise --policy micro-s --prm micro-prm-good --budget 16 --pass-at-1 0.3
     """
@@ -92,7 +98,8 @@ def advise(
         raise UserError("give --difficulty or --pass-at-1, not both")
     if figure is not None and figure.suffix not in IMAGES:
         raise UserError(f"figure {figure}: allowed are {', '.join(IMAGES)}")
-    limits = {"budget": budget, "tokens": tokens, "flops": flops, "seconds": seconds}
+    limits = {"budget": budget, "tokens": tokens, "flops": flops}
+    limits |= {"seconds": seconds, "latency": latency}
     chosen, limit = _currency(limits, currency, target)
     table = load(lookup)
     if pass_at_1 is not None:

@@ -29,8 +29,8 @@ def frontier_table(
 
     Returns:
         Columns dataset, policy, parameters, setting ("CoT" or "compute-optimal TTS"), prm, budget,
-        n_problems, accuracy, ci_low, ci_high, policy_tokens, prm_tokens, flops (means per problem),
-        published (NaN where the paper has no such model).
+        n_problems, accuracy, ci_low, ci_high, policy_tokens, prm_tokens, flops, latency_s, kv_gb
+        (means per problem), published (NaN where the paper has no such model).
     """
     rows = []
     for cell in read_cells(outcomes):

@@ -1,7 +1,7 @@
-"""One row per problem and strategy: expected correctness, tokens, FLOPs."""
+"""One row per problem and strategy: expected correctness, tokens, FLOPs, seconds."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,9 @@ from testtime.evaluate.samples import at_thinking, chain_draws, pool_draws, read
 from testtime.evaluate.trees import tree_draws
 from testtime.evaluate.votes import Draws, expected_vote, run_variance
 from testtime.study.seeds import derive
+from testtime.study.speed import Depth, Speed
 from testtime.study.types import Strategy
-from testtime.study.vocabulary import ALL_VOTES, NONE, OUTCOMES, STRATEGY
+from testtime.study.vocabulary import ALL_VOTES, ALONE, NONE, OUTCOMES, STRATEGY
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class EvaluationSettings:
         subsets: random subsets per problem, for votes without a formula.
         seed: of the study.
         greedy_cot: whether a single sample of CoT is the greedy one, which no other run changes.
+        speeds: of the policy and the PRMs, by name; without one, what follows from it is missing.
     """
 
     dataset: str
@@ -47,6 +49,7 @@ class EvaluationSettings:
     subsets: int
     seed: int
     greedy_cot: bool = True
+    speeds: Mapping[str, Speed] = field(default_factory=dict)
 
     def flops(self, prm: str, costs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Compute of the policy's tokens and of those that the PRM reads.
@@ -64,6 +67,19 @@ class EvaluationSettings:
             )
         return flops + inference_flops(self.prm_parameters[prm], costs["prm_tokens"])
 
+    def alone(
+        self, prm: str, costs: Mapping[str, np.ndarray], depth: Depth
+    ) -> dict[str, np.ndarray | float]:
+        """The columns ALONE: seconds of a run, and gigabytes of the policy's keys and values."""
+        drawing, reading = self.speeds.get(self.policy), self.speeds.get(prm)
+        if drawing is None:
+            return dict.fromkeys(ALONE, np.nan)
+        seconds = drawing.drawing_s(depth, costs["policy_tokens"])
+        if prm != NONE:
+            read = None if reading is None else reading.reading_s(depth, costs["prm_tokens"])
+            seconds = seconds + (np.nan if read is None else read)
+        return dict(zip(ALONE, (seconds, drawing.kv_gb(depth)), strict=True))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -77,6 +93,7 @@ class Outcome:
         run_variance: of the correctness of one run, over runs with other samples, array
             (n_problems,); NaN where there was one run and no pool to resample.
         costs: column of the outcomes -> expectation, array (n_problems,).
+        depth: of a run.
         samples: expected number of samples drawn; of a search, N.
         samples_sd: its standard deviation over runs.
     """
@@ -89,6 +106,7 @@ class Outcome:
     error: np.ndarray
     run_variance: np.ndarray
     costs: Mapping[str, np.ndarray]
+    depth: Depth
     samples: np.ndarray | float
     samples_sd: np.ndarray | float = 0.0
 
@@ -177,7 +195,7 @@ def _outcomes(draw: Draw, settings: EvaluationSettings, draws: Draws) -> Iterato
             column = 0 if strategy.scoring == NONE else first + scorings.index(strategy.scoring)
             found = (values[:, column] for values in chosen[strategy.vote])
             spent = draw.thinking, draw.budget
-            yield Outcome(strategy, weighting.prm, *spent, *found, costs, draw.budget)
+            yield Outcome(strategy, weighting.prm, *spent, *found, costs, draw.depth, draw.budget)
     for weighting in draw.weightings:
         if weighting.method.rule:
             yield from _ruled(draw, weighting, settings, draws)
@@ -192,12 +210,13 @@ def _ruled(
     if done is None:
         return
     costs = weighting.costs | {"policy_tokens": done.tokens}
+    depth = done.depth if weighting.method.stops else draw.depth
     strategies = weighting.method.strategies(settings.scorings, settings.votes)
     for column, strategy in enumerate(strategies):
         found = (values[:, column] for values in (done.correct, done.error, done.run_variance))
         spent = draw.thinking, draw.budget
         drawn = done.samples, done.samples_sd
-        yield Outcome(strategy, weighting.prm, *spent, *found, costs, *drawn)
+        yield Outcome(strategy, weighting.prm, *spent, *found, costs, depth, *drawn)
 
 
 def _choose(
@@ -241,6 +260,7 @@ def _rows(outcome: Outcome, problem_ids: np.ndarray, settings: EvaluationSetting
             "samples_sd": outcome.samples_sd,
             **outcome.costs,
             "flops": settings.flops(outcome.prm, outcome.costs),
+            **settings.alone(outcome.prm, outcome.costs, outcome.depth),
         }
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.errors import UserError
+from testtime.study.speed import Depth
 
 if TYPE_CHECKING:
     from testtime.study.methods import Method
@@ -50,6 +51,7 @@ class Samples:
         thought_tokens: of each one's thought; all of its tokens where the policy does not think.
         forced: whether its thought was cut and its answer forced.
         scores: array (n_problems, n, n_scorings), None for a rule that reads none.
+        prompt: tokens of each problem, (n_problems,).
         steps: of each, see `rules.Drawn`, array of objects; None where they are not known.
     """
 
@@ -58,6 +60,7 @@ class Samples:
     tokens: np.ndarray
     thought_tokens: np.ndarray
     forced: np.ndarray
+    prompt: np.ndarray
     scores: np.ndarray | None = None
     steps: np.ndarray | None = None
 
@@ -85,6 +88,7 @@ class Draw:
     Attributes:
         thinking: T of its samples, 0 where the policy does not think.
         pruned: whether finished candidates that a search pruned vote too: for ALL_VOTES alone.
+        depth: of a run that draws them at once; a rule that stops has its own.
         runs: for whole searches, the number of independent ones of each problem, which are rows of
             the pool one after the other; 0 for draws from a pool.
         samples: the pool as rules read it; None where there are no rules.
@@ -94,6 +98,7 @@ class Draw:
     k: int
     budget: int
     weightings: list[Weighting]
+    depth: Depth
     runs: int = 0
     thinking: int = 0
     samples: Samples | None = None

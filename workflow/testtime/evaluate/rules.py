@@ -15,10 +15,12 @@ from math import ceil
 
 import numpy as np
 
+from testtime.evaluate.depth import first_ones, in_rounds
 from testtime.evaluate.estimators import Orders, choose_orders
 from testtime.evaluate.pool import Samples
 from testtime.evaluate.votes import TIE, Draws
 from testtime.study.methods import Method
+from testtime.study.speed import Depth
 
 FEWER = 4  # times fewer orders than subsets of a vote
 
@@ -79,6 +81,7 @@ class Followed:
         tokens: expected, array (n_problems,), as all of these.
         samples: expected number that were drawn.
         samples_sd: its standard deviation over orders.
+        depth: of a rule that stops, whose rounds wait for each other; NaN for the others.
     """
 
     correct: np.ndarray
@@ -87,6 +90,7 @@ class Followed:
     tokens: np.ndarray
     samples: np.ndarray
     samples_sd: np.ndarray
+    depth: Depth
 
 
 def follow(method: Method, samples: Samples, k: int, draws: Draws) -> Followed | None:
@@ -109,20 +113,27 @@ def follow(method: Method, samples: Samples, k: int, draws: Draws) -> Followed |
         found = _follow(method, samples, i, shuffle[orders.places])
         if found is None:
             return None
-        correct, spent, drawn = found
+        correct, tokens, drawn = found
         chance = correct.mean(axis=0)
         if again is not None:
             chance = _follow(method, samples, i, shuffle[again.places])[0].mean(axis=0)
-        runs.append((*_summarise(correct, orders), chance, spent, drawn.mean(), drawn.std()))
-    correct, error, chance, *costs = (np.array(values) for values in zip(*runs, strict=True))
+        costs = first_ones(tokens, drawn).sum(axis=1).mean(), drawn.mean(), drawn.std()
+        depth = [np.nan] * 3
+        if method.stops:
+            depth = in_rounds(tokens, drawn, samples.prompt[i], rounds(method, k))
+        runs.append((*_summarise(correct, orders), chance, *costs, *depth))
+    columns = [np.array(values) for values in zip(*runs, strict=True)]
+    correct, error, chance, *costs, steps, read, held = columns
     chance = chance.clip(0.0, 1.0)
-    return Followed(correct, error, chance * (1 - chance) if n > 1 else chance * np.nan, *costs)
+    variance = chance * (1 - chance) if n > 1 else chance * np.nan
+    depth = Depth(steps, read, held, np.ones(len(steps)))
+    return Followed(correct, error, variance, *costs, depth)
 
 
 def _follow(
     method: Method, samples: Samples, problem: int, places: np.ndarray
-) -> tuple[np.ndarray, float, np.ndarray] | None:
-    """Correctness (n_orders, n_scorings), mean tokens, and samples drawn (n_orders,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Correctness (n_orders, n_scorings), tokens (n_orders, k), and samples drawn (n_orders,)."""
     scores = samples.scores
     columns = [None] if scores is None else np.moveaxis(scores[problem], 1, 0)
     found = []
@@ -148,8 +159,7 @@ def _follow(
         found.append((_correctness(drawn.classes, ballots.weights, right), ballots))
     tokens = drawn.tokens if ballots.tokens is None else ballots.tokens
     counts = np.full(len(places), places.shape[1]) if ballots.drawn is None else ballots.drawn
-    spent = np.where(np.arange(places.shape[1]) < counts[:, None], tokens, 0.0).sum(axis=1)
-    return np.stack([correct for correct, _ in found], axis=1), float(spent.mean()), counts
+    return np.stack([correct for correct, _ in found], axis=1), tokens, counts
 
 
 def run(method: Method, drawn: Drawn) -> Ballots | None:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.evaluate.costs import distinct_tokens, drawn_tokens, text_groups, token_counts
+from testtime.evaluate.depth import at_once, prompt_tokens
 from testtime.evaluate.pool import Draw, Pool, Samples, Weighting, align, make_pool
 from testtime.evaluate.scoring import weigh
 from testtime.study.blocks import SINGLE
@@ -26,9 +27,10 @@ def chain_draws(
         for thinking, rows in by_thinking(chains):
             pool = make_pool(rows, "sample", at_thinking(graded, thinking), name)
             weights = pool.spread(weigh(METHODS[name], rows, [NONE]))
-            costs = _costs(pool.spread(token_counts(rows["tokens"])), 1)
-            drawn = [Weighting(METHODS[name], NONE, weights, costs)]
-            yield Draw(pool, 1, 1, drawn, thinking=thinking)
+            tokens = pool.spread(token_counts(rows["tokens"]))
+            drawn = [Weighting(METHODS[name], NONE, weights, _costs(tokens, 1))]
+            depth = at_once(tokens, prompt_tokens(rows, pool.rows), 1)
+            yield Draw(pool, 1, 1, drawn, depth, thinking=thinking)
 
 
 def read_pools(
@@ -80,6 +82,7 @@ def pool_draws(
         UserError: a budget is larger than the pool, or a PRM's scores are of other samples.
     """
     tokens = pool.spread(token_counts(samples["tokens"]))
+    prompt = prompt_tokens(samples, pool.rows)
     groups = text_groups(pool.spread(samples["text"].to_numpy()))
     weighed = []
     for method in [METHODS[name] for name in methods if METHODS[name].kind == "pool"]:
@@ -95,7 +98,9 @@ def pool_draws(
                 raise UserError(f"{method.name} with {prm}: {error}") from None
             if weights is not None:
                 weighed.append((method, prm, pool.spread(weights), read))
-    ruled = _samples(pool, samples, tokens) if any(own[0].rule for own in weighed) else None
+    ruled = None
+    if any(own[0].rule for own in weighed):
+        ruled = _samples(pool, samples, tokens, prompt)
     for k in budgets:
         if k > pool.n:
             raise UserError(
@@ -107,12 +112,13 @@ def pool_draws(
             k,
             k,
             [Weighting(*found, _costs(tokens, k, read, groups)) for *found, read in weighed],
+            at_once(tokens, prompt, k),
             thinking=thinking,
             samples=ruled,
         )
 
 
-def _samples(pool: Pool, samples: pd.DataFrame, tokens: np.ndarray) -> Samples:
+def _samples(pool: Pool, samples: pd.DataFrame, tokens: np.ndarray, prompt: np.ndarray) -> Samples:
     """The pool as rules read it."""
     thoughts, forced = tokens, np.zeros(tokens.shape, dtype=bool)
     if "forced" in samples and samples["forced"].notna().all():
@@ -120,7 +126,7 @@ def _samples(pool: Pool, samples: pd.DataFrame, tokens: np.ndarray) -> Samples:
         thoughts = pool.spread(token_counts(samples["thought_tokens"]))
     steps = _steps(samples)
     spread = None if steps is None else pool.spread(steps)
-    return Samples(pool.classes, pool.correct, tokens, thoughts, forced, steps=spread)
+    return Samples(pool.classes, pool.correct, tokens, thoughts, forced, prompt, steps=spread)
 
 
 def _steps(samples: pd.DataFrame) -> np.ndarray | None:

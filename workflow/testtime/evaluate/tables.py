@@ -11,7 +11,7 @@ from testtime.errors import UserError
 from testtime.evaluate.estimators import pass_at_k
 from testtime.evaluate.pool import Pool, make_pool
 from testtime.evaluate.statistics import accuracy_interval
-from testtime.study.vocabulary import ALL, CELL, COSTS, DRAWN, LEVELS, POOL, STRATEGY
+from testtime.study.vocabulary import ALL, CELL, DRAWN, LEVELS, POOL, SPENT, STRATEGY
 
 SCORED = [*CELL, "prm", "method"]
 COUNTS = ["paths", "cut_paths", "unread_paths", "untrained_paths", "steps", "unscored_steps"]
@@ -47,7 +47,7 @@ def accuracy_table(
         wide = rows.pivot(
             index="problem_id",
             columns=STRATEGY,
-            values=["correct", "run_variance", *DRAWN, *COSTS],
+            values=["correct", "run_variance", *DRAWN, *SPENT],
         )
         for name, chosen in _bins(wide.index, known, f"{policy} on {dataset}"):
             table = _summarise(wide[chosen], level)
@@ -93,7 +93,7 @@ def _summarise(wide: pd.DataFrame, level: float) -> pd.DataFrame:
     drawn, spread = (wide[name][correct.columns].to_numpy(dtype=float) for name in DRAWN)
     variance = drawn.var(axis=0) + (spread**2).mean(axis=0)
     table = table.assign(samples=drawn.mean(axis=0), samples_sd=np.sqrt(variance))
-    for cost in COSTS:
+    for cost in SPENT:
         table[cost] = wide[cost][correct.columns].to_numpy(dtype=float).mean(axis=0)
     return table.sort_values(STRATEGY, kind="stable", ignore_index=True)
 

@@ -17,9 +17,11 @@ import pandas as pd
 
 from testtime.errors import UserError
 from testtime.evaluate.costs import drawn_tokens, token_counts
+from testtime.evaluate.depth import TREE_DEPTH, subtrees_at_once, with_tree_depth
 from testtime.evaluate.pool import Draw, Pool, Weighting, correctness, make_pool
 from testtime.evaluate.scoring import path_scores
 from testtime.study.methods import METHODS
+from testtime.study.speed import Depth
 from testtime.study.vocabulary import ALL_VOTES
 
 # Cost of a whole tree, on each of its rows -> column of the outcomes.
@@ -55,7 +57,7 @@ def tree_draws(
         UserError: a budget or a problem was not searched.
     """
     wanted = [name for name in methods if METHODS[name].kind == "search"]
-    found = searches[searches["method"].isin(wanted)]
+    found = with_tree_depth(searches[searches["method"].isin(wanted)])
     for (name, prm), rows in found.groupby(["method", "prm"], sort=True):
         method, graded = METHODS[name], grades[(grades["method"] == name) & (grades["prm"] == prm)]
         available = method.scorings_of(scorings)
@@ -65,10 +67,10 @@ def tree_draws(
             voting = rows if pruned else rows[rows["kept"]]
             if (rows["budget"] == NESTED).all():
                 k, lay_out = budget // beam_width, _candidates if pruned else _subtrees
-                pool, weights, costs = lay_out(voting, graded, k, available, what)
+                pool, weights, costs, depth = lay_out(voting, graded, k, available, what)
             else:
                 at_budget = graded[graded["budget"] == budget]
-                pool, weights, costs = _trees(
+                pool, weights, costs, depth = _trees(
                     voting[voting["budget"] == budget], at_budget, available, what
                 )
                 k, runs = pool.n, len(pool.rows) // max(len(pool.problem_ids), 1)
@@ -78,10 +80,10 @@ def tree_draws(
                     f"{len(problem_ids)} that were sampled; run the search"
                 )
             weighting = Weighting(method, prm, weights, costs)
-            yield Draw(pool, k, budget, [weighting], runs, pruned=pruned)
+            yield Draw(pool, k, budget, [weighting], depth, runs, pruned=pruned)
 
 
-Paths = tuple[Pool, np.ndarray, dict[str, np.ndarray]]  # with their weights and costs
+Paths = tuple[Pool, np.ndarray, dict[str, np.ndarray], Depth]  # with their weights and costs
 
 
 def _subtrees(
@@ -95,7 +97,8 @@ def _subtrees(
         name: drawn_tokens(pool.spread(token_counts(rows[column])), k)
         for column, name in TREE_COSTS.items()
     }
-    return pool, scores, costs
+    depth = {name: pool.spread(rows[name].to_numpy(dtype=float)) for name in TREE_DEPTH}
+    return pool, scores, costs, subtrees_at_once(depth, k)
 
 
 def _candidates(
@@ -103,7 +106,7 @@ def _candidates(
 ) -> Paths:
     """Subtrees with all their finished candidates, padded with "no answer"."""
     kept = rows[rows["kept"]]
-    pool, _, costs = _subtrees(kept, grades, k, scorings, what)
+    pool, _, costs, depth = _subtrees(kept, grades, k, scorings, what)
     graded = _graded(rows, grades, what)
     codes = np.searchsorted(pool.problem_ids, rows["problem_id"].to_numpy(dtype=object))
     units = rows["subtree"].to_numpy()
@@ -114,6 +117,7 @@ def _candidates(
         replace(pool, **_spread(graded, at, shape)),
         _spread_scores(rows, at, shape, scorings, what),
         costs,
+        depth,
     )
 
 
@@ -126,7 +130,7 @@ def _trees(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], wh
     graded = _graded(rows, grades, what)
     trees = rows.groupby(["problem_id", "subtree"], sort=True)
     codes, place = trees.ngroup().to_numpy(), trees.cumcount().to_numpy()
-    first = trees[list(TREE_COSTS)].first()
+    first = trees[[*TREE_COSTS, *TREE_DEPTH]].first()
     counts = first.groupby("problem_id", sort=True).size()
     if counts.nunique() > 1:
         raise UserError(
@@ -140,6 +144,7 @@ def _trees(rows: pd.DataFrame, grades: pd.DataFrame, scorings: Sequence[str], wh
         Pool(counts.index.to_numpy(), np.zeros(shape, dtype=int), **_spread(graded, at, shape)),
         _spread_scores(rows, at, shape, scorings, what),
         costs,
+        Depth(*(mean[name].to_numpy(dtype=float) for name in TREE_DEPTH)),
     )
 
 

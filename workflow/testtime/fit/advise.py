@@ -15,7 +15,7 @@ from testtime.errors import UserError
 from testtime.fit.cells import describe
 from testtime.fit.cost_axis import SECONDS, per_token
 from testtime.fit.lookup import narrowed, the_dataset, values_of
-from testtime.study.vocabulary import ALL, ANY, NONE
+from testtime.study.vocabulary import ALL, ANY, LATENCY, NONE
 
 FORMAT, VERSION = "testtime-advice", 1
 BUDGET = "budget"
@@ -45,6 +45,9 @@ CURRENCIES = {
     ),
     "flops": Currency("flops", "FLOPs per problem", "{:.3g} FLOPs", "fewest FLOPs"),
     SECONDS: Currency(SECONDS, "Seconds per problem", "{:.3g} s", "fewest seconds"),
+    "latency": Currency(
+        LATENCY, "Latency (s), one problem alone", "{:.3g} s of latency", "least latency"
+    ),
 }
 
 
@@ -53,7 +56,7 @@ class Question:
     """What is asked of a lookup: as much as a limit buys, the least that reaches a target, or both.
 
     Attributes:
-        currency: "budget" (N), "tokens", "flops" or "seconds".
+        currency: "budget" (N), "tokens", "flops", "seconds" or "latency".
         limit: the most to spend on a problem, in the mean (N: at most).
         target: the accuracy to reach.
         policies: to choose among; none for all of the lookup.
@@ -103,7 +106,8 @@ def advise(table: dict, question: Question) -> dict:
         None where their costs are not known. A choice has dataset, policy, prm, difficulty,
         strategy, use (the strategy in a phrase), amount (of the currency, for which it was chosen),
         spends (of the currency, by this strategy), accuracy (cross-fitted), ci_low, ci_high,
-        in_sample_accuracy, support, cost (policy_tokens, prm_tokens, flops, seconds) and reached.
+        in_sample_accuracy, support, cost (policy_tokens, prm_tokens, flops, seconds,
+        latency_s, kv_gb) and reached.
 
     Raises:
         UserError: the context is unknown, costs are, or everything costs more than the limit.
@@ -244,7 +248,7 @@ def _choice(entry: dict, axis: str, seconds: Mapping[str, float]) -> dict:
         if known
         else None
     )
-    spends = strategy["budget"] if axis == BUDGET else cost[axis]
+    spends = strategy["budget"] if axis == BUDGET else cost.get(axis)
     kept = ("dataset", "policy", "prm", "difficulty", "strategy")
     numbers = ("accuracy", "ci_low", "ci_high", "in_sample_accuracy", "support")
     return {
@@ -327,6 +331,8 @@ def words(answer: dict) -> list[str]:
         lines.append("Too few problems of this difficulty: this is the choice over all problems.")
     if cost["flops"] is not None:
         seconds = "" if cost[SECONDS] is None else f", {cost[SECONDS]:.3g} s"
+        if cost.get(LATENCY) is not None:
+            seconds += f"; alone on a GPU {cost[LATENCY]:.3g} s"
         lines.append(
             f"Cost per problem: {cost['policy_tokens']:,.0f} generated tokens, "
             f"{cost['prm_tokens']:,.0f} tokens read by the PRM, {cost['flops']:.3g} FLOPs{seconds}."

@@ -20,11 +20,11 @@ from testtime.study.vocabulary import (
     ANY,
     CELL,
     CHOSEN,
-    COSTS,
     COT,
     LEVEL,
     LEVELS,
     NONE,
+    SPENT,
     STRATEGY,
 )
 
@@ -60,7 +60,7 @@ class Cell:
         strategies: one row per strategy: prm, method, scoring, vote, budget, and mean costs.
         correct: expected correctness, (n_problems, n_strategies).
         run_variance: of one run's correctness, over runs; NaN where unknown. In the same shape.
-        costs: policy_tokens, prm_tokens, flops -> (n_problems, n_strategies).
+        costs: policy_tokens, prm_tokens, flops, latency_s, kv_gb -> (n_problems, n_strategies).
     """
 
     dataset: str
@@ -103,7 +103,7 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
     problem, problem_ids = pd.factorize(rows["problem_id"], sort=True)
     grouped = rows.groupby(STRATEGY, sort=True)
     strategy = grouped.ngroup().to_numpy()
-    strategies = grouped[COSTS].mean().reset_index()
+    strategies = grouped[SPENT].mean().reset_index()
     shape = (len(problem_ids), len(strategies))
     count = np.zeros(shape, dtype=np.int64)
     np.add.at(count, (problem, strategy), 1)
@@ -120,7 +120,7 @@ def _cell(dataset: str, policy: str, rows: pd.DataFrame) -> Cell:
     keys = strategies.assign(flops=flops, shown=shown.fillna(len(METHODS)))
     order = keys.sort_values(["flops", "shown", *STRATEGY]).index
     arrays = {}
-    for name in ["correct", "run_variance", *COSTS]:
+    for name in ["correct", "run_variance", *SPENT]:
         values = np.empty(shape)
         values[problem, strategy] = rows[name].to_numpy(dtype=float)
         arrays[name] = values[:, order]

@@ -1,7 +1,8 @@
-"""The compute-optimal curve over generated tokens, FLOPs or seconds instead of N.
+"""The compute-optimal curve over generated tokens, FLOPs, seconds or latency instead of N.
 
 N counts samples, not their cost: a tree and a pool of equal N differ in tokens, and a PRM may cost
 more than the policy. Here any strategy may be chosen, at any N, if its mean cost fits the budget.
+Seconds are a problem's share of a full GPU's time, latency those of a problem that runs alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,10 @@ import pandas as pd
 from testtime.errors import UserError
 from testtime.fit.cells import Cell, Settings, bins_of, read_cells, spending_cells, usable
 from testtime.fit.select import KEYS, Fit, choice_table, compute_optimal_table, fit_budgets
-from testtime.study.vocabulary import ALL, ANY, CHOSEN, COSTS, NONE
+from testtime.study.vocabulary import ALL, ANY, CHOSEN, LATENCY, NONE, SPENT
 
 SECONDS = "seconds"
-AXES = ("policy_tokens", "flops", SECONDS)
+AXES = ("policy_tokens", "flops", SECONDS, LATENCY)
 
 
 def cost_fits(
@@ -25,7 +26,7 @@ def cost_fits(
     settings: Settings,
     rates: Mapping[str, float | None],
 ) -> dict[str, list[Fit]]:
-    """Every context with any PRM, for each amount of tokens, FLOPs and seconds.
+    """Every context with any PRM, for each amount of tokens, FLOPs, seconds and latency.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -34,8 +35,8 @@ def cost_fits(
         rates: policy or PRM -> tokens per second; None where unknown.
 
     Returns:
-        By axis ("policy_tokens", "flops", "seconds"), fits with one strategy for all problems and
-        by level where that pays; no fits where costs are unknown.
+        By axis ("policy_tokens", "flops", "seconds", "latency_s"), fits with one strategy for all
+        problems and by level where that pays; no fits where costs are unknown.
     """
     shared = {"rates": rates, "prms": (ANY,)}
     return {
@@ -51,7 +52,7 @@ def cost_fits(
 
 
 def cost_table(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
-    """Accuracy for each amount of tokens, FLOPs or seconds: `tables/by_cost.csv`.
+    """Accuracy for each amount on each axis: `tables/by_cost.csv`.
 
     Args:
         fits: of `cost_fits`.
@@ -65,7 +66,7 @@ def cost_table(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
 
 
 def cost_choices(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
-    """The chosen strategy for each amount of tokens, FLOPs or seconds: `tables/cost_choices.csv`.
+    """The chosen strategy for each amount on each axis: `tables/cost_choices.csv`.
 
     Args:
         fits: of `cost_fits`.
@@ -98,7 +99,7 @@ def fit_by_cost(
     n_budgets: int = 24,
     binning: str = CHOSEN,
 ) -> list[Fit]:
-    """Fit every context of a study with the budget in tokens, FLOPs or seconds.
+    """Fit every context of a study with the budget in tokens, FLOPs, seconds or latency.
 
     A bin allows only strategies whose mean cost on the bin's problems is within the budget, so that
     the total is too. Budgets are costs of strategies, spread evenly on a log scale.
@@ -107,7 +108,8 @@ def fit_by_cost(
         outcomes: rows of `tables/outcomes.parquet`.
         difficulty: as for `fit_study`.
         settings: as for `fit_study`.
-        axis: "policy_tokens", "prm_tokens", "flops" or "seconds", per problem.
+        axis: "policy_tokens", "prm_tokens", "flops", "latency_s", "kv_gb" or "seconds", per
+            problem.
         rates: tokens per second by policy and PRM, for the axis "seconds".
         prms: contexts to fit; by default each PRM, "none" and "any".
         n_budgets: parts of the scale, each of which gives a point if some strategy costs so much.
@@ -120,8 +122,8 @@ def fit_by_cost(
     Raises:
         UserError: the axis is not known.
     """
-    if axis not in (*COSTS, SECONDS):
-        raise UserError(f"axis {axis!r} is not known; allowed: {', '.join((*COSTS, SECONDS))}")
+    if axis not in (*SPENT, SECONDS):
+        raise UserError(f"axis {axis!r} is not known; allowed: {', '.join((*SPENT, SECONDS))}")
     fits = []
     # A policy that is only compared with has no difficulty to choose by.
     cells = read_cells(outcomes) if binning == ALL else spending_cells(outcomes)

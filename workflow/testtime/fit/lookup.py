@@ -15,7 +15,7 @@ from testtime.fit.cells import Settings
 from testtime.fit.crossfit import MIN_SUPPORT
 from testtime.fit.select import KEYS, Fit
 from testtime.study.catalog import PolicySpec, PrmSpec
-from testtime.study.vocabulary import ALL, COSTS, INTERVAL, LEVELS, NONE, STRATEGY, TEXT
+from testtime.study.vocabulary import ALL, INTERVAL, LEVELS, NONE, SPENT, STRATEGY, TEXT
 
 FORMAT, VERSION = "testtime-lookup", 3
 DIGITS = 6
@@ -222,7 +222,7 @@ def _contexts(fit: Fit, settings: Settings) -> list[dict]:
                 "pooled": row["pooled"],
                 "per_bin": row["per_bin"],
             },
-            "cost": {key: row[key] for key in COSTS},
+            "cost": {key: row[key] for key in SPENT},
         }
         for row in fit.choices.to_dict("records")
     ]

@@ -21,7 +21,7 @@ from testtime.fit.cells import (
     read_cells,
 )
 from testtime.fit.crossfit import CrossFit, crossfit
-from testtime.study.vocabulary import ALL, CELL, CHOSEN, COSTS, LEVEL, STRATEGY
+from testtime.study.vocabulary import ALL, CELL, CHOSEN, LEVEL, SPENT, STRATEGY
 
 KEYS = [*CELL, "prm", "budget"]
 
@@ -31,7 +31,7 @@ class Fit:
     """The choice of one (dataset, policy, prm, budget), difficulty binned in one way.
 
     Attributes:
-        budget: N, or an amount of tokens, FLOPs or seconds.
+        budget: N, or an amount of tokens, FLOPs, seconds or latency.
         binning: column of the difficulty table that gave the bins; "all" (one bin); or "chosen", by
             level where that pays and else one strategy for all levels.
         source: where that difficulty came from, e.g. "held-out".
@@ -40,7 +40,7 @@ class Fit:
         low, high: interval of the cross-fitted accuracy.
         run_sd: standard deviation of the accuracy over runs with other samples, on these problems
             and with these choices; NaN where that of a strategy used is unknown.
-        costs: mean per problem of policy_tokens, prm_tokens, flops, cross-fitted.
+        costs: mean per problem of policy_tokens, prm_tokens, flops, latency_s, kv_gb, cross-fitted.
         strategies: the available ones, cheapest first: prm, method, scoring, vote, budget.
         means: accuracy of each on each bin's problems, (n_bins, n_strategies); NaN in empty bins.
         choices: one row per bin: difficulty, n_problems, the chosen strategy (prm, method, scoring,
@@ -219,7 +219,7 @@ def _fit(
             | {"in_sample_accuracy": result.bin_in_sample[b]}
             | {"agreement": result.agreement[b], "pooled": bool(result.pooled[b])}
             | {"per_bin": result.per_bin}
-            | {name: open_to.costs[name][where, chosen].mean() for name in COSTS}
+            | {name: open_to.costs[name][where, chosen].mean() for name in SPENT}
         )
     return Fit(
         dataset=open_to.dataset,
@@ -232,7 +232,7 @@ def _fit(
         low=low,
         high=high,
         run_sd=_run_sd(result.use, open_to.run_variance),
-        costs={name: _mean_used(result.use, open_to.costs[name]) for name in COSTS},
+        costs={name: _mean_used(result.use, open_to.costs[name]) for name in SPENT},
         strategies=open_to.strategies[STRATEGY],
         means=np.array(means),
         choices=pd.DataFrame(rows),
@@ -253,7 +253,8 @@ def compute_optimal_table(fits: Sequence[Fit]) -> pd.DataFrame:
 
     Columns: dataset, policy, prm (a PRM, "none" if none is available, or "any"), budget,
     in_sample_accuracy, accuracy (cross-fitted), ci_low, ci_high, optimism (their difference),
-    policy_tokens, prm_tokens, flops (mean per problem of the cross-fitted choice), n_problems,
+    policy_tokens, prm_tokens, flops, latency_s, kv_gb (mean per problem of the cross-fitted
+    choice), n_problems,
     binning, difficulty_source, fold_error (standard error of the accuracy for the draws of the
     folds), run_sd (standard deviation of the accuracy over runs with other samples; missing where
     unknown).
@@ -286,7 +287,7 @@ def choice_table(fits: Sequence[Fit]) -> pd.DataFrame:
     scoring, vote, strategy_budget, accuracy (cross-fitted), ci_low, ci_high, in_sample_accuracy,
     agreement (share of the fold-wise choices that are this one), pooled (too few problems: the
     choice over all difficulties), per_bin (false: one choice for all difficulties), policy_tokens,
-    prm_tokens, flops.
+    prm_tokens, flops, latency_s, kv_gb.
     """
     frames = []
     for fit in fits:
@@ -305,7 +306,7 @@ def binning_table(fits: Sequence[Fit], level: float = 0.95) -> pd.DataFrame:
     The interval of the gain is that of the paired difference.
     """
     base = {fit.context: fit for fit in fits if fit.binning == ALL}
-    table = compute_optimal_table(fits).drop(columns=[*COSTS, "fold_error", "run_sd"])
+    table = compute_optimal_table(fits).drop(columns=[*SPENT, "fold_error", "run_sd"])
     gains = {}
     for fit in fits:
         one = base.get(fit.context)

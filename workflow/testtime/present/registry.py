@@ -29,7 +29,7 @@ FIGURE_ORDER = (
     "voting_ablation",
     "prm_biases",
     "compute_optimal_curve",
-    "accuracy_by_flops",
+    "accuracy_by_cost",
     "stopping",
     "more_samples",
     "thinking_grid",

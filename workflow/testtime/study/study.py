@@ -1,7 +1,7 @@
 """What a study consists of: its cells, blocks, shards, files and settings."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import ceil
 from typing import TypeVar
@@ -239,6 +239,11 @@ class Study:
         if isinstance(spec, PolicySpec):
             return rates.drawing(spec, self.gpu, self.engine(spec), beside)
         return rates.reading(spec, self.gpu)
+
+    def speeds(self, policy: str) -> dict[str, dict]:
+        """A policy's `Speed` and those of the PRMs, by name, as plain values."""
+        specs = [self.catalog.policy(policy), *map(self.catalog.prm, self.config["prms"])]
+        return {s.name: asdict(rates.speed(s, self.gpu, self.engine(s))) for s in specs}
 
     def shards(self, dataset: str, policy: str) -> list[str]:
         """Shards of a policy's samples."""

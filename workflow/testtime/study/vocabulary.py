@@ -42,8 +42,11 @@ CELL = ["dataset", "policy"]
 # as long as it wants), and samples.
 STRATEGY = ["prm", "method", "scoring", "vote", "thinking", "budget"]
 COSTS = ["policy_tokens", "prm_tokens", "flops"]  # means per problem in tables over problems
+# Of a run that has the study's GPU for itself: seconds, and gigabytes of keys and values at most.
+LATENCY, KV_GB = ALONE = ["latency_s", "kv_gb"]
+SPENT = [*COSTS, *ALONE]
 INTERVAL = ["ci_low", "ci_high"]
 # How many samples a strategy draws: fewer than N, and not always as many, where it may stop. Mean
 # and standard deviation; of a search, N.
 DRAWN = ["samples", "samples_sd"]
-OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", "run_variance", *DRAWN, *COSTS]
+OUTCOMES = [*CELL, *STRATEGY, "problem_id", "correct", "run_variance", *DRAWN, *SPENT]

@@ -20,9 +20,10 @@ TABLES = Tables(
     tables={
         "compute_optimal": "Compute-optimal TTS per policy, PRM and budget, cross-fitted and not; "
         "by level of difficulty where that pays, else one strategy for all problems.",
-        "by_cost": "Compute-optimal TTS over generated tokens, FLOPs or seconds per problem "
-        "instead of N; seconds follow from the tokens at the catalog's rates.",
-        "cost_choices": "The strategy chosen for each amount of tokens, FLOPs or seconds.",
+        "by_cost": "Compute-optimal TTS over generated tokens, FLOPs, seconds or latency per "
+        "problem instead of N; seconds follow from the tokens at the catalog's rates, latency from "
+        "what must wait for what, the GPU working on one problem alone.",
+        "cost_choices": "The strategy chosen for each amount of tokens, FLOPs, seconds or latency.",
         "choices": "The chosen strategy per context and difficulty.",
         "binnings": "Gain from knowing a problem's difficulty over one strategy for all.",
         "transfer": "Strategies chosen on the other policies and used on this one.",
