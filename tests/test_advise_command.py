@@ -17,7 +17,7 @@ from testtime.fit.cost_axis import cost_fits
 from testtime.fit.lookup import load, lookup
 from testtime.fit.select import fit_study
 from testtime.study.catalog import PolicySpec, PrmSpec
-from testtime.study.vocabulary import COSTS
+from testtime.study.vocabulary import SPENT
 from typer.testing import CliRunner
 
 SETTINGS = Settings(seed=1, folds=4, repeats=3, bootstrap=100)
@@ -49,7 +49,7 @@ def make_lookup(rows, difficulty, rates=RATES):
 def path(tmp_path_factory):
     """Two policies that spend a budget, of which the larger costs more, and one with CoT alone."""
     small, large = worlds.study(), worlds.study(policy="large", seed=2, gain=0.2)
-    large[COSTS] *= 3
+    large[SPENT] *= 3
     chance = np.linspace(0.02, 0.98, 60)
     alone = worlds.outcome(chance > 0.3, method="cot", policy="alone").assign(flops=5e8)
     rows = pd.concat([small, large, alone], ignore_index=True)
@@ -101,7 +101,7 @@ def test_it_answers_for_every_context(path, table):
             arguments += [f"--{key}", context[key]]
         found = answer(command(path, *arguments))["advice"]
         assert found["amount"] == context["budget"]
-        costs = {name: found["cost"][name] for name in COSTS}
+        costs = {name: found["cost"][name] for name in SPENT}
         assert (found | {"cost": costs, "budget": context["budget"]}).items() >= context.items()
 
 
@@ -260,7 +260,7 @@ def test_the_json_keeps_its_keys(path):
         assert (found["format"], found["version"]) == ("testtime-advice", 1)
         assert set(found["asked"]) == asked
         assert all(set(each) == choice for each in [found["advice"], *found["policies"]])
-        assert set(found["advice"]["cost"]) == {*COSTS, "seconds"}
+        assert set(found["advice"]["cost"]) == {*SPENT, "seconds"}
         strategy = {"prm", "method", "scoring", "vote", "thinking", "budget"}
         assert set(found["advice"]["strategy"]) == strategy
 
@@ -296,7 +296,7 @@ def test_a_level_that_no_problem_had_is_answered_without_an_accuracy():
 
 def test_costs_that_are_unknown_are_not_advised_on():
     rows = worlds.study()
-    rows[COSTS] = np.nan
+    rows[SPENT] = np.nan
     table = make_lookup(rows, worlds.study_difficulty())
     assert advise(table, Question("budget", 16))["advice"]["amount"] == 16
     with pytest.raises(UserError, match="tokens of small are not known; allowed: another currency"):
@@ -316,7 +316,7 @@ def test_costs_are_read_and_not_derived_from_n(table):
     """A rule that stops early spends less than N samples: only the tables know."""
     rows = worlds.study()
     early = rows["method"] == "majority"
-    rows.loc[early, COSTS] *= 0.25
+    rows.loc[early, SPENT] *= 0.25
     found = make_lookup(rows, worlds.study_difficulty())
     advice = advise(found, Question("budget", 16, prm="none"))["advice"]
     assert (advice["strategy"]["method"], advice["strategy"]["budget"]) == ("majority", 16)

@@ -37,6 +37,7 @@ def pool(classes, seed=0):
         tokens,
         np.where(forced, tokens - 4, tokens - 2),
         forced,
+        np.arange(10.0, 10.0 + len(classes)),
         rng.random((*classes.shape, 1)),
         steps,
     )

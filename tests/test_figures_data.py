@@ -99,17 +99,24 @@ def test_in_sample_accuracy_is_the_cross_fitted_one_plus_its_optimism():
     assert set(data.loc[data["method"] == "best_of_n", "prm"]) == {"good-prm"}
 
 
-def test_by_flops_every_policy_has_its_cot_and_what_was_spent_on_tts():
+def test_by_cost_every_policy_has_its_cot_and_what_was_spent_on_tts():
     data = figure_data("accuracy_by_cost")
-    tiny = data[data["policy"] == "tiny"].set_index("setting")["flops"]
+    tiny = data[data["policy"] == "tiny"].set_index(["axis", "setting"])["cost"].sort_index()
     size = synthetic.POLICIES["tiny"]
-    assert tiny["CoT"] == 2 * size * 40
-    assert list(tiny["compute-optimal TTS"]) == [2 * size * 40 * n for n in synthetic.POOL]
+    assert tiny["flops", "CoT"] == 2 * size * 40
+    spent = [2 * size * 40 * n for n in synthetic.POOL]
+    assert list(tiny["flops", "compute-optimal TTS"]) == spent
+    waited = [0.4 + 4e-3 * n for n in synthetic.POOL]
+    assert list(tiny["latency_s", "compute-optimal TTS"]) == waited
 
 
-def test_samples_of_unknown_length_are_not_drawn_by_flops():
-    accuracy = synthetic.accuracy().assign(flops=np.nan)
-    none = synthetic.by_cost().iloc[:0]
+def test_costs_that_are_not_known_are_not_drawn():
+    accuracy = synthetic.accuracy().assign(latency_s=np.nan)
+    by_cost = synthetic.by_cost().query("axis == 'flops'")
+    assert set(figure_data("accuracy_by_cost", by_cost=by_cost, accuracy=accuracy)["axis"]) == {
+        "flops"
+    }
+    accuracy, none = accuracy.assign(flops=np.nan), by_cost.iloc[:0]
     assert figure_data("accuracy_by_cost", by_cost=none, accuracy=accuracy).empty
 
 

@@ -211,7 +211,7 @@ def test_seconds_are_those_of_the_policy_and_of_the_prm_that_the_strategy_uses()
 
 def test_what_each_amount_buys_is_tabulated_with_any_prm():
     table = cost_table(cost_fits(worlds.study(), worlds.study_difficulty(), SETTINGS, RATES))
-    assert set(table["axis"]) == {"policy_tokens", "flops", "seconds"}
+    assert set(table["axis"]) == {"policy_tokens", "flops", "seconds", "latency_s"}
     assert set(table["prm"]) == {"any"}
     tokens = table[table["axis"] == "policy_tokens"]
     assert (tokens["policy_tokens"] <= tokens["budget"]).all()
@@ -220,4 +220,4 @@ def test_what_each_amount_buys_is_tabulated_with_any_prm():
 def test_a_model_without_a_rate_has_no_seconds():
     rates = RATES | {"good": None}
     table = cost_table(cost_fits(worlds.study(), worlds.study_difficulty(), SETTINGS, rates))
-    assert set(table["axis"]) == {"policy_tokens", "flops"}
+    assert set(table["axis"]) == {"policy_tokens", "flops", "latency_s"}

@@ -76,7 +76,7 @@ def prompt_tokens(samples: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
     """Tokens of each problem, (n_problems,), from any one of its samples' rows."""
     if "prompt_tokens" not in samples:
         return np.full(len(rows), float(PROMPT_TOKENS))
-    return token_counts(samples["prompt_tokens"].fillna(PROMPT_TOKENS))[rows[:, 0]]
+    return token_counts(samples["prompt_tokens"].fillna(PROMPT_TOKENS))[rows[:, :1]].ravel()
 
 
 def with_tree_depth(searches: pd.DataFrame) -> pd.DataFrame:
