@@ -82,9 +82,9 @@ def prompt_tokens(samples: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
 def with_tree_depth(searches: pd.DataFrame) -> pd.DataFrame:
     """Searches with the columns TREE_DEPTH, of the whole tree, on each of its rows.
 
-    What a tree dropped is not stored, so its decoding steps are taken to be the most of: the longest
-    step among the kept paths at each place, added up; the longest path; as many steps of the mean
-    length as there were. A path's tokens are shared out to its steps by their characters.
+    What a tree dropped is not stored, so its decoding steps are taken to be the most of three: the
+    longest step among the kept paths at each place, added up; the longest path; as many steps of
+    the mean length as there were. A path's tokens are shared out to its steps by their characters.
 
     Args:
         searches: one row per path and pruned candidate; NaN where a column is missing.
