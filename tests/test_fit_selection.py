@@ -221,3 +221,18 @@ def test_a_model_without_a_rate_has_no_seconds():
     rates = RATES | {"good": None}
     table = cost_table(cost_fits(worlds.study(), worlds.study_difficulty(), SETTINGS, rates))
     assert set(table["axis"]) == {"policy_tokens", "flops", "latency_s"}
+
+
+def test_budgets_of_latency_are_spread_over_the_strategies():
+    """Sixteen strategies that take a second or little more, and one that takes 1,000."""
+    rows = [
+        worlds.outcome(np.full(40, 0.5), method="majority", vote="majority", budget=n).assign(
+            latency_s=1000.0 if n == 17 else 1 + n / 100
+        )
+        for n in range(1, 18)
+    ]
+    shared = {"axis": "latency_s", "n_budgets": 8, "binning": "all", "prms": ["any"]}
+    fits = fit_by_cost(pd.concat(rows), worlds.study_difficulty(40), SETTINGS, **shared)
+    budgets = [fit.budget for fit in fits]
+    assert sum(budget < 2 for budget in budgets) >= 7
+    assert max(budgets) == 1000

@@ -102,7 +102,8 @@ def fit_by_cost(
     """Fit every context of a study with the budget in tokens, FLOPs, seconds or latency.
 
     A bin allows only strategies whose mean cost on the bin's problems is within the budget, so that
-    the total is too. Budgets are costs of strategies, spread evenly on a log scale.
+    the total is too. Budgets are costs of strategies, spread evenly on a log scale, those of
+    latency over the strategies.
 
     Args:
         outcomes: rows of `tables/outcomes.parquet`.
@@ -134,7 +135,8 @@ def fit_by_cost(
             continue
         for prm in prms or (*cell.prms, NONE, ANY):
             open_to, means = _priced(cell, prm, difficulty, axis, binning)
-            allowed = {budget: means <= budget for budget in _budgets(means, n_budgets)}
+            budgets = _budgets(means, n_budgets, by_count=axis == LATENCY)
+            allowed = {budget: means <= budget for budget in budgets}
             fits += fit_budgets(open_to, prm, allowed, difficulty, settings, binning=binning)
     return fits
 
@@ -193,17 +195,21 @@ def _bin_costs(cell: Cell, axis: str, bins: np.ndarray, n_bins: int) -> np.ndarr
     return np.array([row.mean(axis=0) for row in rows])
 
 
-def _budgets(means: np.ndarray, n: int) -> list[float]:
+def _budgets(means: np.ndarray, n: int, *, by_count: bool = False) -> list[float]:
     """Costs of strategies, from the least that leaves every bin one to that of the dearest.
 
     Of each of n equal parts of a log scale it is the dearest strategy's: between the costs of two
-    strategies more money buys nothing.
+    strategies more money buys nothing. Parts hold equally many strategies instead where a scale has
+    most of them at one end: what is drawn at once takes about the same time, rounds many times it.
     """
     low, high = means.min(axis=1).max(), means.max()
     if low <= 0 or high <= low:
         return [float(high)]
     costs = np.unique(means[means >= low])
-    part = np.minimum((n * np.log(costs / low) / np.log(high / low)).astype(int), n - 1)
+    place = np.log(costs / low) / np.log(high / low)
+    if by_count:
+        place = np.arange(len(costs)) / len(costs)
+    part = np.minimum((n * place).astype(int), n - 1)
     points = np.append(low, [costs[part == i].max() for i in np.unique(part)])
     # Three digits are enough for an axis; rounding up keeps the ends inside.
     unit = 10.0 ** (np.floor(np.log10(points)) - 2)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from testtime.present.figures.looks import Look, look
 from testtime.study.vocabulary import COT
@@ -57,11 +57,16 @@ def cost_axis(ax: Axes, costs: pd.Series, label: str = "FLOPs per problem") -> N
     low, high = costs[costs > 0].min(), costs.max()
     ax.set_xscale("log")
     ax.set_xlim(low / 1.5, high * 1.5)
+    ax.set_xlabel(label)
     decades = np.log10(high / low)
+    if decades < 1 and high < 1e4:
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+        return
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 1.5 else (1.0, 3.0)))
     ax.xaxis.set_major_formatter(_power)
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel(label)
 
 
 def percent_axis(ax: Axes, label: str | None = "Accuracy (%)") -> None:
