@@ -55,10 +55,11 @@ def token_axis(ax: Axes) -> None:
 def cost_axis(ax: Axes, costs: pd.Series, label: str = "FLOPs per problem") -> None:
     """The same log axis for every policy, so that policies compare at equal cost."""
     low, high = costs[costs > 0].min(), costs.max()
-    ax.set_xscale("log")
-    ax.set_xlim(low / 1.5, high * 1.5)
-    ax.set_xlabel(label)
     decades = np.log10(high / low)
+    margin = 1.5 if decades >= 1 else max(1.1, 10 ** (decades / 10))
+    ax.set_xscale("log")
+    ax.set_xlim(low / margin, high * margin)
+    ax.set_xlabel(label)
     if decades < 1 and high < 1e4:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
