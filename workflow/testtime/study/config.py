@@ -271,14 +271,6 @@ def _check_thinking(config: dict, catalog: Catalog) -> None:
                 f"config budgets.thinking: {budgets[-1]} leaves no room for the answer of {name}, "
                 f"whose context is {spec.context} tokens; allowed: at most {most}, less the prompt"
             )
-    if config["budgets"]["thinking"] and all(
-        catalog.policies[name].thinking is None for name in config["policies"]
-    ):
-        thinkers = [name for name, spec in catalog.policies.items() if spec.thinking]
-        raise UserError(
-            f"config budgets.thinking: {config['budgets']['thinking']}, but no policy of the study "
-            f"thinks; allowed: [], or a policy with `thinking:` in its entry: {', '.join(thinkers)}"
-        )
 
 
 def _check_model(

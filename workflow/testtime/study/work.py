@@ -27,6 +27,7 @@ FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 2.7, 1.0
+FINISHED = 0.5  # share of a search's candidates that end and are kept, as on the embedded study
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def searching(
         start_seconds=IMPORT_SECONDS + sum(loading),
         gpus=gpus,
         paths=candidates,
-        size=candidates * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
+        size=FINISHED * candidates * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
     )
 
 
