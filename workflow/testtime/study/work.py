@@ -97,9 +97,14 @@ def scoring(
     rate: float,
     thinking: Sequence[int] = (),
 ) -> Work:
-    """Score a policy's samples by a PRM: where it thinks, the answer at each thinking budget."""
-    written = policy.thinking.answer_tokens if thinking else policy.typical_tokens
-    samples *= max(len(thinking), 1)
+    """Score a policy's samples by a PRM.
+
+    Where the policy thinks, of a sample its own answer, which thinking budgets share, and a short
+    one for each of them.
+    """
+    written = policy.typical_tokens
+    if thinking:
+        written = min(written, policy.thinking.answer_tokens) + len(thinking) * ANSWER_TOKENS
     tokens = samples * tokens_read(prm, written)
     return Work(
         prm_tokens=tokens,
