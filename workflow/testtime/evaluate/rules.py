@@ -32,7 +32,7 @@ class Drawn:
         tokens: of each, NaN where unknown.
         scores: by which the rule ranks them, none negative; None for a rule that does not.
         thought_tokens: of each one's thought, all of them where the policy does not think.
-        forced: whether its thought was cut and its answer forced.
+        forced: whether its thought was cut and its answer forced; None where that is not known.
         places: which sample of the pool it is.
         steps: of each sample of the pool the probabilities of its steps (geometric means over
             tokens; of a thought, of groups of tokens) and the tokens up to the end of each, two
@@ -43,7 +43,7 @@ class Drawn:
     tokens: np.ndarray
     scores: np.ndarray | None
     thought_tokens: np.ndarray
-    forced: np.ndarray
+    forced: np.ndarray | None
     places: np.ndarray | None = None
     steps: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
 
@@ -138,7 +138,7 @@ def _follow(
             samples.tokens[problem][places],
             None if column is None else column[places],
             samples.thought_tokens[problem][places],
-            samples.forced[problem][places],
+            None if samples.forced is None else samples.forced[problem][places],
             places,
             None if samples.steps is None else samples.steps[problem],
         )
