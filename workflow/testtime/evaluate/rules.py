@@ -101,8 +101,9 @@ def follow(method: Method, samples: Samples, k: int, draws: Draws) -> Followed |
     """
     n, least = samples.classes.shape[1], ceil(draws.subsets / FEWER)
     orders = choose_orders(n, k, least, seed=0, ordered=method.stops)
-    # As in `votes.run_variance`: beyond half of the pool its orders are too alike.
-    again = choose_orders(n, k, least, seed=0, replace=True) if 2 * k > n > 1 else None
+    # As in `votes.run_variance`: beyond half of the pool its orders are too alike. A variance needs
+    # no more than half as many.
+    again = choose_orders(n, k, ceil(least / 2), seed=0, replace=True) if 2 * k > n > 1 else None
     runs = []
     for i, seed in enumerate(draws.seeds):
         shuffle = np.random.default_rng(seed).permutation(n)
