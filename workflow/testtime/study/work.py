@@ -24,7 +24,7 @@ SAFETY = 2.0  # a job may take this many times its estimate before it is killed
 LEAST_MINUTES = 10
 # Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
 FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
-SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
+SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 4_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 2.7, 1.0
 FINISHED = 0.5  # share of a search's candidates that end and are kept, as on the embedded study
