@@ -14,7 +14,7 @@ from testtime.errors import UserError
 from testtime.fit.advise import CURRENCIES, Question, advise, curves, words
 from testtime.fit.cells import Settings
 from testtime.fit.cost_axis import cost_fits
-from testtime.fit.lookup import load, lookup
+from testtime.fit.lookup import load, lookup, narrowed
 from testtime.fit.select import fit_study
 from testtime.study.catalog import PolicySpec, PrmSpec
 from testtime.study.vocabulary import SPENT
@@ -292,6 +292,15 @@ def test_a_level_that_no_problem_had_is_answered_without_an_accuracy():
     assert found["advice"]["accuracy"] is None
     assert "no problem of this difficulty" in "\n".join(words(found))
     assert not advise(table, Question("tokens", target=0.1, difficulty="easy"))["reached"]
+
+
+def test_a_quantile_is_answered_by_what_its_choices_spend(table):
+    """Choices by cost are fitted by level; for quantiles there are those by N."""
+    entries = narrowed(table["contexts"], {"policy": "small", "prm": "any", "difficulty": "q2"})
+    found = advise(table, Question("tokens", 500, policies=["small"], difficulty="q2"))
+    assert found["advice"]["strategy"] in [entry["strategy"] for entry in entries]
+    assert found["advice"]["cost"]["policy_tokens"] <= 500
+    assert advise(table, Question("flops", target=0.01, difficulty="q2"))["reached"]
 
 
 def test_costs_that_are_unknown_are_not_advised_on():

@@ -128,9 +128,10 @@ def test_methods_that_suit_no_thoughts_are_refused_and_the_way_out_is_named():
         validate(config)
 
 
-def test_thinking_budgets_are_for_policies_that_think():
-    with pytest.raises(UserError, match=r"no policy of the study thinks.*micro-think-xs"):
-        validate(thinking_config(policies=["micro-s"]))
+def test_methods_for_limited_thoughts_alone_are_refused_without_any():
+    config = read("config.yaml") | {"methods": ["unforced_majority"], "per_policy": {}}
+    with pytest.raises(UserError, match="none of them suits micro-xs, whose thoughts are not lim"):
+        validate(config)
 
 
 def test_files_for_each_thinking_budget_need_budgets_and_an_entry():

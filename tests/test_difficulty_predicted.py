@@ -183,6 +183,21 @@ def test_first_samples_are_paid_for_where_the_strategy_does_not_reuse_them():
     assert plan["cost"]["policy_tokens"] == pytest.approx((4 + 4) * worlds.SAMPLE_TOKENS)
 
 
+def test_rules_that_stop_are_open_to_plans_without_samples_first_alone():
+    rows = worlds.study()
+    plain = (rows["method"] == "majority") | (rows["method"] == "cot")
+    stopping = rows[plain].replace({"method": {"majority": "early_stopping"}})
+    plans = make_plans(stopping, predictions(), SETTINGS)
+    assert {plan["choices"]["all"]["method"] for plan in plans if not plan["n_probe"]} <= {
+        "cot",
+        "early_stopping",
+    }
+    chosen = {s["method"] for p in plans if p["n_probe"] for s in p["choices"].values()}
+    assert chosen <= {"cot"}
+    never = rows[plain].replace({"method": {"majority": "deepconf_online", "cot": "doubling"}})
+    assert all(p["n_probe"] == 0 for p in make_plans(never, predictions(), SETTINGS))
+
+
 def test_the_best_plan_promises_most_and_else_spends_least():
     dear = {"accuracy": 0.7, "cost": {"flops": 9.0}}
     cheap = {"accuracy": 0.7, "cost": {"flops": 1.0}}

@@ -1,6 +1,7 @@
 """Rules that look at all samples drawn: against every order of a small pool, and a reference."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
 from math import ceil, isqrt, log
@@ -259,6 +260,12 @@ def test_a_rule_without_what_it_reads_is_left_out_and_named():
     assert set(rows["method"]) == {"majority", "doubling"}
     assert "shortest_majority: not evaluated" in " ".join(rows.attrs["notes"])
     assert rows.loc[rows["method"] == "doubling", "policy_tokens"].isna().all()
+
+
+def test_samples_of_which_it_is_not_known_whether_they_were_cut_have_no_such_vote():
+    unknown = replace(SMALL, forced=None)
+    assert follow(METHODS["unforced_majority"], unknown, 2, Draws(100, np.arange(4))) is None
+    assert follow(METHODS["doubling"], unknown, 2, Draws(100, np.arange(4))) is not None
 
 
 @pytest.mark.parametrize("name", STOPS)

@@ -18,7 +18,7 @@ from testtime.search.queues import Seconds
 from testtime.search.run import SearchSettings, search_problems
 from testtime.study import catalog
 from testtime.study.catalog import ENGINES, PolicySpec
-from testtime.study.methods import METHODS, check_budget, rules
+from testtime.study.methods import METHODS, check_budget
 from testtime.study.types import Problem
 from testtime.study.vocabulary import ALL_VOTES, ENDS, PATH_VOTES, SCORINGS, TEXT, VOTES
 
@@ -41,7 +41,7 @@ def search(
     scoring: Annotated[str, typer.Option(help="A path's score: min, last or avg.")] = "last",
     vote: Annotated[
         str,
-        typer.Option(help=f"{', '.join(VOTES)}; ignored by cot and majority."),
+        typer.Option(help=f"{', '.join(VOTES)}; ignored by cot, majority and rules."),
     ] = "weighted",
     ends_at: Annotated[
         str, typer.Option(help="Where a search's path ends: text, or boxed (its first box).")
@@ -75,10 +75,11 @@ def search(
     if engine is not None:
         _allow("--engine", engine, ENGINES)
     known = check_budget(method, budget, beam_width)
-    if known.stops:
+    if known.stops or known.gives_up:
+        others = (n for n, other in METHODS.items() if not (other.stops or other.gives_up))
         raise UserError(
-            f"--method {method} draws until the answers decide, which testtime solve does by a "
-            f"lookup; allowed: {', '.join(n for n in METHODS if n not in rules(stopping=True))}"
+            f"--method {method} decides while it draws, which testtime solve does by a lookup; "
+            f"allowed: {', '.join(others)}"
         )
     needs_prm = known.needs_prm
     if known.weighs and not known.beams and vote in ALL_VOTES:

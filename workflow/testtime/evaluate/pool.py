@@ -49,7 +49,7 @@ class Samples:
         correct: 0 or 1.
         tokens: of each, NaN where unknown.
         thought_tokens: of each one's thought; all of its tokens where the policy does not think.
-        forced: whether its thought was cut and its answer forced.
+        forced: whether its thought was cut and its answer forced; None where that is not known.
         scores: array (n_problems, n, n_scorings), None for a rule that reads none.
         prompt: tokens of each problem, (n_problems,).
         steps: of each, see `rules.Drawn`, array of objects; None where they are not known.
@@ -59,7 +59,7 @@ class Samples:
     correct: np.ndarray
     tokens: np.ndarray
     thought_tokens: np.ndarray
-    forced: np.ndarray
+    forced: np.ndarray | None
     prompt: np.ndarray
     scores: np.ndarray | None = None
     steps: np.ndarray | None = None

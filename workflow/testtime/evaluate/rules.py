@@ -34,7 +34,7 @@ class Drawn:
         tokens: of each, NaN where unknown.
         scores: by which the rule ranks them, none negative; None for a rule that does not.
         thought_tokens: of each one's thought, all of them where the policy does not think.
-        forced: whether its thought was cut and its answer forced.
+        forced: whether its thought was cut and its answer forced; None where that is not known.
         places: which sample of the pool it is.
         steps: of each sample of the pool the probabilities of its steps (geometric means over
             tokens; of a thought, of groups of tokens) and the tokens up to the end of each, two
@@ -45,7 +45,7 @@ class Drawn:
     tokens: np.ndarray
     scores: np.ndarray | None
     thought_tokens: np.ndarray
-    forced: np.ndarray
+    forced: np.ndarray | None
     places: np.ndarray | None = None
     steps: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
 
@@ -105,8 +105,9 @@ def follow(method: Method, samples: Samples, k: int, draws: Draws) -> Followed |
     """
     n, least = samples.classes.shape[1], ceil(draws.subsets / FEWER)
     orders = choose_orders(n, k, least, seed=0, ordered=method.stops)
-    # As in `votes.run_variance`: beyond half of the pool its orders are too alike.
-    again = choose_orders(n, k, least, seed=0, replace=True) if 2 * k > n > 1 else None
+    # As in `votes.run_variance`: beyond half of the pool its orders are too alike. A variance needs
+    # no more than half as many.
+    again = choose_orders(n, k, ceil(least / 2), seed=0, replace=True) if 2 * k > n > 1 else None
     runs = []
     for i, seed in enumerate(draws.seeds):
         shuffle = np.random.default_rng(seed).permutation(n)
@@ -149,7 +150,7 @@ def _follow(
             samples.tokens[problem][places],
             None if column is None else column[places],
             samples.thought_tokens[problem][places],
-            samples.forced[problem][places],
+            None if samples.forced is None else samples.forced[problem][places],
             places,
             None if samples.steps is None else samples.steps[problem],
         )

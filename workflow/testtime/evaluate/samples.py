@@ -120,7 +120,7 @@ def pool_draws(
 
 def _samples(pool: Pool, samples: pd.DataFrame, tokens: np.ndarray, prompt: np.ndarray) -> Samples:
     """The pool as rules read it."""
-    thoughts, forced = tokens, np.zeros(tokens.shape, dtype=bool)
+    thoughts, forced = tokens, None
     if "forced" in samples and samples["forced"].notna().all():
         forced = pool.spread(samples["forced"].to_numpy(dtype=bool))
         thoughts = pool.spread(token_counts(samples["thought_tokens"]))

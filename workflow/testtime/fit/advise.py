@@ -216,11 +216,11 @@ def _fitted(
     if axis == BUDGET:
         cot = next(iter(by_axis.values()), []) if not by_budget else []
         return by_budget + cot, [e["budget"] for e in by_budget] + [1] * len(cot)
-    if by_budget and prm != ANY:
-        return by_budget, None
-    if axis in by_axis and (axis != SECONDS or same_rates):
+    if axis in by_axis and (axis != SECONDS or same_rates) and (prm == ANY or not by_budget):
         return by_axis[axis], [entry["amount"] for entry in by_axis[axis]]
-    return (by_axis.get(SECONDS) or by_axis.get("flops") or []) if axis == SECONDS else [], None
+    if axis == SECONDS and prm == ANY and by_axis:
+        return by_axis.get(SECONDS) or by_axis.get("flops") or [], None
+    return by_budget, None
 
 
 def _ascending(choices: Sequence[dict]) -> list[dict]:

@@ -50,10 +50,11 @@ def make_plans(
             if prm == ANY:
                 continue
             mine = _of(predictions, cell, prm)
-            plans.append(_plan(cell, prm, budget, settings))
+            made = [_plan(cell, prm, budget, settings)]
             thinks = cell.strategies["thinking"].any()
             if mine is not None and n_probe <= budget and not thinks:
-                plans.append(_plan(cell, prm, budget, settings, mine, n_probe))
+                made.append(_plan(cell, prm, budget, settings, mine, n_probe))
+            plans += [plan for plan in made if plan is not None]
     return plans
 
 
@@ -157,8 +158,11 @@ def _plan(
     settings: Settings,
     predictions: pd.DataFrame | None = None,
     n_probe: int = 0,
-) -> dict:
+) -> dict | None:
+    """The plan, None if it has no strategy to choose from."""
     open_to = _affordable(cell, prm, budget, n_probe)
+    if open_to.strategies.empty:
+        return None
     binning = "predicted_level" if n_probe else ALL
     fit = fit_context(open_to, prm, budget, predictions, settings, binning=binning)
     return {

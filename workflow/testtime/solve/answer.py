@@ -123,13 +123,13 @@ def follow_once(
         UserError: the samples lack what the rule reads.
     """
     tokens = paths["tokens"].to_numpy(dtype=float)
-    forced, thoughts = np.zeros(len(paths), dtype=bool), tokens
+    forced, thoughts = None, tokens
     if "forced" in paths:
-        forced = paths["forced"].to_numpy(dtype=bool)
+        forced = paths["forced"].to_numpy(dtype=bool)[None]
         thoughts = paths["thought_tokens"].to_numpy(dtype=float)
     read = weigh(METHODS[rule.reads], paths, rule.scorings_of([scoring])) if rule.reads else None
     scores = None if read is None else read[None, :, 0]
-    columns = np.array(classes)[None], tokens[None], scores, thoughts[None], forced[None]
+    columns = np.array(classes)[None], tokens[None], scores, thoughts[None], forced
     found = None if rule.reads and read is None else run(rule, Drawn(*columns))
     if found is None:
         raise UserError(f"{rule.name}: these samples lack what it reads")

@@ -246,14 +246,6 @@ def _check_datasets(config: dict, catalog: Catalog) -> None:
 
 def _check_thinking(config: dict, catalog: Catalog) -> None:
     """Thoughts must leave room for a prompt and an answer, and a policy that thinks a method."""
-    if config["budgets"]["thinking"] and all(
-        catalog.policies[name].thinking is None for name in config["policies"]
-    ):
-        thinkers = [name for name, spec in catalog.policies.items() if spec.thinking]
-        raise UserError(
-            f"config budgets.thinking: {config['budgets']['thinking']}, but no policy of the study "
-            f"thinks; allowed: [], or a policy with `thinking:` in its entry: {', '.join(thinkers)}"
-        )
     for name in config["policies"]:
         spec = catalog.policies[name]
         own = config["per_policy"].get(name, {}).get("budgets", {})
@@ -264,15 +256,18 @@ def _check_thinking(config: dict, catalog: Catalog) -> None:
                 "thinking budget; allowed: with `thinking:` in the entry and budgets.thinking"
             )
         budgets = thinking_budgets(config, spec)
-        if not budgets:
-            continue
         if not _methods(config, catalog, name):
             free = [method for method in METHODS if applicable([method], budgets)]
+            why = "thoughts are not limited"
+            if budgets:
+                free.append(f"or per_policy.{name}.budgets.thinking: []")
+                why = "thoughts are not searched"
             raise UserError(
-                f"config methods: none of them suits {name}, whose thoughts are not searched "
-                f"(budgets.thinking); allowed: {', '.join(free)}, or "
-                f"per_policy.{name}.budgets.thinking: []"
+                f"config methods: none of them suits {name}, whose {why} (budgets.thinking); "
+                f"allowed: {', '.join(free)}"
             )
+        if not budgets:
+            continue
         most = spec.context - spec.thinking.answer_tokens - 1
         if not spec.is_given and budgets[-1] > most:
             raise UserError(

@@ -48,9 +48,9 @@ class Method:
         rule: its function takes the samples drawn together, in their order, and says how they vote
             (`evaluate.rules`); otherwise it weights each by itself.
         reads: for a rule, the method whose weights are its samples' scores; None if it has none.
-        stops: a rule that may stop before N samples, its most.
-        gives_up: a rule that ends samples in their middle, which is followed here on whole ones;
-            `testtime solve` does not do so.
+        stops: a rule that may stop before N samples, its most; it reads no scores.
+        gives_up: a rule that ends samples in their middle, which is followed on whole ones;
+            `testtime solve` draws whole ones and leaves it out.
         thoughts: whether it is only for policies whose thoughts are limited.
     """
 
@@ -153,6 +153,7 @@ _ALL = (
         look=Look("Majority of ended thoughts", "#222222", "3", ":"),
         scorings=(NONE,),
         thoughts=True,
+        gives_up=True,
     ),
     _stop(
         "deepconf_online",

@@ -24,9 +24,10 @@ SAFETY = 2.0  # a job may take this many times its estimate before it is killed
 LEAST_MINUTES = 10
 # Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
 FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
-SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 15_000, 5_000
+SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 4_000, 5_000
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 2.7, 1.0
+FINISHED = 0.5  # share of a search's candidates that end and are kept, as on the embedded study
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,14 @@ def scoring(
     rate: float,
     thinking: Sequence[int] = (),
 ) -> Work:
-    """Score a policy's samples by a PRM: where it thinks, the answer at each thinking budget."""
-    written = policy.thinking.answer_tokens if thinking else policy.typical_tokens
-    samples *= max(len(thinking), 1)
+    """Score a policy's samples by a PRM.
+
+    Where the policy thinks, of a sample its own answer, which thinking budgets share, and a short
+    one for each of them.
+    """
+    written = policy.typical_tokens
+    if thinking:
+        written = min(written, policy.thinking.answer_tokens) + len(thinking) * ANSWER_TOKENS
     tokens = samples * tokens_read(prm, written)
     return Work(
         prm_tokens=tokens,
@@ -135,7 +141,7 @@ def searching(
         start_seconds=IMPORT_SECONDS + sum(loading),
         gpus=gpus,
         paths=candidates,
-        size=candidates * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
+        size=FINISHED * candidates * policy.typical_tokens * (WRITTEN_BYTES + SCORED_BYTES),
     )
 
 

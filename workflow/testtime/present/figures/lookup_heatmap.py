@@ -11,6 +11,7 @@ from testtime.present.figures.parts import name_panel
 from testtime.present.figures.rows import as_in_study, in_order, unique
 from testtime.present.figures.style import nothing, panels, place_legend
 from testtime.present.registry import Figure
+from testtime.study.methods import rules
 from testtime.study.vocabulary import ANY, CELL, INTERVAL, LEVELS, NONE
 
 FIGURE = Figure(
@@ -109,6 +110,8 @@ def _cell(ax: Axes, x: int, y: int, cell: dict) -> None:
         return
     parts = (cell["scoring"], cell["vote"])
     how = " ".join(part for part in parts if part not in (NONE, cell["method"]))
+    if cell["method"] in rules():  # which have the colours of other methods
+        how = look(cell["method"]).label
     model = "" if cell["prm"] == NONE else cell["prm"]
     model = f"T = {int(cell['thinking'])}" if cell["thinking"] else model
     lines = [f"{100 * cell['accuracy']:.0f}% (n={n})", how, model]

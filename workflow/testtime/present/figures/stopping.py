@@ -46,8 +46,6 @@ def data(*, accuracy: pd.DataFrame, policies: dict[str, float]) -> pd.DataFrame:
     """
     shown = accuracy["method"].isin([MAJORITY, *rules(stopping=True)])
     rows = accuracy[shown & (accuracy["difficulty"] == ALL) & accuracy["policy_tokens"].notna()]
-    whole = rows.groupby(["dataset", "policy"])["thinking"].transform("max")
-    rows = rows[rows["thinking"] == whole]
     return as_in_study(rows[[*COLUMNS, "n_problems"]], policies=policies)
 
 

@@ -149,7 +149,7 @@ def shown_strategies(outcomes: pd.DataFrame, cell: ReportCell) -> pd.DataFrame:
             "budget": 1 if method.kind == "greedy" else cell.budget,
         }
         found.append(own[(own[list(shown)] == pd.Series(shown)).all(axis=1)])
-    return pd.concat(found)
+    return pd.concat(found) if found else own.iloc[:0]
 
 
 def _answers(

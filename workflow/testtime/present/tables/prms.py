@@ -30,6 +30,9 @@ def make(inputs: dict, settings: dict) -> dict:
     samples = scores.merge(drawn.drop(columns=["block", "thinking"]), on=KEYS)
     grades = whole_thoughts(read_cells(inputs["grades"]))
     grades = grades[grades["method"] == "pool"].rename(columns={"path": "sample"})
+    if "thought_tokens" in samples:  # which PRMs do not read
+        answer = samples["tokens"] - samples["thought_tokens"].fillna(0)
+        samples["tokens"] = answer.where(samples["thinking"] > 0, samples["tokens"])
     graded = samples.merge(grades[[*KEYS, "correct"]], on=KEYS)
     graded["correct"] = graded["correct"].fillna(False).astype(int)
     resampling = Resampling(evaluate["bootstrap"], evaluate["confidence"], seed)
