@@ -23,6 +23,7 @@ from testtime.present.registry import figures, inputs_of, tables
 from testtime.present.report.finding import Finding, find
 from testtime.study import catalog
 from testtime.study.catalog import ROOT
+from testtime.study.methods import METHODS
 from testtime.study.study import Study
 from testtime.study.vocabulary import ALL, ANY, COT, MAJORITY, NONE
 
@@ -151,7 +152,7 @@ def _introduction(study: Study) -> str:
 def _table(study: Study, known: dict) -> str:
     """A row per policy: Pass@1, CoT, each method at the headline's budget, compute-optimal."""
     headline, prms = study.setting("headline"), study.config["prms"]
-    methods = [name for name in study.methods() if name not in (COT, "confidence")]
+    methods = [MAJORITY, *_guided(study)]
     each = " / ".join(prm.removeprefix("micro-prm-") for prm in prms)
     head = ["policy", "parameters", "Pass@1", "CoT"]
     for name in methods:
@@ -195,12 +196,35 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
+def _guided(study: Study) -> list[str]:
+    """The study's methods that a PRM guides, without rules."""
+    return [n for n in study.methods() if METHODS[n].needs_prm and not METHODS[n].rule]
+
+
 def _bullets(study: Study, found: Finding) -> list[str]:
     """The finding's paragraphs, and which ways are above majority voting and CoT."""
     compared, against, besides = found.paragraphs
     paragraphs = [f"**{found.headline}** {' '.join(compared)}", " ".join(against)]
-    paragraphs += [" ".join(besides), _ways(study)]
+    paragraphs += [" ".join(besides), _ways(study), _stopping(study)]
     return [f"- {text}" for text in paragraphs]
+
+
+def _stopping(study: Study) -> str:
+    """What a rule that stops saves of the largest majority vote, policy by policy."""
+    rows, rule, parts = analysed()["accuracy"], "adaptive_consistency", []
+    for policy in filter(study.is_studied, study.config["policies"]):
+        own = rows[(rows["difficulty"] == ALL) & (rows["policy"] == policy)]
+        most = study.pool_budgets(policy)[-1]
+        at = own[own["budget"] == most].drop_duplicates("method").set_index("method")
+        told, whole = at.loc[rule], at.loc[MAJORITY]
+        parts.append(
+            f"for {policy} {told['samples']:.0f} of {most} samples, and answers "
+            f"{_number(told['accuracy'])} % (all {most}: {_number(whole['accuracy'])} %)"
+        )
+    return (
+        "Drawing can stop once the answers decide, without a PRM. "
+        f"{look(rule).label} draws in the mean {'; '.join(parts)}."
+    )
 
 
 def _ways(study: Study) -> str:
@@ -208,7 +232,7 @@ def _ways(study: Study) -> str:
     known, headline = analysed(), study.setting("headline")
     drawn = study.config["figures"]
     parts = []
-    guided = [name for name in study.methods() if name not in (COT, MAJORITY, "confidence")]
+    guided = _guided(study)
     for prm in study.config["prms"]:
         counted = []
         for name in guided:
