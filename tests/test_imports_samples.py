@@ -110,6 +110,19 @@ def test_step_scores_come_per_prm(tmp_path):
         import_scores(write(tmp_path, change(1, scores={"good": [0.5, "x"]})), IDS, "good")
     with pytest.raises(UserError, match="line 3: no step scores of 'good'"):
         import_scores(write(tmp_path, change(2, scores={"good": [0.5, 1.5]})), IDS, "good")
+    with pytest.raises(UserError, match="line 1: no step scores of 'good'"):
+        import_scores(write(tmp_path, change(0, scores={"good": 0.5})), IDS, "good")
+
+
+def test_more_scores_than_steps_are_refused_and_fewer_are_gaps(tmp_path):
+    steps = len(import_samples(write(tmp_path, ROWS), IDS)["steps"][0])
+    many = change(0, scores={"good": [0.5] * (steps + 1)})
+    with pytest.raises(UserError, match=f"line 1: {steps + 1} step scores of 'good' for {steps} "):
+        import_scores(write(tmp_path, many), IDS, "good")
+    few = change(0, scores={"good": [0.5]})
+    assert import_scores(write(tmp_path, few), IDS, "good")["scores"][0] == [0.5]
+    with pytest.raises(UserError, match="which ' and ' divides"):  # another division, one step
+        import_scores(write(tmp_path, ROWS), IDS, "good", separator=" and ")
 
 
 def test_blocks_share_out_the_samples_and_the_held_out_ones_follow(tmp_path):
@@ -139,6 +152,9 @@ def test_a_part_of_the_dataset_leaves_other_rows_out(tmp_path):
     [
         (change(2, problem_id=None), r"samples.jsonl, line 3: no 'problem_id'; allowed columns"),
         (change(0, sample="first"), r"line 1: sample 'first' is not a whole number; allowed: 0"),
+        (change(0, sample=10**400), r"line 1: sample 1000+ is not a whole number; .* up to 9007"),
+        (change(1, completion=["a", "b"]), r"line 2: completion is \['a', 'b'\]; allowed: a text"),
+        (change(1, completion="a\ud800b"), r"line 2: completion has half of a character"),
         (change(4, token_count=-3), r"line 5: token_count -3 is negative"),
         (change(4, token_count=1.5), r"line 5: token_count 1.5 is not a whole number"),
         (change(1, sample=0), r"line 2: sample 0 of p/0 is given twice"),

@@ -185,7 +185,9 @@ rule import_scores:
         block=lambda wildcards: wildcards.block,
         prm=lambda wildcards: wildcards.prm,
         settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
+        separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
         thinking=lambda wildcards: STUDY.thinks(wildcards.policy),
+        close=lambda wildcards: STUDY.thought_ends(wildcards.policy),
     message:
         "Imported scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block}"
     script:

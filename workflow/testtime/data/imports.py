@@ -15,6 +15,7 @@ token_count, tokens and FLOPs are empty in every table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
 from numbers import Real
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from testtime.study.blocks import COT, DIFFICULTY, block_range
 
 NEEDED = ("problem_id", "sample")
 TEXTS = ("completion", "answer")
+LARGEST = 2**53  # of the numbers that every reader of JSON holds exactly
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 
@@ -60,13 +62,8 @@ def import_samples(
     """
     rows = _read(path, problem_ids, part=part)
     completions = "completion" in rows
-    texts = rows["completion"] if completions else rows["answer"].map(_boxed)
-    if close is not None and completions:
-        texts = texts.map(lambda text: text.rpartition(close)[2])
-    steps = [
-        [step for step in text.split(separator) if step.strip()] if completions else []
-        for text in texts
-    ]
+    texts = _answers(rows["completion"], close) if completions else rows["answer"].map(_boxed)
+    steps = [_steps(text, separator) if completions else [] for text in texts]
     return pd.DataFrame(
         {
             "problem_id": rows["problem_id"],
@@ -85,7 +82,13 @@ def import_samples(
 
 
 def import_scores(
-    path: str | Path, problem_ids: Iterable[str], prm: str, *, part: bool = False
+    path: str | Path,
+    problem_ids: Iterable[str],
+    prm: str,
+    *,
+    separator: str = "\n\n",
+    part: bool = False,
+    close: str | None = None,
 ) -> pd.DataFrame:
     """Read one PRM's step scores from a file of samples, into the form that `score` writes.
 
@@ -94,17 +97,29 @@ def import_scores(
         read).
 
     Raises:
-        UserError: the PRM has no scores for some sample; otherwise as in `import_samples`.
+        UserError: the PRM has no scores for some sample, or more than the completion has steps;
+            otherwise as in `import_samples`.
     """
     rows = _read(path, problem_ids, part=part)
     given = rows["scores"] if "scores" in rows else [None] * len(rows)
     found = [s.get(prm) if isinstance(s, Mapping) else None for s in given]
     for where, scores in zip(rows["where"], found, strict=True):
-        if scores is None or not all(_is_finite(score) and 0 <= score <= 1 for score in scores):
+        if not isinstance(scores, list) or not all(
+            _is_finite(score) and 0 <= score <= 1 for score in scores
+        ):
             raise UserError(
                 f"{path}, {where}: no step scores of {prm!r}, each between 0 and 1; allowed: "
                 f'"scores": {{"{prm}": [0.9, 0.7, ...]}} in every row'
             )
+    if "completion" in rows:
+        texts = _answers(rows["completion"], close)
+        for where, text, scores in zip(rows["where"], texts, found, strict=True):
+            steps = len(_steps(text, separator))
+            if len(scores) > steps:
+                raise UserError(
+                    f"{path}, {where}: {len(scores)} step scores of {prm!r} for {steps} steps, "
+                    f"which {separator!r} divides; allowed: at most one per step"
+                )
     return pd.DataFrame(
         {
             "problem_id": rows["problem_id"],
@@ -146,6 +161,15 @@ def select_block(
         )
     selected = rows[rows["sample"].isin(chosen)]
     return selected.assign(sample=selected["sample"] - (pool if block == DIFFICULTY else 0))
+
+
+def _answers(completions: pd.Series, close: str | None) -> pd.Series:
+    """What follows the thoughts of completions."""
+    return completions if close is None else completions.map(lambda t: t.rpartition(close)[2])
+
+
+def _steps(text: str, separator: str) -> list[str]:
+    return [step for step in text.split(separator) if step.strip()]
 
 
 def _boxed(answer: str) -> str:
@@ -198,7 +222,7 @@ def _checked(path: Path, known: set[str], part: bool) -> Iterator[dict]:
             "where": where,
             "problem_id": problem_id,
             "sample": _whole(row["sample"], f"{path}, {where}: sample"),
-            text: "" if row[text] is None else str(row[text]),
+            text: _text(row[text], f"{path}, {where}: {text}"),
             "token_count": _tokens(row.get("token_count"), f"{path}, {where}: token_count"),
             "scores": row.get("scores"),
         }
@@ -248,9 +272,27 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
+def _text(value: object, what: str) -> str:
+    """A text, or a number written as one; empty for null."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) and not _is_finite(value):
+        raise UserError(f"{what} is {value!r:.60}; allowed: a text")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{what} has half of a character, {text[error.start]!r}; allowed: text that UTF-8 holds"
+        ) from error
+    return text
+
+
 def _whole(value: object, what: str) -> int:
-    if not _is_finite(value) or value != int(value):
-        raise UserError(f"{what} {value!r} is not a whole number; allowed: 0, 1, 2, ...")
+    if not _is_finite(value) or value != int(value) or abs(value) > LARGEST:
+        raise UserError(
+            f"{what} {value!r:.60} is not a whole number; allowed: 0, 1, 2, ... up to {LARGEST}"
+        )
     return int(value)
 
 
@@ -265,4 +307,6 @@ def _tokens(value: object, what: str) -> int | None:
 
 def _is_finite(value: object) -> bool:
     """Whether it is a number, and neither infinite nor NaN."""
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return isinstance(value, int) or isfinite(value)  # a whole number may exceed all floats
