@@ -11,9 +11,11 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
+import yaml
 from studies import SMOKE, snakemake
 from testtime.present.registry import tables
 from testtime.study.closure import import_closure, module_file
+from testtime.study.methods import names
 
 PACKAGES = ("testtime", "microcosm")
 FOLLOWING = {  # rule -> what it runs; the other rules with a script run models and follow settings
@@ -48,8 +50,9 @@ def modules(workflow: Path) -> list[Path]:
 def programs(workflow: Path) -> dict[str, list[Path]]:
     """Job -> what it runs: a rule, or for figures "draw_figure NAME"."""
     found = {rule: [(workflow / name).resolve()] for rule, name in FOLLOWING.items()}
-    # Methods are found by name: those of the smoke study that choose among samples.
-    weighing = ("cot", "majority", "confidence", "best_of_n")
+    # Methods are found by name: those of the smoke study, the default ones, among samples.
+    methods = yaml.safe_load((workflow.parent / "config.yaml").read_text())["methods"]
+    weighing = [name for name in methods if name not in names("search")]
     found["evaluate_policy"] += [
         workflow / f"testtime/evaluate/methods/{name}.py" for name in weighing
     ]
