@@ -152,19 +152,18 @@ def test_an_edit_of_a_module_reruns_the_jobs_that_import_it(study, graph, known,
 
 
 @pytest.mark.study
-def test_an_edit_of_each_module_in_turn_reruns_the_jobs_that_import_it(
-    study, tmp_path, graph, known
-):
+def test_an_edit_of_modules_in_turn_reruns_the_jobs_that_import_them(study, tmp_path, graph, known):
+    """Every third one: they are many, and each takes a dry run."""
     folders = [study, tmp_path / "study"]
     shutil.copytree(study, folders[1], symlinks=True)
-    todo = [path.relative_to(study) for path in modules(study / "workflow")]
+    todo = [path.relative_to(study) for path in modules(study / "workflow")[::3]]
 
     def run(number: int) -> list[tuple[Path, dict[str, str]]]:
         return [(module, reruns(folders[number], module)) for module in todo[number::2]]
 
     with ThreadPoolExecutor(2) as threads:
         found = [pair for part in threads.map(run, range(2)) for pair in part]
-    assert len(found) == len(todo) > 100
+    assert len(found) == len(todo) > 50
     for module, jobs in found:
         check(module, jobs, graph, known)
 
