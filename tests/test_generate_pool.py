@@ -67,6 +67,9 @@ def test_rows_describe_the_samples():
         assert row.logprob == pytest.approx(sum(child.logprobs) / len(child.logprobs))
         assert row.steps == [s for s in row.text.split("\n\n") if s]
         assert len(row.step_logprobs) == len(row.steps)
+        for i, end in enumerate(row.step_ends):
+            written = policy.decode(child.token_ids[:end])
+            assert [s for s in written.split("\n\n") if s] == row.steps[: i + 1]
         assert row.prompt_tokens == len("problem 0")
 
 

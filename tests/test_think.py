@@ -145,6 +145,7 @@ def test_a_thought_may_be_made_to_go_on():
     given = thoughts.str.count("wait").to_numpy()
     longest = table[table["thinking"] == 256]
     assert (longest["tokens"] <= 256 + 20 - given).all(), "what is given is not generated"
+    assert (longest["step_ends"].map(max) <= longest["tokens"]).all()
     assert thoughts.str.contains("wait").all()
     assert not thoughts.str.contains("</think>").any()
     plain, *_ = think([64, 256], policy=thinker_policy(p_close=0.05))
@@ -177,6 +178,9 @@ def test_log_probabilities_are_of_the_thoughts_groups_and_the_answers_steps():
     assert row["steps"][0].startswith("answer: ")
     drawn = row["step_logprobs"][-len(row["steps"]) :]
     assert max(drawn) < 0, "the cue, which was given, is no part of them"
+    assert row["step_ends"][:2] == [64, 100]
+    assert row["step_ends"][-1] == row["tokens"]
+    assert len(row["step_ends"]) == len(row["step_logprobs"])
 
 
 def test_an_end_of_several_tokens_is_refused():

@@ -1,5 +1,6 @@
-import pandas as pd
-from testtime.data.imports import import_samples, select_block
+from functools import partial
+
+from testtime.data.imports import import_block, import_samples
 from testtime.data.store import read_parquet, write_parquet
 from testtime.runtime.job import job
 
@@ -8,11 +9,9 @@ def main(inputs, params, output):
     ids, settings = read_parquet(inputs.problems)["problem_id"], params.settings
     sizes = {key: settings[key] for key in ("pool", "held_out", "chains")}
     how = {"separator": params.separator, "part": settings["part"], "close": params.close}
-    found = []
-    for path, thinking in zip(inputs.samples, params.thinking or [0], strict=True):
-        rows = select_block(import_samples(path, ids, **how), params.block, **sizes)
-        found.append(rows.assign(thinking=thinking) if params.thinking else rows)
-    write_parquet(pd.concat(found, ignore_index=True), output)
+    read = partial(import_samples, problem_ids=ids, **how)
+    rows = import_block(inputs.samples, params.thinking, read, params.block, **sizes)
+    write_parquet(rows, output)
 
 
 with job(snakemake.log[0]):

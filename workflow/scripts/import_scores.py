@@ -1,5 +1,6 @@
-import pandas as pd
-from testtime.data.imports import import_scores, select_block
+from functools import partial
+
+from testtime.data.imports import import_block, import_scores
 from testtime.data.store import read_parquet, write_parquet
 from testtime.runtime.job import job
 
@@ -8,12 +9,9 @@ def main(inputs, params, output):
     ids, settings = read_parquet(inputs.problems)["problem_id"], params.settings
     sizes = {key: settings[key] for key in ("pool", "held_out")}
     how = {"separator": params.separator, "part": settings["part"], "close": params.close}
-    found = []
-    for path, thinking in zip(inputs.samples, params.thinking or [0], strict=True):
-        rows = import_scores(path, ids, params.prm, **how)
-        rows = select_block(rows, params.block, **sizes)
-        found.append(rows.assign(thinking=thinking) if params.thinking else rows)
-    write_parquet(pd.concat(found, ignore_index=True), output)
+    read = partial(import_scores, problem_ids=ids, prm=params.prm, **how)
+    rows = import_block(inputs.samples, params.thinking, read, params.block, **sizes)
+    write_parquet(rows, output)
 
 
 with job(snakemake.log[0]):

@@ -12,6 +12,7 @@ A budget that is a power of two, from 128 on, draws least beyond itself.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import isnan, nan
 
 import pandas as pd
@@ -194,15 +195,14 @@ class Thinker:
         answer = self.rows.of(stamp)[number]
         ended = 0 if trace.closed is None else trace.closed + 1
         logprobs = trace.logprobs[: answer["cut"] if forced else ended]
-        groups = [mean(logprobs[i : i + GROUP]) for i in range(0, len(logprobs), GROUP)]
-        ends = [min(i + GROUP, len(logprobs)) for i in range(0, len(logprobs), GROUP)]
-        ends += [len(logprobs) + end for end in answer.get("step_ends", [])]
+        groups = [logprobs[i : i + GROUP] for i in range(0, len(logprobs), GROUP)]
+        ends = list(accumulate(sum(not isnan(value) for value in group) for group in groups))
         drawn = [value for value in logprobs if not isnan(value)]
         return {
             "text": answer["text"],
             "steps": answer["steps"],
-            "step_logprobs": groups + answer["step_logprobs"],
-            "step_ends": ends,
+            "step_logprobs": [mean(group) for group in groups] + answer["step_logprobs"],
+            "step_ends": ends + [len(drawn) + end for end in answer["step_ends"]],
             "logprob": mean(drawn + answer["logprobs"]),
             "tokens": len(drawn) + len(answer["logprobs"]),
             "prompt_tokens": answer["prompt_tokens"],

@@ -14,7 +14,7 @@ Every problem has the same number of samples. What the file does not give stays 
 token_count, tokens and FLOPs are empty in every table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from numbers import Real
 from pathlib import Path
@@ -161,6 +161,29 @@ def select_block(
         )
     selected = rows[rows["sample"].isin(chosen)]
     return selected.assign(sample=selected["sample"] - (pool if block == DIFFICULTY else 0))
+
+
+def import_block(
+    paths: Sequence[str],
+    thinking: Sequence[int],
+    read: Callable[[str], pd.DataFrame],
+    block: str,
+    **sizes: int,
+) -> pd.DataFrame:
+    """A block of files that belong together, one for each thinking budget, or of a single file.
+
+    Args:
+        paths: of the files.
+        thinking: the budget T of each, which becomes a column; none for a single file without.
+        read: gives the rows of a file, by `import_samples` or `import_scores`.
+        block: as of `select_block`.
+        sizes: its other arguments.
+    """
+    found = []
+    for path, budget in zip(paths, thinking or [0], strict=True):
+        rows = select_block(read(path), block, **sizes)
+        found.append(rows.assign(thinking=budget) if thinking else rows)
+    return pd.concat(found, ignore_index=True)
 
 
 def _answers(completions: pd.Series, close: str | None) -> pd.Series:

@@ -76,8 +76,8 @@ def draw(
     label = f"samples of {models.spec.name}"
     with progress(len(problems) * (stop - start), label, "samples") as bar:
         if thinking:
-            limits = models.spec.thinking, Rows(), bar, models.spec.context
-            thinker = Thinker(models.policy, *limits)
+            spec = models.spec
+            thinker = Thinker(models.policy, spec.thinking, Rows(), bar, spec.context)
             wanted = [Draw(p, settings, range(start, stop), p.problem_id) for p in problems]
             rows = thinker.to_table(wanted, thinker.draw(wanted, [thinking]), [thinking])
         else:

@@ -171,8 +171,8 @@ def _draw_rounds(
         _pay(spent, drawn)
         rounds_drawn.append(drawn.rows)
         rows, start = pd.concat(rounds_drawn, ignore_index=True), size
-        open_to = rows[rows["problem_id"].isin([p.problem_id for p in going])]
-        classes = with_classes(open_to, models.convention, models.workers)
+        undecided = rows[rows["problem_id"].isin([p.problem_id for p in going])]
+        classes = with_classes(undecided, models.convention, models.workers)
         own = dict(list(classes.groupby("problem_id")))
         going = [p for p in going if not decides(method, own[p.problem_id], strategy["budget"])]
         if not going:
