@@ -18,8 +18,9 @@ FIGURE = Figure(
     title="The compute-optimal lookup",
     see="The strategy to use for each policy, budget and difficulty: the colour is the method, the"
     " text the expected accuracy, the number of problems behind it, the scoring, the vote and the"
-    " PRM. Dashed cells: fewer than half of the fold-wise choices agree, so the problems do not "
-    "settle which strategy is best.",
+    " PRM. Some rules have the colour of a method that they vary; their name is in the cell. Dashed"
+    " cells: fewer than half of the fold-wise choices agree, so the problems do not settle which "
+    "strategy is best.",
     computed="For each cell the strategy with the highest mean accuracy on the problems of that "
     "level; the accuracy shown is the cross-fitted one, not that of the choice on its own "
     "problems. ``testtime advise`` gives the same answer in words.",
