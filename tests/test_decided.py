@@ -60,8 +60,6 @@ def raise_format(study):
 
 CHANGES = {
     "prompt": of_policy(prompt="boxed"),
-    "seed": lambda study: study.change({"seed": 7}),
-    "temperature": of_policy(temperature=0.5),
     "weights": change_weights,
     "format": raise_format,
 }
@@ -190,3 +188,26 @@ def test_where_paths_end_decides_searches_alone_and_its_default_changes_no_stamp
             assert set(cell.decided) == {"dataset", "limit", "policy", "prm", "beam_width"}
             old, new = (c.row_stamps(lambda spec: spec.name) for c in (cell, changed[record]))
             assert old(problem, *kind) != new(problem, *kind)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 7},
+        {"catalog": {"policies": {"micro-xs": {"temperature": 0.5}}}},
+        {"catalog": {"policies": {"micro-xs": {"max_tokens": 50}}}},
+        {"catalog": {"policies": {"micro-xs": {"context": 100}}}},
+    ],
+    ids=["seed", "temperature", "max_tokens", "context"],
+)
+def test_settings_of_sampling_decide_samples_and_all_that_follows_them(changes):
+    config = {**read(), "policies": ["micro-xs"]}
+    plain, changed = (list(cells(Study(c, of_study(c)))) for c in (config, {**config, **changes}))
+    problem = Problem("p", "1 + 1")
+    kinds = {"generate": ("pool",), "search": ("beam_search", 4)}
+    for before, after in zip(plain, changed, strict=True):
+        assert before.record == after.record
+        assert before.stamp != after.stamp
+        if before.stage in kinds:
+            rows = [c.row_stamps(lambda spec: spec.name) for c in (before, after)]
+            assert len({stamp_of_row(problem, *kinds[before.stage]) for stamp_of_row in rows}) == 2

@@ -41,14 +41,6 @@ def test_what_a_killed_study_had_finished_is_not_computed_again(undisturbed, tmp
     assert_same_tables(killed.results, undisturbed.results, in_other_batches=True)
 
 
-@pytest.mark.study
-def test_ten_kills_change_nothing(undisturbed, tmp_path):
-    killed = SmallStudy(tmp_path / "killed", STUDY)
-    assert disturb(killed, 10) == 10
-    assert killed.kept() == undisturbed.kept()
-    assert_same_tables(killed.results, undisturbed.results, in_other_batches=True)
-
-
 def test_deleted_outputs_are_written_again_from_the_rows(undisturbed):
     before = undisturbed.kept()
     paths = [*undisturbed.results.glob("generations/**/*.parquet")]

@@ -10,6 +10,7 @@ from fakes import FakePolicy, FakePrm, random_tree
 from testtime.data.rows import Rows, digest, open_rows
 from testtime.engines.load import Measured
 from testtime.errors import UserError
+from testtime.runtime.lock import LOCK, RUN, RunOverError, hold
 from testtime.sample import Draw, SampleSettings, draw_missing, to_table
 from testtime.score import score_pool
 from testtime.search.rows import describe
@@ -302,3 +303,18 @@ def test_searches_that_run_together_give_the_paths_that_each_gives_alone():
         )
         pd.testing.assert_frame_equal(found, expected)
     assert policy.tokens < alone  # what two budgets of adaptive best-of-N share is drawn once
+
+
+def test_a_job_of_an_earlier_run_ends_at_its_next_rows_and_keeps_them(
+    folder, tmp_path, monkeypatch
+):
+    for name in (RUN, LOCK):  # what `hold` leaves behind
+        monkeypatch.setenv(name, "")
+    hold(tmp_path)
+    with open_rows(folder, ()) as rows:
+        rows.add("a", {0: "of a run"})
+        monkeypatch.setenv(RUN, "a run that was killed")
+        with pytest.raises(RunOverError, match="another one is writing"):
+            rows.add("a", {1: "of a job that outlived it"})
+    with open_rows(folder, {"a"}) as rows:
+        assert set(rows.of("a")) == {0, 1}

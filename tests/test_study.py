@@ -1,16 +1,11 @@
-"""The smoke study, really run once: its tables, its report, and a run that is killed."""
+"""The smoke study, really run once: its tables and its report."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
-from studies import SMOKE, assert_same_tables, snakemake
+from studies import SMOKE, snakemake
 
 KEYS = ["dataset", "policy", "prm", "method", "scoring", "vote", "thinking", "budget"]
 
@@ -132,39 +127,3 @@ def test_a_wrong_config_is_refused_before_any_job(study):
     assert done.returncode != 0
     assert "budgets.search" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-
-
-def models_and_samples(folder):
-    """Models and samples that stand in their place, with their times."""
-    paths = [*folder.glob("models/*/model.safetensors"), *folder.glob("generations/**/*.parquet")]
-    return {p: p.stat().st_mtime_ns for p in paths if not p.name.startswith(".")}
-
-
-@pytest.mark.study
-def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_tables(study, results):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", SMOKE]
-    command += ["--config", "results=again"]
-    again = study / "again"
-    run = subprocess.Popen(
-        command,
-        cwd=study,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 600
-    seen, finished = {}, {}
-    while len(finished) < 6:
-        assert run.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline, "too few files within the time"
-        time.sleep(0.2)
-        now, there = time.monotonic(), models_and_samples(again)
-        since = {path: seen.setdefault(path, now) for path in there}
-        # A job's end is noticed some seconds after its file is in place, more on a busy machine.
-        finished = {path: at for path, at in there.items() if now - since[path] > 15}
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    done = snakemake(study, *command[5:])
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
-    assert_same_tables(results, again, in_other_batches=True)

@@ -93,12 +93,29 @@ class Cluster:
         else:
             _call(daemon, "-N", self.host)
 
-    def resume_node(self) -> None:
-        """Put a drained node back into service, as an administrator does."""
-        if "drain" in _ask("sinfo", "-h", "-o", "%T"):
-            subprocess.run(
-                ["scontrol", "update", f"NodeName={self.host}", "State=RESUME"], check=False
-            )
+    def resume_node(self) -> bool:
+        """Put a drained node back into service, as an administrator does; whether it was one."""
+        drained = "drain" in _ask("sinfo", "-h", "-o", "%T")
+        if drained:
+            self.set_node("RESUME")
+        return drained
+
+    def set_node(self, state: str) -> None:
+        """Give the node a state, as an administrator does: DOWN with all its jobs, or RESUME."""
+        node = [f"NodeName={self.host}", f"State={state}", "Reason=test"]
+        subprocess.run(["scontrol", "update", *node], check=False, capture_output=True)
+
+    def start_requeued(self) -> None:
+        """Let jobs that were put back into the queue start now, and not after two minutes."""
+        for job in self.jobs():
+            if job["Reason"] == "BeginTime":
+                command = ["scontrol", "update", f"JobId={job['JobId']}", "StartTime=now"]
+                subprocess.run(command, check=False, capture_output=True)
+
+    def run_urgent(self, seconds: float) -> None:
+        """Run a job for which all others leave the node, and wait for its end."""
+        job = ["--partition", "urgent", "--exclusive", "--mem", str(MEMORY_MB), "--output", "none"]
+        _call("sbatch", "--wait", *job, "--chdir", str(self.folder), "--wrap", f"sleep {seconds}")
 
     def jobs(self) -> list[dict[str, str]]:
         """Every job since the start, ended ones included, as `scontrol show job` tells them."""

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testtime.errors import UserError
+from testtime.runtime.lock import check_run
 
 Key = int | str
 SUFFIX = ".jsonl.gz"
@@ -61,6 +62,8 @@ class StoredRows(Rows):
 
         Raises:
             UserError: the disk is full, or writing fails otherwise.
+            RunOverError: this is a job of an earlier run, see `lock.check_run`. These rows are
+                kept; what it would compute next, a job of the new run computes.
         """
         super().add(stamp, rows)
         line = json.dumps([stamp, list(rows.items())], default=_plain) + "\n"
@@ -73,6 +76,7 @@ class StoredRows(Rows):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise UserError(f"cannot write in {self._folder}: {error.strerror}") from error
+        check_run()
 
     def close(self) -> None:
         """Write no more."""
