@@ -257,12 +257,13 @@ def main() -> None:
         left = wait_until_gone(study / "one", study / "other", seconds=180)
         witness.end()
         tell(drill, witness, expected)
+    assert_same_tables(expected, drill.results, in_other_batches=True)
+    print("the tables are those of the undisturbed run, byte for byte")
     if left:
         raise SystemExit("processes are left:\n" + "\n".join(map(str, left.items())))
-    assert_same_tables(expected, drill.results, in_other_batches=True)
+    print("no process is left")
     if drill.happened.total() < args.faults:
         raise SystemExit(f"the run ended after {drill.happened.total()} faults: shorten --pause")
-    print("no process is left; the tables are those of the undisturbed run, byte for byte")
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ class Cluster:
         values = {
             "host": self.host,
             "folder": str(self.folder),
+            "epilog": str(Path(__file__).parent / "epilog.sh"),
             "cpus": CPUS,
             "memory_mb": MEMORY_MB,
             "controller_port": _free_port(),
