@@ -23,7 +23,7 @@ STUDY = {
     "budgets": {"pool": [4], "search": [4]},
     "difficulty": {"samples": 4},
     "evaluate": {"subsets": 100, "bootstrap": 100},
-    "fit": {"folds": 2, "repeats": 2},
+    "fit": {"folds": 3, "repeats": 2},
 }
 MODEL_JOBS = {"sample_pool": 1, "score_pool": 2, "search_trees": 2}
 
