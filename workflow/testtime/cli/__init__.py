@@ -7,6 +7,7 @@ import typer
 
 from testtime.cli.advise import advise
 from testtime.cli.check import check
+from testtime.cli.fleet import fleet
 from testtime.cli.grade import grade
 from testtime.cli.plan import plan
 from testtime.cli.score import score
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 PANELS = {
-    "A study to be run": (check, plan),
+    "A study to be run": (check, plan, fleet),
     "Models and answers": (grade, score, search),
     "A finished study": (advise, solve, sweep),
 }
