@@ -7,6 +7,7 @@ import typer
 
 from testtime.cli.advise import advise
 from testtime.cli.check import check
+from testtime.cli.crate import crate
 from testtime.cli.fleet import fleet
 from testtime.cli.grade import grade
 from testtime.cli.plan import plan
@@ -24,7 +25,7 @@ app = typer.Typer(
 PANELS = {
     "A study to be run": (check, plan, fleet),
     "Models and answers": (grade, score, search),
-    "A finished study": (advise, solve, sweep),
+    "A finished study": (advise, solve, sweep, crate),
 }
 for panel, commands in PANELS.items():
     for command in commands:
