@@ -1,5 +1,6 @@
 """How to cite, and how the workflow catalog shows the workflow: valid, and of this version."""
 
+import json
 import tomllib
 
 import yaml
@@ -26,6 +27,23 @@ def test_the_reproduced_study_is_cited(root):
     (paper,) = yaml.safe_load((root / "CITATION.cff").read_text())["references"]
     assert paper["identifiers"][0]["value"] == "arXiv:2502.06703"
     assert {"type", "title", "authors"} <= set(paper)
+
+
+def test_zenodo_is_told_what_the_citation_says(root):
+    """Names as Zenodo writes them: family name first."""
+    cited = yaml.safe_load((root / "CITATION.cff").read_text())
+    told = json.loads((root / ".zenodo.json").read_text())
+    assert told["upload_type"] == cited["type"]
+    for key in ("title", "version", "license", "keywords"):
+        assert told[key] == cited[key]
+    assert told["description"] == " ".join(cited["abstract"].split())
+    names = [
+        author.get("name") or f"{author['family-names']}, {author['given-names']}"
+        for author in cited["authors"]
+    ]
+    assert [creator["name"] for creator in told["creators"]] == names
+    references = {paper["identifiers"][0]["value"] for paper in cited["references"]}
+    assert {link["identifier"] for link in told["related_identifiers"]} == references
 
 
 def test_the_workflow_catalog_knows_how_the_workflow_is_used(root):

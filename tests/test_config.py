@@ -72,6 +72,7 @@ WRONG = [
     ),
     ("threads", 0, "threads: 0"),
     ("pinned", "yes", "pinned: 'yes'"),
+    ("jobs/fleet", 0, "jobs.fleet: 0"),
     ("jobs/max_hours", 0.5, "jobs.max_hours: 0.5 is below jobs.hours 1"),
     ("problems/limit", 0, "problems.limit: 0"),
     ("evaluate/confidence", 95, "evaluate.confidence: 95"),

@@ -141,6 +141,13 @@ def test_searches_have_the_time_of_both_models(jobs, paper):
         assert job["runtime"] >= seconds / 60, job
 
 
+def test_the_cross_check_has_the_time_of_the_answers_that_it_compares(jobs, paper):
+    """At most 2,000 of each policy and dataset at 0.05 s by 8 processes, not all tokens' time."""
+    (job,) = [job for job in jobs if job["rule"] == "tabulate_grade_disagreements"]
+    comparing = len(paper.cells()) * 2000 * 0.05 / 8 / 60
+    assert 2 * comparing <= job["runtime"] < 60
+
+
 def test_a_retry_asks_for_more_within_bounds(attempts):
     for first, third in zip(*attempts, strict=True):
         assert third["runtime"] == min(3 * first["runtime"], 24 * 60)

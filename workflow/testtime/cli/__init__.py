@@ -7,6 +7,8 @@ import typer
 
 from testtime.cli.advise import advise
 from testtime.cli.check import check
+from testtime.cli.crate import crate
+from testtime.cli.fleet import fleet
 from testtime.cli.grade import grade
 from testtime.cli.plan import plan
 from testtime.cli.score import score
@@ -21,9 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 PANELS = {
-    "A study to be run": (check, plan),
+    "A study to be run": (check, plan, fleet),
     "Models and answers": (grade, score, search),
-    "A finished study": (advise, solve, sweep),
+    "A finished study": (advise, solve, sweep, crate),
 }
 for panel, commands in PANELS.items():
     for command in commands:

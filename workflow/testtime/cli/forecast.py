@@ -1,24 +1,11 @@
 """What a study will take, by stage: Snakemake's own jobs, with their estimated times."""
 
-import csv
-import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
-from testtime.errors import UserError
-from testtime.present import registry
-from testtime.study.layout import ROOT, STAGE_OF, STAGES, TOGETHER, identify
-from testtime.study.resources import job_work
+from testtime.cli.dag import study_jobs
+from testtime.study.layout import STAGES
 from testtime.study.study import Study
 from testtime.study.work import Work
-
-Job = tuple[str, Work]  # its stage, and what it does
-MODEL_RULES = ("sample_pool", "score_pool", "search_trees")  # import rules make single files
 
 
 @dataclass(frozen=True)
@@ -53,46 +40,9 @@ def forecast(study: Study) -> list[Stage]:
         UserError: Snakemake cannot plan the study; says why.
     """
     jobs = study_jobs(study)
-    by_stage = {name: [job for stage, job in jobs if stage == name] for name in STAGES}
+    by_stage = {name: [job.work for job in jobs if job.stage == name] for name in STAGES}
     stages = [_sum(name, own) for name, own in by_stage.items() if own]
-    return [*stages, _sum("all", [job for _, job in jobs])]
-
-
-def study_jobs(study: Study) -> list[Job]:
-    """Every job of a study, including those whose output exists already.
-
-    Raises:
-        UserError: Snakemake cannot plan the study; says why.
-    """
-    found: dict[tuple, Job] = {}
-    stages = {f"tabulate_{name}": facts.stage for name, facts in registry.tables().items()}
-    for row in _summary(study.config):
-        # A rule that is made several times has numbers behind its name.
-        rule, (kind, names) = re.sub(r"_\d+$", "", row["rule"]), identify(row["output_file"])
-        together = {"table", *(TOGETHER[kind] if rule in MODEL_RULES else ())}
-        wildcards = {key: value for key, value in names.items() if key not in together}
-        key = (rule, *wildcards.items())
-        if key not in found:
-            stage = stages.get(rule) or STAGE_OF[kind]
-            found[key] = (stage, job_work(study, rule, **wildcards))
-    return list(found.values())
-
-
-def _summary(config: dict) -> list[dict[str, str]]:
-    """Snakemake's list of all output files of a study, with the rule that makes each.
-
-    Reading the workflow writes what decides the jobs, so the results are put elsewhere for it.
-    """
-    command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", "--cores", "1"]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "config.yaml")
-        file.write_text(yaml.safe_dump(config | {"results": f"{folder}/results"}))
-        command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise UserError(f"Snakemake cannot plan this study: {' '.join(lines[-3:])}")
-    return list(csv.DictReader(done.stdout.splitlines(), delimiter="\t"))
+    return [*stages, _sum("all", [job.work for job in jobs])]
 
 
 def _sum(name: str, jobs: list[Work]) -> Stage:

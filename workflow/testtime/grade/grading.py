@@ -9,7 +9,7 @@ from testtime.grade.classes import canonical_forms, without_idle_labels
 from testtime.grade.decide import Verdict, gold_answer, grade_pairs
 from testtime.grade.extract import extract_answer
 from testtime.grade.workers import Task, Workers
-from testtime.study.conventions import Convention, convention_named
+from testtime.study.conventions import MOST_CHECKED, Convention, convention_named
 
 DISAGREEMENTS = ["problem_id", "gold", "answer", "samples", "correct", "reason", "math_verify"]
 _LONGEST_CHECKED = 10_000  # longest answer, in characters, for plain math-verify
@@ -119,7 +119,7 @@ def disagreements(
     workers: Workers,
     *,
     convention: str = "math",
-    most: int = 2000,
+    most: int = MOST_CHECKED,
 ) -> pd.DataFrame:
     """Answers on which this grader and math-verify differ, and those that could not be decided.
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from testtime.errors import UserError
 
+MOST_CHECKED = 2000  # distinct answers of a cell that another grader is asked about
 NAMES = ("math", "integer", "exact")
 OPTIONS = {
     "percent": ("number", "value", "either"),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import ceil
 
 from testtime.study import memory, work
+from testtime.study.conventions import MOST_CHECKED
 from testtime.study.methods import METHODS
 from testtime.study.study import Study
 from testtime.study.work import ANSWER_TOKENS, Work
@@ -40,7 +41,9 @@ def job_work(study: Study, rule: str, **wildcards: str) -> Work:
             share = 1 if rule == "evaluate_policy" else 2
             job = work.evaluating(texts(study, **wildcards) // share)
         case "tabulate_grade_disagreements":
-            job = work.grading(sum(tokens(study, *cell) for cell in study.cells()))
+            read = [texts(study, *cell) for cell in study.cells()]
+            checked = sum(min(n, MOST_CHECKED) for n in read)
+            job = work.checking(sum(read), checked, study.config["grade"]["workers"])
         case "tabulate_lookup":
             job = work.fitting(outcome_rows(study))
         case "tabulate_comparisons" | "tabulate_prms" | "tabulate_voting":

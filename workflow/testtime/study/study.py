@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import ceil
+from math import ceil, sqrt
 from typing import TypeVar
 
 from testtime.study import memory, rates, work
@@ -305,9 +305,27 @@ class Study:
         return int(block) * self.config["search_runs"]
 
     def _cuts(self, dataset: str, job: work.Work) -> int:
-        """Into how many shards a cell's work is cut: each takes about `jobs: hours`."""
-        wanted = ceil(job.seconds / (3600 * self.config["jobs"]["hours"]))
-        return max(1, min(wanted, self.n_problems(dataset)))
+        """Into how many shards a cell's work is cut: each takes `jobs: hours`, or less on a fleet.
+
+        If jobs take h seconds, a fleet that needs T seconds for all spends start·T/h on starts, and
+        its GPUs wait h/2 in the mean for the last job. The sum is least at h² = 2·start·T.
+        """
+        longest = 3600 * self.config["jobs"]["hours"]
+        if self.config["jobs"]["fleet"] and job.gpus:
+            share = self._gpu_seconds / self.config["jobs"]["fleet"]
+            longest = min(longest, sqrt(2 * job.start_seconds * share))
+        return max(1, min(ceil(job.seconds / longest), self.n_problems(dataset)))
+
+    @cached_property
+    def _gpu_seconds(self) -> float:
+        """GPU-seconds of all models' work, starts not counted."""
+        jobs = []
+        for cell in self.cells():
+            prms = self.scorers(cell[1])
+            jobs += [] if self.is_imported(cell[1]) else [self.drawing(*cell)]
+            jobs += [self.scoring(*cell, prm) for prm in prms]
+            jobs += [self.searching(*cell, prm) for prm in prms if self.search_blocks(cell[1])]
+        return sum(job.gpus * job.seconds for job in jobs)
 
     # Its files, as rules and readers name them.
 

@@ -25,6 +25,8 @@ LEAST_MINUTES = 10
 # Analysis, as measured on the embedded study; grading of real answers is slower than of sums.
 FIGURE_SECONDS, NOTEBOOK_SECONDS = 3.0, 5.0
 SCRIPT_SECONDS, TOKENS_GRADED, TEXTS_EVALUATED, ROWS_FITTED = 1.0, 5e5, 4_000, 5_000
+# Of an answer that math-verify compares once more, in one process; of one that is only counted.
+CHECK_SECONDS, ANSWERS_COUNTED = 0.05, 1e5
 # Compressed files: what a token of a solution takes, and what it takes in its scores.
 WRITTEN_BYTES, SCORED_BYTES = 2.7, 1.0
 FINISHED = 0.5  # share of a search's candidates that end and are kept, as on the embedded study
@@ -148,6 +150,12 @@ def searching(
 def grading(tokens: float) -> Work:
     """Extract and compare the answers in texts of this many tokens."""
     return Work(seconds=tokens / TOKENS_GRADED, start_seconds=SCRIPT_SECONDS)
+
+
+def checking(texts: int, checked: int, workers: int) -> Work:
+    """Count the answers of all texts, and compare so many distinct ones by math-verify."""
+    seconds = texts / ANSWERS_COUNTED + checked * CHECK_SECONDS / workers
+    return Work(seconds=seconds, start_seconds=SCRIPT_SECONDS)
 
 
 def evaluating(texts: int) -> Work:
