@@ -57,7 +57,7 @@ def test_logs_lie_in_the_folder_of_their_stage():
     assert Layout("r").benchmark("report") == "r/benchmarks/report/report.tsv"
     assert set(STAGE_OF.values()) <= set(STAGES)
     others = {"outcomes", "table", "lookup", "log", "benchmark", "lock"}
-    others |= {"store", "weights", "decided", "replaced", "sum"}
+    others |= {"store", "weights", "decided", "replaced", "sum", "checkpoint"}
     assert set(STAGE_OF) | others == set(PATTERNS)
     assert all(names_in(kind) == ("dataset", "policy") for kind in CELL_KINDS)
 
