@@ -86,6 +86,13 @@ def test_files_of_elsewhere_have_no_digest_and_are_read(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"results", "moved", "own.csv"}
 
 
+def test_a_copy_of_a_remote_file_may_be_another_machines(tmp_path):
+    path = tmp_path / ".snakemake/storage/s3/bucket/results/tables/t.csv"
+    write_csv(ROWS, path)
+    edit(path)
+    assert len(read_csv(path)) == len(ROWS)
+
+
 @pytest.mark.parametrize("text", [b'"a', b"a\n\xff\n", b'a,b\n1,"2\n'])
 def test_a_table_without_digest_that_cannot_be_parsed_is_named_in_one_line(tmp_path, text):
     path = tmp_path / "tables/t.csv"

@@ -147,9 +147,12 @@ def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
 
 
 def sum_of(path: str | Path) -> Path | None:
-    """The file of a file's digest; None for kinds that have none."""
+    """The file of a file's digest; None for those that have none.
+
+    Snakemake's copies of files in remote storage have none: other machines write those files too.
+    """
     kind, names = identify(path) or ("", {})
-    if kind not in SUMMED:
+    if kind not in SUMMED or ".snakemake" in Path(path).parts:
         return None
     own = place(kind, **names)
     return Path(Path(path).as_posix().removesuffix(own), place("sum", file=own))
