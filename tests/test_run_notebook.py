@@ -66,6 +66,13 @@ def test_an_error_is_one_line_and_what_ran_before_is_kept(run, tmp_path, cell, m
     assert not last.outputs
 
 
+def test_its_process_ends_with_it(run):
+    done = run("import os\nos.getpid()")
+    (output,) = done.cells[-1].outputs
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(output["data"]["text/plain"]), 0)
+
+
 def test_a_full_disk_is_one_line_that_names_what_cannot_be_written(run, small_disk):
     table = small_disk / "notebooks/x.csv"
     cells = (

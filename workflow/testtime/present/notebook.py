@@ -51,7 +51,7 @@ def run_notebook(source: str | Path, executed: str | Path, given: Mapping[str, o
     client = NotebookClient(notebook, km=kernel, timeout=None)
     try:
         with tempfile.TemporaryDirectory() as settings:  # not the user's
-            client.execute(env=os.environ | {"IPYTHONDIR": settings})
+            client.execute(cleanup_kc=True, env=os.environ | {"IPYTHONDIR": settings})
     except CellExecutionError as error:
         said = " ".join(error.evalue.split())
         known = error.ename == UserError.__name__
