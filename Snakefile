@@ -40,7 +40,10 @@ onstart:
 onsuccess:
     from testtime.present.report.finding import closing_words
 
-    print(closing_words(STUDY), end="")
+    try:
+        print(closing_words(STUDY), end="")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onerror:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,12 +29,25 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of four pages."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
 @pytest.fixture(scope="session")
 def study(root, tmp_path_factory) -> Path:
     """A copy of the checkout in which the smoke study has run on this machine."""
     folder = copy_checkout(root, tmp_path_factory.mktemp("smoke") / "study")
     done = snakemake(folder, "--configfile", SMOKE)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    assert "command not found" not in done.stderr
     # The last line that a user sees.
     assert done.stdout.endswith("Report: results-smoke/report.html\n")
     return folder

@@ -8,6 +8,7 @@ from studies import SMOKE, snakemake
 SAMPLES = "generations/microcosm/smoke-small/cot/1-of-1.parquet"
 GRADES = "grades/microcosm/smoke-small.parquet"
 DIFFICULTY = "difficulty/microcosm/smoke-small.parquet"
+ACCURACY, FIGURE = "tables/accuracy.csv", "figures/data/accuracy_by_budget.csv"
 
 
 @pytest.fixture
@@ -39,18 +40,25 @@ def test_samples_are_written_again_from_the_store(study, cut):
     assert path.read_bytes() == (study / "results-smoke" / SAMPLES).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "target", "said_of_it"),
+    [
+        (GRADES, DIFFICULTY, "is not a whole Parquet file"),
+        (ACCURACY, FIGURE, "is not as it was written (it was cut short or edited)"),
+    ],
+)
 def test_the_job_that_reads_another_file_names_it_and_after_its_deletion_it_is_made_anew(
-    study, cut
+    study, cut, name, target, said_of_it
 ):
-    path = cut(GRADES)
-    code, said = run(study, DIFFICULTY)
+    path = cut(name)
+    code, said = run(study, target)
     assert code != 0
-    assert f"broken/{GRADES} is not a whole Parquet file" in said
+    assert f"broken/{name} {said_of_it}" in said
     assert "delete it and run again" in said
     path.unlink()
-    code, said = run(study, DIFFICULTY)
+    code, said = run(study, target)
     assert code == 0, said
-    for name in (GRADES, DIFFICULTY):
-        assert (study / "broken" / name).read_bytes() == (
-            study / "results-smoke" / name
+    for made in (name, target):
+        assert (study / "broken" / made).read_bytes() == (
+            study / "results-smoke" / made
         ).read_bytes()

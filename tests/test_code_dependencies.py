@@ -50,6 +50,9 @@ def modules(workflow: Path) -> list[Path]:
 def programs(workflow: Path) -> dict[str, list[Path]]:
     """Job -> what it runs: a rule, or for figures "draw_figure NAME"."""
     found = {rule: [(workflow / name).resolve()] for rule, name in FOLLOWING.items()}
+    for paths in found.values():
+        if paths[0].suffix == ".ipynb":
+            paths.append(workflow / "scripts/run_notebook.py")
     # Methods are found by name: those of the smoke study, the default ones, among samples.
     methods = yaml.safe_load((workflow.parent / "config.yaml").read_text())["methods"]
     weighing = [name for name in methods if name not in names("search")]
@@ -174,9 +177,9 @@ def test_the_import_graph_is_what_python_imports(root, job):
     workflow = root / "workflow"
     paths = programs(workflow)[job]
     graph = {path for path in import_closure(*paths) if path.is_relative_to(workflow)}
-    scripts = [path for path in paths if path.suffix == ".py"]
-    if not scripts:
+    if any(path.suffix == ".ipynb" for path in paths):
         pytest.skip("notebooks are run by Jupyter")
+    scripts = [path for path in paths if path.suffix == ".py"]
     names = imported_at_once(scripts, workflow)
     assert {module_file(name) for name in names} <= graph
     possible = set(scripts)

@@ -132,7 +132,7 @@ def test_a_percentage_is_refused(table):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not a lookup"),
+        ("{", r"lookup\.json is not whole JSON"),
         ("[]", "is not a lookup"),
         ('{"format": "testtime-lookup", "version": 99}', "version 99 of the lookup"),
     ],

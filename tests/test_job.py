@@ -1,6 +1,5 @@
 """What a job says and leaves when its disk is full."""
 
-import os
 import subprocess
 import sys
 
@@ -18,18 +17,6 @@ from testtime.runtime.job import job
 with job(sys.argv[1]):
     raise UserError("budget 3 is odd; allowed: even numbers")
 """
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of four pages."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def run_job(log):

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaForCausalLM
 
+from microcosm.checkpoint import Checkpoint
 from microcosm.checks import faulty_solutions, sampled_solutions
 from microcosm.data import IGNORED, batches, solutions
 from microcosm.models import TAGS, grow, llama_config
@@ -75,7 +76,9 @@ def split_parameters(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Par
     return matrices, others
 
 
-def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
+def train_policy(
+    recipe: dict, label: str = "training", checkpoint: Checkpoint | None = None
+) -> LlamaForCausalLM:
     """Train a policy on solutions of problems of the "train" split.
 
     Args:
@@ -84,6 +87,7 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
             `thoughts.Thinks`; the policy then thinks before it answers), stored (precision that
             its weights are rounded to; they are float32 by default).
         label: of the progress lines.
+        checkpoint: what a killed training goes on from.
     """
     torch.manual_seed(recipe["seed"])
     thinks = "thinks" in recipe
@@ -99,20 +103,8 @@ def train_policy(recipe: dict, label: str = "training") -> LlamaForCausalLM:
             theta=recipe.get("theta", 100.0),
         )
     )
-    model.train()
-    steps = recipe["steps"]
-    optimiser = Optimiser(
-        *split_parameters(model),
-        muon_lr=recipe.get("muon_lr", 0.02),
-        adam_lr=recipe.get("adam_lr", 0.003),
-        steps=steps,
-    )
-    feed = policy_batches(recipe)
-    with progress(steps, label, "steps") as done:
-        for _ in range(steps):
-            _learn(lambda ids: model(input_ids=ids, use_cache=False).logits, _shifted(next(feed)))
-            optimiser.step()
-            done.update()
+    feed = map(_shifted, policy_batches(recipe))
+    _train(model, lambda ids: model(ids, use_cache=False).logits, feed, recipe, label, checkpoint)
     if "stored" in recipe:
         for weight in model.parameters():
             weight.data = weight.data.to(getattr(torch, recipe["stored"])).float()
@@ -144,6 +136,7 @@ def train_prm(
     backbone: str | Path,
     policies: Sequence[str | Path],
     label: str = "training",
+    checkpoint: Checkpoint | None = None,
 ) -> nn.Module:
     """Train a PRM on problems of the "prm" split.
 
@@ -153,6 +146,7 @@ def train_prm(
         backbone: folder of the policy that it is built on.
         policies: folders of the policies whose samples it learns from.
         label: of the progress lines.
+        checkpoint: what a killed training goes on from.
     """
     torch.manual_seed(recipe["seed"])
     model = grow(
@@ -160,24 +154,45 @@ def train_prm(
         recipe["format"],
         recipe.get("fresh_layers", 2),
     )
-    steps, seed = recipe["steps"], recipe["seed"]
-    tag = PRM_TOKENS.index(TAGS[recipe["format"]])
-    samples = sampled_solutions(policies, recipe.get("problems", 9000), seed, tag, label)
-    feeds = [batches(faulty_solutions(seed, tag)), batches(samples)]
-    first = round(steps * recipe.get("faults_share", 0.45))
+    feed = prm_batches(recipe, policies, label)
+    _train(model, lambda ids: model(ids, use_cache=False), feed, recipe, label, checkpoint)
+    return model.eval()
+
+
+def prm_batches(recipe: dict, policies: Sequence[str | Path], label: str) -> Iterator[list]:
+    """What a PRM reads, step by step; the policies are sampled when their turn comes."""
+    seed, tag = recipe["seed"], PRM_TOKENS.index(TAGS[recipe["format"]])
+    first = round(recipe["steps"] * recipe.get("faults_share", 0.45))
+    yield from islice(batches(faulty_solutions(seed, tag)), first)
+    yield from batches(sampled_solutions(policies, recipe.get("problems", 9000), seed, tag, label))
+
+
+def _train(
+    model: nn.Module,
+    logits: Callable[[torch.Tensor], torch.Tensor],
+    feed: Iterator[list],
+    recipe: dict,
+    label: str,
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Take the recipe's steps, from the one on that was reached before."""
+    model.train()
+    steps, checkpoint = recipe["steps"], checkpoint or Checkpoint()
     optimiser = Optimiser(
         *split_parameters(model),
         muon_lr=recipe.get("muon_lr", 0.02),
         adam_lr=recipe.get("adam_lr", 0.003),
         steps=steps,
     )
-    model.train()
+    parts = model, *optimiser.parts, *optimiser.schedules
     with progress(steps, label, "steps") as done:
-        for step in range(steps):
-            _learn(lambda ids: model(ids, use_cache=False), next(feeds[step >= first]))
+        begun = checkpoint.restore(parts)
+        done.update(begun)
+        for step, batch in enumerate(islice(feed, begun, steps), begun + 1):
+            _learn(logits, batch)
             optimiser.step()
+            checkpoint.keep(step, parts)
             done.update()
-    return model.eval()
 
 
 def _shifted(parts: list) -> list:

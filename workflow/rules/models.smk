@@ -1,5 +1,4 @@
 # Problems, and everything that runs a model or replaces it: samples, step scores, searches.
-IMPORTED = [policy for policy in config["policies"] if STUDY.is_imported(policy)]
 SCORED_ELSEWHERE = [prm for prm in config["prms"] if CATALOG.prm(prm).in_samples]
 
 
@@ -107,31 +106,34 @@ for number, (blocks, policies) in enumerate(STUDY.sampled_together()):
             "../scripts/sample_pool.py"
 
 
-# Imported samples, divided into the blocks of the pool.
-rule import_samples:
-    input:
-        problems=LAYOUT.pattern("problems"),
-        samples=lambda wildcards: STUDY.given_samples(wildcards.dataset, wildcards.policy),
-        code=get_code("workflow/scripts/import_samples.py"),
-    output:
-        LAYOUT.pattern("generations"),
-    log:
-        LAYOUT.log("generations"),
-    wildcard_constraints:
-        policy=one_of(IMPORTED),
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        block=lambda wildcards: wildcards.block,
-        settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
-        separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
-        thinking=lambda wildcards: STUDY.thinks(wildcards.policy),
-        close=lambda wildcards: STUDY.thought_ends(wildcards.policy),
-    message:
-        "Imported samples {wildcards.block} of {wildcards.policy} on {wildcards.dataset}"
-    script:
-        "../scripts/import_samples.py"
+# Imported samples, divided into the blocks of the pool, and the step scores that come with them.
+for number, (patterns, policies) in enumerate(STUDY.imported_together()):
+
+    rule:
+        name:
+            numbered("import_samples", number)
+        input:
+            problems=LAYOUT.pattern("problems"),
+            samples=lambda wildcards: STUDY.given_samples(wildcards.dataset, wildcards.policy),
+            code=get_code("workflow/scripts/import_samples.py"),
+        output:
+            patterns,
+        log:
+            LAYOUT.log("generations", together=TOGETHER["generations"]),
+        wildcard_constraints:
+            policy=one_of(policies),
+        localrule: True
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
+            separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
+            thinking=lambda wildcards: STUDY.thinks(wildcards.policy),
+            close=lambda wildcards: STUDY.thought_ends(wildcards.policy),
+        message:
+            "Imported samples of {wildcards.policy} on {wildcards.dataset}"
+        script:
+            "../scripts/import_samples.py"
 
 
 # Step scores of a PRM for the samples of a pool, all its blocks in one job.
@@ -164,34 +166,6 @@ for number, (blocks, policies) in enumerate(STUDY.scored_together()):
             "Scores by {wildcards.prm} of {wildcards.policy}'s samples ({wildcards.shard})"
         script:
             "../scripts/score_pool.py"
-
-
-# Step scores that come with imported samples.
-rule import_scores:
-    input:
-        problems=LAYOUT.pattern("problems"),
-        samples=lambda wildcards: STUDY.given_samples(wildcards.dataset, wildcards.policy),
-        code=get_code("workflow/scripts/import_scores.py"),
-    output:
-        LAYOUT.pattern("scores"),
-    log:
-        LAYOUT.log("scores"),
-    wildcard_constraints:
-        prm=one_of(SCORED_ELSEWHERE),
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        block=lambda wildcards: wildcards.block,
-        prm=lambda wildcards: wildcards.prm,
-        settings=lambda wildcards: STUDY.import_settings(wildcards.policy),
-        separator=lambda wildcards: CATALOG.policy(wildcards.policy).separator,
-        thinking=lambda wildcards: STUDY.thinks(wildcards.policy),
-        close=lambda wildcards: STUDY.thought_ends(wildcards.policy),
-    message:
-        "Imported scores by {wildcards.prm} of {wildcards.policy}'s {wildcards.block}"
-    script:
-        "../scripts/import_scores.py"
 
 
 # Tree searches of a policy with a PRM, every method and budget in one job: beam search once per

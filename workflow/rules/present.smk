@@ -69,10 +69,12 @@ rule walk_through_problem:
         grades=LAYOUT.path("grades", dataset=config["datasets"][0], policy=STUDY.smallest()),
         difficulty=LAYOUT.path("difficulty", dataset=config["datasets"][0], policy=STUDY.smallest()),
         quality=STUDY.paths_of("prm_quality") if STUDY.has("quality") else [],
-        code=get_code("notebooks/one_problem.ipynb"),
+        notebook=from_here(Path(workflow.basedir).resolve() / "notebooks/one_problem.ipynb"),
+        code=get_code("workflow/scripts/run_notebook.py", "notebooks/one_problem.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="one_problem"),
     log:
+        LAYOUT.path("log", stage="notebooks", job="one_problem"),
         notebook=LAYOUT.path("notebook", notebook="one_problem"),
     localrule: True
     conda:
@@ -83,8 +85,8 @@ rule walk_through_problem:
         shown=config["figures"],
     message:
         "Notebook: one problem"
-    notebook:
-        "../../notebooks/one_problem.ipynb"
+    script:
+        "../scripts/run_notebook.py"
 
 
 # The compute-optimal choice, derived again from the outcomes in plain pandas.
@@ -93,10 +95,12 @@ rule derive_compute_optimal:
         outcomes=LAYOUT.path("outcomes"),
         difficulty=STUDY.paths_of("difficulty"),
         table=LAYOUT.path("table", table="compute_optimal"),
-        code=get_code("notebooks/compute_optimal.ipynb"),
+        notebook=from_here(Path(workflow.basedir).resolve() / "notebooks/compute_optimal.ipynb"),
+        code=get_code("workflow/scripts/run_notebook.py", "notebooks/compute_optimal.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="compute_optimal"),
     log:
+        LAYOUT.path("log", stage="notebooks", job="compute_optimal"),
         notebook=LAYOUT.path("notebook", notebook="compute_optimal"),
     localrule: True
     conda:
@@ -106,8 +110,8 @@ rule derive_compute_optimal:
         seed=config["seed"],
     message:
         "Notebook: the compute-optimal choice derived again"
-    notebook:
-        "../../notebooks/compute_optimal.ipynb"
+    script:
+        "../scripts/run_notebook.py"
 
 
 # This study's numbers beside the paper's.
@@ -118,15 +122,17 @@ rule compare_with_paper:
         gains=LAYOUT.path("table", table="gains"),
         compute_optimal=LAYOUT.path("table", table="compute_optimal"),
         published=STUDY.paths_of("published"),
-        code=get_code("notebooks/published.ipynb"),
+        notebook=from_here(Path(workflow.basedir).resolve() / "notebooks/published.ipynb"),
+        code=get_code("workflow/scripts/run_notebook.py", "notebooks/published.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="published"),
     log:
+        LAYOUT.path("log", stage="notebooks", job="published"),
         notebook=LAYOUT.path("notebook", notebook="published"),
     localrule: True
     conda:
         "../../envs/analysis.yaml"
     message:
         "Notebook: beside the paper"
-    notebook:
-        "../../notebooks/published.ipynb"
+    script:
+        "../scripts/run_notebook.py"

@@ -1,20 +1,20 @@
-import time
-
 import torch
+from microcosm import training
 from microcosm.cards import policy_card, thinker_card
+from microcosm.checkpoint import Checkpoint, decided_by
 from microcosm.data import TOKENS_PER_STEP
 from microcosm.models import count, is_thinker, save_policy
 from microcosm.quality import policy_quality, thinker_quality
-from microcosm.training import train_policy
 from testtime.data.store import atomic_folder
 from testtime.runtime.job import job
+from testtime.study.layout import Layout
 
 
-def main(name, recipe, threads, output):
+def main(name, recipe, threads, output, unfinished):
     torch.set_num_threads(threads)
-    started = time.process_time()
-    model = train_policy(recipe, name)
-    seconds = time.process_time() - started
+    checkpoint = Checkpoint(unfinished, decided_by(training.__file__, recipe))
+    model = training.train_policy(recipe, name, checkpoint)
+    seconds = checkpoint.seconds
     measure, describe = (
         (thinker_quality, thinker_card) if is_thinker(model) else (policy_quality, policy_card)
     )
@@ -28,7 +28,16 @@ def main(name, recipe, threads, output):
     )
     with atomic_folder(output) as folder:
         save_policy(model, folder, card, recipe.get("stored", "float32"))
+    checkpoint.remove()
 
 
 with job(snakemake.log[0]):
-    main(snakemake.params.name, snakemake.params.recipe, snakemake.threads, snakemake.output.model)
+    main(
+        snakemake.params.name,
+        snakemake.params.recipe,
+        snakemake.threads,
+        output=snakemake.output.model,
+        unfinished=Layout(snakemake.config["results"]).path(
+            "checkpoint", name=snakemake.params.name
+        ),
+    )

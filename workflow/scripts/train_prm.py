@@ -1,21 +1,22 @@
-import time
-
 import torch
+from microcosm import training
 from microcosm.cards import EXAMPLE, prm_card
+from microcosm.checkpoint import Checkpoint, decided_by
 from microcosm.models import TAGS, count, save_prm
 from microcosm.quality import example_scores, policy_quality, prm_quality
 from microcosm.tokenizer import PRM_TOKENS
-from microcosm.training import train_prm
 from testtime.data.store import atomic_folder
 from testtime.runtime.job import job
+from testtime.study.layout import Layout
 from transformers import AutoModelForCausalLM
 
 
-def main(name, recipe, threads, *, backbone, policies, output):
+def main(name, recipe, threads, *, backbone, policies, output, unfinished):
     torch.set_num_threads(threads)
-    started = time.process_time()
-    prm = train_prm(recipe, backbone, policies, name)
-    seconds = time.process_time() - started
+    decided = decided_by(training.__file__, recipe, backbone, *policies)
+    checkpoint = Checkpoint(unfinished, decided)
+    prm = training.train_prm(recipe, backbone, policies, name, checkpoint)
+    seconds = checkpoint.seconds
     measure = recipe.get("measure", {})
     alone = policy_quality(AutoModelForCausalLM.from_pretrained(backbone), **measure)
     tag = PRM_TOKENS.index(TAGS[recipe["format"]])
@@ -34,6 +35,7 @@ def main(name, recipe, threads, *, backbone, policies, output):
     )
     with atomic_folder(output) as folder:
         save_prm(prm, folder, card)
+    checkpoint.remove()
 
 
 with job(snakemake.log[0]):
@@ -44,4 +46,7 @@ with job(snakemake.log[0]):
         backbone=snakemake.input.backbone,
         policies=snakemake.input.policies,
         output=snakemake.output.model,
+        unfinished=Layout(snakemake.config["results"]).path(
+            "checkpoint", name=snakemake.params.name
+        ),
     )

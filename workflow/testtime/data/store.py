@@ -1,6 +1,8 @@
 """Reading and writing the study's files: complete or not at all."""
 
 import gzip
+import hashlib
+import io
 import json
 import os
 import tempfile
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 
 from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.lock import check_run
-from testtime.study.layout import identify
+from testtime.study.layout import identify, sum_of
 
 # Keys of a Parquet file's metadata: the names in its path, and the stamp of what decided it.
 HOLDS, STAMP = "testtime.holds", "testtime.stamp"
@@ -201,14 +203,12 @@ def _read_table(
         # With an error number, the system could not read it, which says nothing about its content.
         if reason := getattr(error, "errno", None) and error.strerror:
             raise UserError(f"cannot read {path}: {reason}") from error
-        raise UserError(
-            f"{path} is not a whole Parquet file ({error}); delete it and run again to rebuild it"
-        ) from error
+        raise _broken(path, "is not a whole Parquet file", error) from error
 
 
 def write_csv(rows: pd.DataFrame, path: str | Path) -> None:
     """Write a table that a person reads: atomically, floats to six digits."""
-    with atomic(path) as temporary:
+    with _summed(path) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
@@ -218,36 +218,84 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     An empty table, written without a header, is an empty frame.
 
     Raises:
-        UserError: the file is missing; the message names it.
+        UserError: the file is missing or is not as it was written; the message names it.
     """
+    content = _read_whole(path)
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {path}") from error
+        return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
+    except ValueError as error:
+        raise _broken(path, "is not a whole table", error) from error
 
 
 def read_json(path: str | Path) -> object:
     """Read a JSON file.
 
     Raises:
-        UserError: the file is missing or is not whole; the message names it.
+        UserError: the file is missing or is not as it was written; the message names it.
     """
+    content = _read_whole(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {path}") from error
+        return json.loads(content)
     except ValueError as error:
-        raise UserError(
-            f"{path} is not whole JSON ({error}); delete it and run again to rebuild it"
-        ) from error
+        raise _broken(path, "is not whole JSON", error) from error
 
 
 def write_json(value: object, path: str | Path) -> None:
     """Write JSON atomically, with sorted keys."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    with _summed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _summed(path: str | Path) -> Iterator[Path]:
+    """As `atomic`; a file of the kinds that have one leaves its digest, for `_read_whole`.
+
+    The old digest goes before the file comes: a job that is killed in between leaves a file without
+    one, which is whole, as every file that is there.
+    """
+    record = sum_of(path)
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        yield temporary
+        if record is not None:
+            known = _digest(temporary.read_bytes())
+            record.unlink(missing_ok=True)
+    if record is not None:
+        with atomic(record) as temporary:
+            temporary.write_text(known)
+
+
+def _read_whole(path: str | Path) -> bytes:
+    """The content of a file, compared with the digest that its writer left, if it left one.
+
+    There is none of files from elsewhere, or of a study that an older version ran.
+
+    Raises:
+        UserError: the file is missing, or another one than was written; the message names it.
+    """
+    try:
+        content = Path(path).read_bytes()
+        record = sum_of(path)
+        known = record.read_text() if record is not None and record.exists() else None
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if known is not None and known != _digest(content):
+        raise _broken(path, "is not as it was written", "it was cut short or edited")
+    return content
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _broken(path: str | Path, what: str, why: object) -> UserError:
+    """The error of a file that must be made again; one line, whatever the reason has."""
+    reason = " ".join(str(why).split())
+    return UserError(f"{path} {what} ({reason}); delete it and run again to rebuild it")
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict]:

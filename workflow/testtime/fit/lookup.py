@@ -3,12 +3,12 @@
 It holds no code or pickles: only numbers, names and the coefficients of small models.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from testtime.data.store import read_json
 from testtime.errors import UserError
 from testtime.evaluate.difficulty import levels
 from testtime.fit.cells import Settings
@@ -110,14 +110,11 @@ def load(path: str | Path) -> dict:
     Raises:
         UserError: the file is missing, not a lookup, or of another version.
     """
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not Path(path).exists():
         raise UserError(
             f"no such file: {path}; run the study first (snakemake), or give --lookup FILE"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a lookup: {error}") from error
+        )
+    value = read_json(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise UserError(f"{path} is not a lookup: its format is not {FORMAT!r}")
     if value.get("version") != VERSION:

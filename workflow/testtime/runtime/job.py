@@ -53,19 +53,7 @@ def _end(message: str, console: int, status: int) -> NoReturn:
 
 
 def export_package() -> None:
-    """Set what Snakemake's jobs inherit.
-
-    The package's folder goes on PYTHONPATH and this Python's programs on PATH, so that a run
-    started without activating its environment finds the notebooks' runner, whose settings are in
-    the notebooks' folder.
-    """
-    _prepend("PYTHONPATH", WORKFLOW)
-    _prepend("PATH", Path(sys.executable).parent)
-    _prepend("JUPYTER_CONFIG_PATH", WORKFLOW.parent / "notebooks")
-
-
-def _prepend(name: str, folder: Path) -> None:
-    known = os.environ.get(name, "").split(os.pathsep)
-    os.environ[name] = os.pathsep.join(
-        [str(folder), *(p for p in known if p not in {"", str(folder)})]
-    )
+    """Put the package's folder on the PYTHONPATH that Snakemake's jobs inherit."""
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = (path for path in known if path not in {"", str(WORKFLOW)})
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(WORKFLOW), *others])

@@ -39,10 +39,16 @@ PATTERNS = {
     "benchmark": "benchmarks/{stage}/{job}.tsv",
     "store": "store/{stage}/{job}",  # the folder of a cell's rows, see data.rows
     "weights": "store/weights.json",
+    "checkpoint": "store/train/{name}.pt",  # of a training that has not ended
     "decided": "decided/{stage}/{job}.json",
     "replaced": "decided/replaced.json",
     "lock": ".lock",
+    "sum": ".sums/{file}",
 }
+# Kinds that people open, and may spoil: the digest of each file stands beside them, see data.store.
+SUMMED = ("table", "lookup", "predictors", "figure_data", "notebook_table")
+# Names that may hold slashes.
+DEEP = ("job", "file")
 # Names in the paths of files that one job makes together.
 TOGETHER = {"generations": ("block",), "scores": ("block",), "searches": ("method", "block")}
 # Kinds with one Parquet file per (dataset, policy).
@@ -140,6 +146,18 @@ def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
     return None
 
 
+def sum_of(path: str | Path) -> Path | None:
+    """The file of a file's digest; None for those that have none.
+
+    Snakemake's copies of files in remote storage have none: other machines write those files too.
+    """
+    kind, names = identify(path) or ("", {})
+    if kind not in SUMMED or ".snakemake" in Path(path).parts:
+        return None
+    own = place(kind, **names)
+    return Path(Path(path).as_posix().removesuffix(own), place("sum", file=own))
+
+
 @cache
 def _expressions() -> tuple[tuple[str, re.Pattern], ...]:
     return tuple(_compiled())
@@ -150,7 +168,7 @@ def _compiled() -> Iterator[tuple[str, re.Pattern]]:
     # cells, which have no suffix, come last: they could be the beginning of any path below "store".
     for kind in sorted(PATTERNS, key=lambda kind: (kind == "store", len(names_in(kind)))):
         parts = re.split(r"{(\w+)}", PATTERNS[kind])
-        names = (f"(?P<{name}>{'.+' if name == 'job' else '[^/]+'})" for name in parts[1::2])
+        names = (f"(?P<{name}>{'.+' if name in DEEP else '[^/]+'})" for name in parts[1::2])
         fixed = map(re.escape, parts[::2])
         text = "".join(piece for pair in zip(fixed, [*names, ""], strict=True) for piece in pair)
         yield kind, re.compile(f"(?:.*/)?{text}$")

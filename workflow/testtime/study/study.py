@@ -192,6 +192,19 @@ class Study:
         drawn = [p for p in self.config["policies"] if not self.is_imported(p)]
         return _grouped(drawn, self.all_blocks)
 
+    def imported_together(self) -> list[tuple[list[str], list[str]]]:
+        """Patterns of imported samples and the scores among them, with the policies of each."""
+        prms = [prm for prm in self.config["prms"] if self.catalog.prm(prm).in_samples]
+
+        def patterns(policy: str) -> list[str]:
+            pattern = self.layout.pattern
+            samples = [pattern("generations", block=block) for block in self.all_blocks(policy)]
+            blocks = self.pool_blocks(policy) if self._is_scored(policy) else []
+            scores = [pattern("scores", prm=prm, block=block) for prm in prms for block in blocks]
+            return samples + scores
+
+        return _grouped(filter(self.is_imported, self.config["policies"]), patterns)
+
     def scored_together(self) -> list[tuple[list[str], list[str]]]:
         """The blocks of pools that PRMs score, with the policies that have the same ones."""
         return _grouped(filter(self._is_scored, self.config["policies"]), self.pool_blocks)
