@@ -152,15 +152,24 @@ def test_what_decides_weights_is_the_recipe_the_code_and_the_models_content(fold
     assert decided_by(training.__file__, TINY, folder) != known
 
 
-def test_it_is_written_seldom_and_removed_in_the_end(tmp_path):
+def test_it_is_written_seldom_and_after_the_last_step(tmp_path):
     path = tmp_path / "x.pt"
-    Checkpoint(path, "decided").keep(1, [])
-    assert not path.exists()
-    checkpoint = Checkpoint(path, "decided", every_s=0)
+    checkpoint = Checkpoint(path, "decided")
     checkpoint.keep(1, [])
-    assert path.exists()
-    checkpoint.remove()
-    assert not list(tmp_path.iterdir())
+    assert not path.exists()
+    checkpoint.keep(2, [], last=True)
+    assert Checkpoint(path, "decided").restore([]) == 2
+
+
+@pytest.mark.parametrize("name", ["policy", "prm"])
+def test_a_lost_model_is_made_again_without_a_step(
+    trainings, undisturbed, tmp_path, monkeypatch, name
+):
+    trainings[name](Checkpoint(tmp_path / "x.pt", "decided"))
+    taken = kill_after(monkeypatch, None)
+    model = trainings[name](Checkpoint(tmp_path / "x.pt", "decided"))
+    assert taken == []
+    assert_equal(model.state_dict(), undisturbed[name])
 
 
 def test_the_seconds_before_a_kill_count(tmp_path):

@@ -1,5 +1,8 @@
 """What a killed training goes on from: its state after a step, in one file.
 
+The last state stays: a model that was lost just after it was written, as when its node fails, is
+written again from there.
+
 The examples that it has read are not in there: they are made again from their seed, which takes a
 twentieth of the time of learning from them.
 """
@@ -62,14 +65,15 @@ class Checkpoint:
         print(f"continued after step {state['step']}, as {self._path} says", flush=True)
         return state["step"]
 
-    def keep(self, step: int, parts: Sequence[Stateful]) -> None:
-        """Keep the state after a step, if the last one was kept a while ago.
+    def keep(self, step: int, parts: Sequence[Stateful], *, last: bool = False) -> None:
+        """Keep the state after a step, if the one before was kept a while ago or this is the last.
 
         Raises:
             UserError: the file cannot be written.
             RunOverError: this is a job of an earlier run, see `lock.check_run`.
         """
-        if self._path is None or time.monotonic() - self._written < self._every_s:
+        too_soon = time.monotonic() - self._written < self._every_s
+        if self._path is None or (too_soon and not last):
             return
         state = {
             "decided": self._decided,
@@ -83,11 +87,6 @@ class Checkpoint:
         with atomic(self._path) as temporary:
             temporary.write_bytes(packed.getbuffer())
         self._written = time.monotonic()
-
-    def remove(self) -> None:
-        """Keep no state any more, as the model is there."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
 
     def _read(self) -> dict:
         """What was kept; nothing if there is no file, or not a whole one. It is never unpickled."""

@@ -188,10 +188,11 @@ def _train(
     with progress(steps, label, "steps") as done:
         begun = checkpoint.restore(parts)
         done.update(begun)
-        for step, batch in enumerate(islice(feed, begun, steps), begun + 1):
+        left = islice(feed, begun, steps) if begun < steps else ()
+        for step, batch in enumerate(left, begun + 1):
             _learn(logits, batch)
             optimiser.step()
-            checkpoint.keep(step, parts)
+            checkpoint.keep(step, parts, last=step == steps)
             done.update()
 
 

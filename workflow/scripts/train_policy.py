@@ -10,9 +10,9 @@ from testtime.runtime.job import job
 from testtime.study.layout import Layout
 
 
-def main(name, recipe, threads, output, unfinished):
+def main(name, recipe, threads, output, state):
     torch.set_num_threads(threads)
-    checkpoint = Checkpoint(unfinished, decided_by(training.__file__, recipe))
+    checkpoint = Checkpoint(state, decided_by(training.__file__, recipe))
     model = training.train_policy(recipe, name, checkpoint)
     seconds = checkpoint.seconds
     measure, describe = (
@@ -28,7 +28,6 @@ def main(name, recipe, threads, output, unfinished):
     )
     with atomic_folder(output) as folder:
         save_policy(model, folder, card, recipe.get("stored", "float32"))
-    checkpoint.remove()
 
 
 with job(snakemake.log[0]):
@@ -37,7 +36,5 @@ with job(snakemake.log[0]):
         snakemake.params.recipe,
         snakemake.threads,
         output=snakemake.output.model,
-        unfinished=Layout(snakemake.config["results"]).path(
-            "checkpoint", name=snakemake.params.name
-        ),
+        state=Layout(snakemake.config["results"]).path("checkpoint", name=snakemake.params.name),
     )

@@ -11,10 +11,10 @@ from testtime.study.layout import Layout
 from transformers import AutoModelForCausalLM
 
 
-def main(name, recipe, threads, *, backbone, policies, output, unfinished):
+def main(name, recipe, threads, *, backbone, policies, output, state):
     torch.set_num_threads(threads)
     decided = decided_by(training.__file__, recipe, backbone, *policies)
-    checkpoint = Checkpoint(unfinished, decided)
+    checkpoint = Checkpoint(state, decided)
     prm = training.train_prm(recipe, backbone, policies, name, checkpoint)
     seconds = checkpoint.seconds
     measure = recipe.get("measure", {})
@@ -35,7 +35,6 @@ def main(name, recipe, threads, *, backbone, policies, output, unfinished):
     )
     with atomic_folder(output) as folder:
         save_prm(prm, folder, card)
-    checkpoint.remove()
 
 
 with job(snakemake.log[0]):
@@ -46,7 +45,5 @@ with job(snakemake.log[0]):
         backbone=snakemake.input.backbone,
         policies=snakemake.input.policies,
         output=snakemake.output.model,
-        unfinished=Layout(snakemake.config["results"]).path(
-            "checkpoint", name=snakemake.params.name
-        ),
+        state=Layout(snakemake.config["results"]).path("checkpoint", name=snakemake.params.name),
     )

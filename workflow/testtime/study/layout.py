@@ -39,7 +39,7 @@ PATTERNS = {
     "benchmark": "benchmarks/{stage}/{job}.tsv",
     "store": "store/{stage}/{job}",  # the folder of a cell's rows, see data.rows
     "weights": "store/weights.json",
-    "checkpoint": "store/train/{name}.pt",  # of a training that has not ended
+    "checkpoint": "store/train/{name}.pt",  # state of a training, see microcosm.checkpoint
     "decided": "decided/{stage}/{job}.json",
     "replaced": "decided/replaced.json",
     "lock": ".lock",
