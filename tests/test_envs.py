@@ -1,4 +1,5 @@
 import re
+import runpy
 import tomllib
 
 import pytest
@@ -17,6 +18,61 @@ def pins(project):
     extras = project["optional-dependencies"].values()
     listed = [*project["dependencies"], *(pin for extra in extras for pin in extra)]
     return {Requirement(pin).name: Requirement(pin) for pin in listed}
+
+
+@pytest.fixture(scope="module")
+def drift(root):
+    return runpy.run_path(str(root / "envs/lock.py"))["drift"]
+
+
+@pytest.fixture(scope="module")
+def pyproject(root):
+    return (root / "pyproject.toml").read_text()
+
+
+@pytest.fixture(scope="module")
+def lock(root):
+    return (root / "envs/lock.txt").read_text()
+
+
+def test_the_lock_holds_a_version_of_every_dependency(drift, pyproject, lock):
+    assert list(drift(pyproject, lock)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("numpy>=2.2", "numpy>=2.1"),  # what is locked still fits
+        ('    "typer>=0.20",\n', ""),
+        ('vllm = ["vllm==0.32.0"]', "vllm = []"),
+        (">=3.11,<3.14", ">=3.12,<3.14"),
+    ],
+)
+def test_any_edit_of_the_dependencies_asks_for_a_new_lock(drift, pyproject, lock, before, after):
+    assert before in pyproject
+    assert list(drift(pyproject.replace(before, after), lock)) == [
+        "the dependencies were edited after the lock was made"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (
+            ("torch==2.13.0", "torch==2.14.0"),
+            "torch<2.14,>=2.13 on Python 3.11, linux: 2.14.0 is locked",
+        ),
+        (("typer==", "tiper=="), "typer>=0.20 on Python 3.13, darwin: nothing is locked"),
+        (
+            ("vllm==0.32.0", "vllm==0.32.0 ; python_full_version < '3.12'"),
+            "vllm==0.32.0 on Python 3.12, linux: nothing is locked",
+        ),
+    ],
+)
+def test_a_locked_version_fits_on_every_python_and_system(drift, pyproject, lock, edit, found):
+    lines = lock.splitlines()
+    lines = [line.replace(*edit) if line.startswith(edit[0]) else line for line in lines]
+    assert found in list(drift(pyproject, "\n".join(lines)))
 
 
 @pytest.mark.parametrize("name", ["analysis", "transformers", "vllm"])
