@@ -55,14 +55,17 @@ def job_work(study: Study, rule: str, **wildcards: str) -> Work:
 
 
 def resources(study: Study, rule: str) -> dict[str, Callable | int]:
-    """The resources of a rule: gpu, mem_mb and runtime (minutes), as functions of its wildcards."""
+    """The resources of a rule: gpu, mem_mb and runtime (minutes), as functions of its wildcards.
+
+    A job without GPUs has no resource `gpu`: Kubernetes takes any number, 0 too, for a request.
+    """
 
     def runtime(wildcards, attempt: int) -> int:
         job = job_work(study, rule, **wildcards)
         return job.minutes(attempt, study.config["jobs"]["max_hours"])
 
-    def gpu(wildcards) -> int:
-        return job_work(study, rule, **wildcards).gpus
+    def gpu(wildcards) -> int | None:
+        return job_work(study, rule, **wildcards).gpus or None
 
     def mem_mb(wildcards, attempt: int) -> int:
         most = study.config["jobs"]["max_memory_gb"]
