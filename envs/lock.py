@@ -52,6 +52,8 @@ def drift(pyproject: str, lock: str) -> Iterator[str]:
     wanted = [requirement for requirement in listed if requirement.name != own]
     for requirement, python, system in product(wanted, PYTHONS, SYSTEMS):
         place = {"python_full_version": f"{python}.9", "sys_platform": system}
+        if requirement.marker is not None and not requirement.marker.evaluate(place):
+            continue
         pins = locked[canonicalize_name(requirement.name)]
         pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(place)]
         versions = [spec.version for pin in pins for spec in pin.specifier]
