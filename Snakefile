@@ -6,7 +6,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-# Only with `--sdm apptainer`; built from envs/apptainer.def.
+# Only with `--sdm apptainer`; built by envs/build-image.
 container: f"{workflow.basedir}/testtime.sif"
 
 
@@ -14,6 +14,13 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/present.smk"
+
+
+from testtime.study.resources import translate
+
+# Some schedulers read other names of GPUs and memory: those that their profile lists.
+for known in workflow.rules:
+    translate(known.resources)
 
 
 report: "workflow/report/workflow.rst"

@@ -64,7 +64,7 @@ def think(policy, spec, draws, budgets, rows, bar):
     return tables
 
 
-with job(snakemake.log[0], gpus=snakemake.resources.gpu):
+with job(snakemake.log[0], gpus=snakemake.resources.get("gpu", 0)):
     main(
         snakemake.config,
         snakemake.wildcards,

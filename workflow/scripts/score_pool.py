@@ -40,7 +40,7 @@ def main(config, wildcards, threads, problems, generations, outputs):
         write_parquet(own, path, cell.stamp)
 
 
-with job(snakemake.log[0], gpus=snakemake.resources.gpu):
+with job(snakemake.log[0], gpus=snakemake.resources.get("gpu", 0)):
     main(
         snakemake.config,
         snakemake.wildcards,

@@ -92,7 +92,7 @@ def main(config, wildcards, threads, problems, outputs):
         write_parquet(table, path, cell.stamp)
 
 
-with job(snakemake.log[0], gpus=snakemake.resources.gpu):
+with job(snakemake.log[0], gpus=snakemake.resources.get("gpu", 0)):
     main(
         snakemake.config,
         snakemake.wildcards,

@@ -4,7 +4,7 @@ Estimates come from the catalog's rates and the amount of work, and grow with ea
 what `jobs:` allows. `testtime plan` adds up the same estimates over the jobs of Snakemake's DAG.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from math import ceil
 
 from testtime.study import memory, work
@@ -16,6 +16,13 @@ from testtime.study.work import ANSWER_TOKENS, Work
 LEAST_GB = 2  # of an analysis job, beside its texts or rows in memory
 BYTES_PER_TOKEN, BYTES_PER_ROW = 10, 2000
 BYTES_PER_THOUGHT_TOKEN = 90  # ids and log-probabilities of traces, in rows and beside them
+
+# What some executor plugins read instead: our name, and theirs by it and the profile's value.
+OTHER_NAMES: dict[str, tuple[str, Callable[[int, int | str], int | str]]] = {
+    "lsf_extra": ("gpu", lambda gpus, options: f"{options} -gpu num={gpus}".strip()),
+    "request_gpus": ("gpu", lambda gpus, _: gpus),  # HTCondor
+    "htcondor_request_mem_mb": ("mem_mb", lambda memory, _: memory),
+}
 
 
 def job_work(study: Study, rule: str, **wildcards: str) -> Work:
@@ -58,20 +65,47 @@ def job_work(study: Study, rule: str, **wildcards: str) -> Work:
 
 
 def resources(study: Study, rule: str) -> dict[str, Callable | int]:
-    """The resources of a rule: gpu, mem_mb and runtime (minutes), as functions of its wildcards."""
+    """The resources of a rule: gpu, mem_mb and runtime (minutes), as functions of its wildcards.
+
+    A job without GPUs has no resource `gpu`: Kubernetes takes any number, 0 too, for a request.
+    """
 
     def runtime(wildcards, attempt: int) -> int:
         job = job_work(study, rule, **wildcards)
         return job.minutes(attempt, study.config["jobs"]["max_hours"])
 
-    def gpu(wildcards) -> int:
-        return job_work(study, rule, **wildcards).gpus
+    def gpu(wildcards) -> int | None:
+        return job_work(study, rule, **wildcards).gpus or None
 
     def mem_mb(wildcards, attempt: int) -> int:
         most = study.config["jobs"]["max_memory_gb"]
         return int(1024 * min(attempt * memory_gb(study, rule, **wildcards), most))
 
     return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime}
+
+
+def translate(known: MutableMapping) -> None:
+    """Give a rule's resources the names that a scheduler reads, where its profile lists them.
+
+    Args:
+        known: the resources of a rule of Snakemake, the profile's `default-resources` among them.
+            Those of `OTHER_NAMES` follow ours from here on, in jobs that have ours.
+    """
+    for name, (ours, spell) in OTHER_NAMES.items():
+        if name in known and ours in known:
+            known[name] = _spelled(known[ours], known[name], spell)
+
+
+def _spelled(ours, profiles, spell: Callable) -> Callable[..., int | str]:
+    """A resource of Snakemake under another name; the profile's value in jobs without it."""
+
+    def value(wildcards, input, attempt, threads, rulename, async_run) -> int | str:
+        facts = {"input": input, "attempt": attempt, "threads": threads}
+        facts |= {"rulename": rulename, "async_run": async_run}
+        given, default = (r.evaluate(wildcards, **facts).value for r in (ours, profiles))
+        return default if given is None else spell(given, default)
+
+    return value
 
 
 def priority(study: Study, rule: str) -> Callable:
