@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from testtime.data import places
 from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.lock import check_run
 from testtime.study.layout import identify
@@ -164,7 +165,8 @@ def holds_of(table: pa.Table, path: str | Path) -> dict[str, str]:
 def stamp_of(path: str | Path) -> str | None:
     """The stamp of what decided a Parquet file; None if it has none, or cannot be read."""
     try:
-        found = (pq.read_schema(path).metadata or {}).get(STAMP.encode())
+        with places.opened(path) as file:
+            found = (pq.read_schema(file).metadata or {}).get(STAMP.encode())
     except (pa.ArrowException, OSError):
         return None
     return found.decode() if found is not None else None
@@ -229,13 +231,13 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 
 
 def read_json(path: str | Path) -> object:
-    """Read a JSON file.
+    """Read a JSON file, or an object of an object store.
 
     Raises:
         UserError: the file is missing or is not whole; the message names it.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(places.read(path))
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
     except ValueError as error:
@@ -245,9 +247,18 @@ def read_json(path: str | Path) -> object:
 
 
 def write_json(value: object, path: str | Path) -> None:
-    """Write JSON atomically, with sorted keys."""
+    """Write JSON atomically, with sorted keys; to an object store too."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: str | Path) -> None:
+    """Write a file, or an object of an object store, atomically."""
+    if places.is_url(path):
+        places.put(content, str(path))
+        return
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        temporary.write_bytes(content)
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict]:

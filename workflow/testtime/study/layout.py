@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from testtime.errors import UserError
 
 WORKFLOW = Path(__file__).resolve().parents[2]
 ROOT = WORKFLOW.parent  # the checkout
@@ -128,6 +130,31 @@ def folder(kind: str) -> str:
 def names_in(kind: str) -> tuple[str, ...]:
     """The names in a kind's pattern, in their order."""
     return tuple(re.findall(r"{(\w+)}", PATTERNS[kind]))
+
+
+def results_of(path: str | Path) -> str:
+    """The results folder that a file lies in; for a job that of copies from a storage, if any."""
+    kind, names = identify(path)
+    return Path(path).as_posix().removesuffix(f"/{place(kind, **names)}")
+
+
+def stored_at(prefix: str, results: str) -> str:
+    """The place of a results folder in a storage.
+
+    Args:
+        prefix: Snakemake's --default-storage-prefix.
+        results: of the config.
+
+    Raises:
+        UserError: the folder is not below the working directory.
+    """
+    path = PurePosixPath(results)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(
+            f"config results: {results} has no place in the storage {prefix}; allowed: a folder "
+            "below the working directory"
+        )
+    return f"{prefix.rstrip('/')}/{path}"
 
 
 def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
