@@ -35,17 +35,19 @@ onstart:
         hold(LAYOUT.results)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if STORAGE is not None:
+        print(f"no lock on {HOME}: all runs there must have the same settings", file=sys.stderr)
 
 
 onsuccess:
     from testtime.present.report.finding import closing_words
 
-    print(closing_words(STUDY), end="")
+    print(closing_words(STUDY) if STORAGE is None else f"Results: {HOME}\n", end="")
 
 
 onerror:
     print(
         "Finished files are kept: mend what the logs above name, then give the same command again.\n"
-        f"All logs: {LAYOUT.folder('log')}",
+        f"All logs: {HOME}/{folder('log')}",
         file=sys.stderr,
     )

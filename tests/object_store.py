@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import boto3
-from moto.server import ThreadedMotoServer
 from testtime.data import places
 from testtime.data.rows import SUFFIX, read_rows
 
@@ -15,6 +13,9 @@ BUCKET = "bucket"
 @contextmanager
 def object_store() -> Iterator[dict[str, str]]:
     """An empty store with one bucket; yields the environment in which programs find it."""
+    import boto3  # not in the environment of vLLM's tests
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
