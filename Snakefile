@@ -42,13 +42,15 @@ onstart:
         hold(LAYOUT.results)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if STORAGE is not None:
+        print(f"no lock on {HOME}: all runs there must have the same settings", file=sys.stderr)
 
 
 onsuccess:
     from testtime.present.report.finding import closing_words
 
     try:
-        print(closing_words(STUDY), end="")
+        print(closing_words(STUDY) if STORAGE is None else f"Results: {HOME}\n", end="")
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
@@ -56,6 +58,6 @@ onsuccess:
 onerror:
     print(
         "Finished files are kept: mend what the logs above name, then give the same command again.\n"
-        f"All logs: {LAYOUT.folder('log')}",
+        f"All logs: {HOME}/{folder('log')}",
         file=sys.stderr,
     )

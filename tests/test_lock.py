@@ -58,6 +58,18 @@ def test_a_job_of_this_run_may_start_and_one_of_an_earlier_run_may_not(tmp_path,
         check_run()
 
 
+def test_a_job_on_a_machine_without_the_lock_belongs_to_no_run_there(tmp_path, monkeypatch):
+    hold(tmp_path)
+    monkeypatch.setenv(RUN, "of a run that was killed")
+    with pytest.raises(RunOverError):  # the lock is here, and of another run
+        check_run(elsewhere=True)
+    monkeypatch.setenv(LOCK, str(tmp_path / "not here"))
+    with pytest.raises(RunOverError):
+        check_run()
+    check_run(elsewhere=True)
+    check_run()  # as of what such a job starts
+
+
 def test_a_job_of_an_earlier_run_replaces_nothing_and_does_not_count_as_failed(
     tmp_path, monkeypatch
 ):

@@ -80,7 +80,7 @@ def test_rows_of_another_study_in_the_folder_may_stay(study):
 def test_a_study_of_another_folder_cannot_protect_rows(study, tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump(STUDY | {"results": str(tmp_path / "elsewhere")}))
-    with pytest.raises(UserError, match=r"--also .*other.yaml: its results are in .*elsewhere"):
+    with pytest.raises(UserError, match=r"--also .*other.yaml: its rows are in .*elsewhere"):
         run("sweep", study, OTHER, "--also", str(other))
 
 

@@ -122,7 +122,7 @@ for name, facts in TABLES.items():
         name:
             f"tabulate_{name}"
         input:
-            **registry.inputs_of(facts, STUDY),
+            **get_inputs(facts),
             code=get_code(
                 "workflow/scripts/make_tables.py", f"workflow/testtime/present/tables/{name}.py"
             ),

@@ -6,7 +6,7 @@ SCORED_ELSEWHERE = [prm for prm in config["prms"] if CATALOG.prm(prm).in_samples
 rule make_problems:
     input:
         decided=get_decided("problems"),
-        source=lambda wildcards: STUDY.problem_file(wildcards.dataset),
+        source=lambda wildcards: with_local(STUDY.problem_file(wildcards.dataset)),
     output:
         problems=LAYOUT.pattern("problems"),
         answers=LAYOUT.pattern("answers"),
@@ -48,10 +48,12 @@ rule train_policy:
 
 rule train_prm:
     input:
-        backbone=lambda wildcards: STUDY.model_folder(CATALOG.prm(wildcards.name).train["backbone"]),
-        policies=lambda wildcards: [
+        backbone=lambda wildcards: with_local(
+            [STUDY.model_folder(CATALOG.prm(wildcards.name).train["backbone"])]
+        )[0],
+        policies=lambda wildcards: with_local(
             STUDY.model_folder(policy) for policy in CATALOG.prm(wildcards.name).train["policies"]
-        ],
+        ),
     output:
         model=directory(LAYOUT.pattern("model")),
     log:
@@ -114,7 +116,9 @@ for number, (patterns, policies) in enumerate(STUDY.imported_together()):
             numbered("import_samples", number)
         input:
             problems=LAYOUT.pattern("problems"),
-            samples=lambda wildcards: STUDY.given_samples(wildcards.dataset, wildcards.policy),
+            samples=lambda wildcards: with_local(
+                STUDY.given_samples(wildcards.dataset, wildcards.policy)
+            ),
             code=get_code("workflow/scripts/import_samples.py"),
         output:
             patterns,

@@ -37,10 +37,12 @@ rule write_report:
         figures=FIGURE_FILES,
         grades=STUDY.paths_of("grades"),
         answers=STUDY.paths_of("answers"),
-        page=[
+        problems=fetched(STUDY.paths_of("problems")),
+        texts=fetched([path for cell in STUDY.cells() for path in STUDY.texts(*cell)]),
+        page=with_local(
             from_here(Path(workflow.basedir).resolve() / f"workflow/report/report.{end}")
             for end in ("html.j2", "css", "js")
-        ],
+        ),
         code=get_code("workflow/scripts/write_report.py"),
     output:
         LAYOUT.pattern("report"),
@@ -68,8 +70,9 @@ rule walk_through_problem:
         answers=LAYOUT.path("answers", dataset=config["datasets"][0]),
         grades=LAYOUT.path("grades", dataset=config["datasets"][0], policy=STUDY.smallest()),
         difficulty=LAYOUT.path("difficulty", dataset=config["datasets"][0], policy=STUDY.smallest()),
+        texts=fetched(STUDY.texts(config["datasets"][0], STUDY.smallest())),
         quality=STUDY.paths_of("prm_quality") if STUDY.has("quality") else [],
-        notebook=from_here(Path(workflow.basedir).resolve() / "notebooks/one_problem.ipynb"),
+        notebook=local(from_here(Path(workflow.basedir).resolve() / "notebooks/one_problem.ipynb")),
         code=get_code("workflow/scripts/run_notebook.py", "notebooks/one_problem.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="one_problem"),
@@ -95,7 +98,7 @@ rule derive_compute_optimal:
         outcomes=LAYOUT.path("outcomes"),
         difficulty=STUDY.paths_of("difficulty"),
         table=LAYOUT.path("table", table="compute_optimal"),
-        notebook=from_here(Path(workflow.basedir).resolve() / "notebooks/compute_optimal.ipynb"),
+        notebook=local(from_here(Path(workflow.basedir).resolve() / "notebooks/compute_optimal.ipynb")),
         code=get_code("workflow/scripts/run_notebook.py", "notebooks/compute_optimal.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="compute_optimal"),
@@ -121,8 +124,8 @@ rule compare_with_paper:
         overtaking=LAYOUT.path("table", table="overtaking"),
         gains=LAYOUT.path("table", table="gains"),
         compute_optimal=LAYOUT.path("table", table="compute_optimal"),
-        published=STUDY.paths_of("published"),
-        notebook=from_here(Path(workflow.basedir).resolve() / "notebooks/published.ipynb"),
+        published=with_local(STUDY.paths_of("published")),
+        notebook=local(from_here(Path(workflow.basedir).resolve() / "notebooks/published.ipynb")),
         code=get_code("workflow/scripts/run_notebook.py", "notebooks/published.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="published"),

@@ -7,16 +7,15 @@ from testtime.engines.load import Measured, load_policy
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.sample import Draw, SampleSettings, draw_missing, to_table
-from testtime.study import catalog
 from testtime.study.blocks import SINGLE, block_range, select_shard
 from testtime.study.layout import identify
-from testtime.study.study import Study
+from testtime.study.study import study_of
 from testtime.study.vocabulary import DIFFICULTY, POOL
 from testtime.think import Thinker
 
 
 def main(config, wildcards, threads, problems, outputs):
-    study = Study(config, catalog.of_study(config))
+    study = study_of(config, outputs[0])
     cell = Cell(study, "generate", wildcards.dataset, wildcards.policy)
     spec, stamp_of = study.catalog.policy(cell.policy), cell.row_stamps(identities(study))
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)

@@ -7,14 +7,13 @@ from testtime.engines.load import Measured, load_prm
 from testtime.runtime.job import job
 from testtime.runtime.progress import progress
 from testtime.score import describe_unscored, score_pool
-from testtime.study import catalog
 from testtime.study.blocks import select_shard
 from testtime.study.layout import identify
-from testtime.study.study import Study
+from testtime.study.study import study_of
 
 
 def main(config, wildcards, threads, problems, generations, outputs):
-    study = Study(config, catalog.of_study(config))
+    study = study_of(config, outputs[0])
     cell = Cell(study, "score", wildcards.dataset, wildcards.policy, wildcards.prm)
     spec, stamp_of = study.catalog.prm(cell.prm), cell.row_stamps(identities(study))
     texts = read_parquet(problems)

@@ -8,11 +8,10 @@ from testtime.runtime.progress import progress
 from testtime.score import describe_unscored
 from testtime.search.rows import describe, to_table
 from testtime.search.run import SearchSettings, grow_trees, plant
-from testtime.study import catalog
 from testtime.study.blocks import block_range, select_shard
 from testtime.study.layout import identify
 from testtime.study.methods import METHODS
-from testtime.study.study import Study
+from testtime.study.study import study_of
 
 
 def plant_block(study, cell, problems, method, block):
@@ -51,7 +50,7 @@ def grow(study, cell, trees, threads):
 
 
 def main(config, wildcards, threads, problems, outputs):
-    study = Study(config, catalog.of_study(config))
+    study = study_of(config, outputs[0])
     cell = Cell(study, "search", wildcards.dataset, wildcards.policy, wildcards.prm)
     stamp_of = cell.row_stamps(identities(study))
     chosen = select_shard(as_problems(read_parquet(problems)), wildcards.shard)

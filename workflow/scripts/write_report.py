@@ -1,11 +1,10 @@
 from testtime.present.report.page import write_report
 from testtime.runtime.job import job
-from testtime.study import catalog
-from testtime.study.study import Study
+from testtime.study.study import study_of
 
 
 def main(config, figures, tables, output):
-    study = Study(config, catalog.of_study(config))
+    study = study_of(config, output)
     print(write_report(study, output, figures=figures, tables=tables).headline)
 
 

@@ -16,8 +16,9 @@ from safetensors import SafetensorError, safe_open
 
 from testtime import prms
 from testtime.cli.forecast import forecast
-from testtime.data import sweep
+from testtime.data import places, sweep
 from testtime.data.problems import load_problems
+from testtime.data.rows import SUFFIX
 from testtime.engines.pretrained import check_chat, check_gpus, loading, open_model
 from testtime.errors import UserError
 from testtime.runtime import hub
@@ -192,7 +193,7 @@ def check_machine(study: Study) -> list[Line]:
 
 def check_store(study: Study) -> list[Line]:
     """What the store of rows holds, a line per stage, and what of it this study does not need."""
-    if not Path(study.layout.folder("store")).is_dir():
+    if not places.find(study.store, SUFFIX):
         return []
     found = list(sweep.held(study, sweep.needed(study)))
     lines = []
@@ -202,7 +203,7 @@ def check_store(study: Study) -> list[Line]:
         what = f"{stage}, {len(cells)} cells, {size / 1e6:.1f} MB"
         share = sum(cell.unneeded * cell.size for cell in cells) / size if size else 0
         note = f"{share:.0%} of it not needed (testtime sweep)" if share else ""
-        lines.append(Line("store", what, study.layout.folder("store"), note=note))
+        lines.append(Line("store", what, study.store, note=note))
     return lines
 
 

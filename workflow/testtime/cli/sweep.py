@@ -16,7 +16,7 @@ def sweep(
     *,
     also: Annotated[
         list[Path] | None,
-        typer.Option(help="Config of another study in the same results folder, which stays."),
+        typer.Option(help="Config of another study with the same store, whose rows stay."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Only say what would be deleted.")
@@ -27,16 +27,17 @@ def sweep(
     The store beside the results keeps every row that was computed, so that a setting can be changed
     back at no cost. Example: testtime sweep --dry-run
     """
+    from testtime.data import places
     from testtime.data import sweep as store  # pandas and the rest take a second to import
     from testtime.runtime.lock import hold
 
     study = config_study(config)
     others = [config_study([path]) for path in also or []]
     for path, other in zip(also or [], others, strict=True):
-        if Path(other.config["results"]).resolve() != Path(study.config["results"]).resolve():
+        if places.resolved(other.store) != places.resolved(study.store):
             raise UserError(
-                f"--also {path}: its results are in {other.config['results']}; allowed: a study "
-                f"with results in {study.config['results']}"
+                f"--also {path}: its rows are in {other.store}; allowed: a study with rows in "
+                f"{study.store}"
             )
     stamps = store.needed(study, *others)
     unneeded = [cell for cell in store.held(study, stamps) if cell.unneeded]

@@ -8,14 +8,18 @@ stamp of a row has only those that the row follows, and the content of the model
 their names.
 """
 
+import json
+import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
+from testtime.data import places
 from testtime.data.rows import digest
-from testtime.data.store import read_json, stamp_of, write_json
+from testtime.data.store import stamp_of, write_json
 from testtime.errors import UserError
 from testtime.runtime import weights
 from testtime.runtime.lock import is_held
@@ -62,17 +66,20 @@ class Cell:
         return {key: value for key, value in named.items() if value is not None}
 
     @property
+    def name(self) -> str:
+        """Its name among the rows and records of all cells."""
+        return "/".join((self.stage, *self.names.values()))
+
+    @property
     def store(self) -> str:
-        """The folder of its rows."""
-        return self._path("store")
+        """The place of its rows."""
+        return f"{self.study.store}/{self.name}"
 
     @property
     def record(self) -> str:
         """The file of what decides it."""
-        return self._path("decided")
-
-    def _path(self, kind: str) -> str:
-        return self.study.layout.path(kind, stage=self.stage, job="/".join(self.names.values()))
+        job = "/".join(self.names.values())
+        return self.study.layout.path("decided", stage=self.stage, job=job)
 
     @cached_property
     def decided(self) -> dict:
@@ -223,15 +230,23 @@ def record(study: Study) -> None:
         UserError: the results folder cannot be written, or a run with other settings is writing
             there.
     """
-    datasets = [Cell(study, "problems", dataset) for dataset in study.config["datasets"]]
-    counts = Path(study.layout.path("replaced"))
+    known = [Cell(study, "problems", dataset) for dataset in study.config["datasets"]]
+    known += cells(study)
+    counts, exists = study.layout.path("replaced"), _existing(study.config["results"])
     replaced = _recorded(counts)
+
+    def state(cell: Cell) -> tuple[dict, bool]:
+        found = _recorded(cell.record)
+        is_as_wanted = digest(found.get("decided")) == digest(cell.decided)
+        return found, is_as_wanted and _is_foreign(cell, exists)
+
+    with ThreadPoolExecutor(places.THREADS) as threads:  # an object store takes its time
+        states = list(threads.map(state, known))
     changed: dict[str, dict] = {}
-    for cell in [*datasets, *cells(study)]:
-        found, times = _recorded(Path(cell.record)), replaced.get(cell.stamp, 0)
-        wanted = {"decided": cell.decided, "replaced": times}
-        if digest(found.get("decided")) == digest(cell.decided) and _is_foreign(cell):
-            replaced[cell.stamp] = wanted["replaced"] = times + 1
+    for cell, (found, is_foreign) in zip(known, states, strict=True):
+        wanted = {"decided": cell.decided, "replaced": replaced.get(cell.stamp, 0)}
+        if is_foreign:
+            replaced[cell.stamp] = wanted["replaced"] = wanted["replaced"] + 1
         if digest(found) != digest(wanted):
             changed[cell.record] = wanted
     if not changed:
@@ -252,7 +267,7 @@ def identities(study: Study) -> Identify:
 
     It raises a UserError for a model that is not there.
     """
-    path = Path(study.layout.path("weights"))
+    path = study.layout.path("weights")
 
     def identify(spec: ModelSpec) -> object:
         if spec.folder is None:
@@ -280,15 +295,22 @@ def _glance(spec: ModelSpec) -> object:
     return {"found": found, "revision": spec.revision}
 
 
-def _is_foreign(cell: Cell) -> bool:
+def _existing(results: str) -> Callable[[str], bool]:
+    """A function that says whether a Parquet file is among the results; one look at a store."""
+    if not places.is_url(results):
+        return os.path.exists
+    return {f"{results}/{name}" for name in places.find(results, ".parquet")}.__contains__
+
+
+def _is_foreign(cell: Cell, exists: Callable[[str], bool]) -> bool:
     """Whether a file stands in the cell's place that follows other settings."""
-    paths = [Path(path) for path in cell.study.files_of(cell.stage, **cell.names)]
-    return any(path.exists() and stamp_of(path) != cell.stamp for path in paths)
+    paths = filter(exists, cell.study.files_of(cell.stage, **cell.names))
+    return any(stamp_of(path) != cell.stamp for path in paths)
 
 
-def _recorded(path: Path) -> dict:
+def _recorded(path: str) -> dict:
     """A record of before; an empty one if there is none, or not a whole one."""
     try:
-        return read_json(path)
-    except UserError:
+        return json.loads(places.read(path))
+    except (FileNotFoundError, ValueError):
         return {}

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from testtime.data import places
 from testtime.errors import DISK_FULL, UserError
 from testtime.runtime.lock import check_run
 from testtime.study.layout import identify, sum_of
@@ -166,7 +167,8 @@ def holds_of(table: pa.Table, path: str | Path) -> dict[str, str]:
 def stamp_of(path: str | Path) -> str | None:
     """The stamp of what decided a Parquet file; None if it has none, or cannot be read."""
     try:
-        found = (pq.read_schema(path).metadata or {}).get(STAMP.encode())
+        with places.opened(path) as file:
+            found = (pq.read_schema(file).metadata or {}).get(STAMP.encode())
     except (pa.ArrowException, OSError):
         return None
     return found.decode() if found is not None else None
@@ -230,7 +232,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 
 
 def read_json(path: str | Path) -> object:
-    """Read a JSON file.
+    """Read a JSON file, or an object of an object store.
 
     Raises:
         UserError: the file is missing or is not as it was written; the message names it.
@@ -243,10 +245,18 @@ def read_json(path: str | Path) -> object:
 
 
 def write_json(value: object, path: str | Path) -> None:
-    """Write JSON atomically, with sorted keys."""
+    """Write JSON atomically, with sorted keys; to an object store too."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: str | Path) -> None:
+    """Write a file, or an object of an object store, atomically."""
+    if places.is_url(path):
+        places.put(content, str(path))
+        return
     with _summed(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
 
 @contextmanager
@@ -276,7 +286,7 @@ def _read_whole(path: str | Path) -> bytes:
         UserError: the file is missing, or another one than was written; the message names it.
     """
     try:
-        content = Path(path).read_bytes()
+        content = places.read(path)
         record = sum_of(path)
         known = record.read_text() if record is not None and record.exists() else None
     except FileNotFoundError as error:

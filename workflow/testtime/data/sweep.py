@@ -8,19 +8,18 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 
+from testtime.data import places
 from testtime.data.decided import cells, identities
 from testtime.data.problems import as_problems, load_problems
 from testtime.data.rows import SUFFIX, read_lines
-from testtime.data.store import atomic
+from testtime.data.store import write_bytes
 from testtime.errors import UserError
-from testtime.study.layout import identify
 from testtime.study.study import Study
 from testtime.study.types import Problem
 
-# Stamps by the folder of a cell; None stands for all of them.
-Needed = dict[Path, set[str] | None]
+# Stamps by the name of a cell in the store; None stands for all of them.
+Needed = dict[str, set[str] | None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Held:
     Attributes:
         stage: "generate", "score" or "search".
         cell: its names, as in the path.
-        size: bytes on the disk.
+        size: in bytes.
         unneeded: the share of them that no study needs, by the length of their text.
     """
 
@@ -46,32 +45,30 @@ def needed(*studies: Study) -> Needed:
     for study in studies:
         problems, weights = cache(partial(_problems, study)), identities(study)
         for cell in cells(study):
-            folder = Path(cell.store).resolve()
             try:
                 stamps = cell.stamps(problems(cell.dataset), weights)
             except UserError:
-                found[folder] = None
+                found[cell.name] = None
             else:
-                known = found.get(folder, set())
-                found[folder] = None if known is None else known | stamps
+                known = found.get(cell.name, set())
+                found[cell.name] = None if known is None else known | stamps
     return found
 
 
 def held(study: Study, stamps: Needed) -> Iterator[Held]:
-    """What the store beside a study's results holds, cell by cell."""
-    for folder, paths in _stored(study).items():
+    """What a study's store holds, cell by cell."""
+    for name, sizes in _stored(study).items():
         total = unneeded = 0
-        for path in paths:
+        for path in sizes:
             for stamp, line in read_lines(path):
                 total += len(line)
-                unneeded += 0 if _is_needed(stamp, folder, stamps) else len(line)
-        _, names = identify(folder)
-        size = sum(path.stat().st_size for path in paths)
-        yield Held(names["stage"], names["job"], size, unneeded / total if total else 0)
+                unneeded += 0 if _is_needed(stamp, name, stamps) else len(line)
+        stage, _, cell = name.partition("/")
+        yield Held(stage, cell, sum(sizes.values()), unneeded / total if total else 0)
 
 
 def sweep(study: Study, stamps: Needed) -> int:
-    """Delete the rows beside a study's results that are not needed.
+    """Delete the rows of a study's store that are not needed.
 
     No run may be writing there, see `runtime.lock.hold`.
 
@@ -82,19 +79,19 @@ def sweep(study: Study, stamps: Needed) -> int:
         UserError: a file cannot be read or written.
     """
     freed = 0
-    for folder, paths in _stored(study).items():
-        for path in paths:
-            lines = [(line, _is_needed(stamp, folder, stamps)) for stamp, line in read_lines(path)]
+    for name, sizes in _stored(study).items():
+        for path, size in sizes.items():
+            lines = [(line, _is_needed(stamp, name, stamps)) for stamp, line in read_lines(path)]
             kept = [line for line, is_needed in lines if is_needed]
             if len(kept) == len(lines) > 0:
                 continue
-            freed += path.stat().st_size
+            freed += size
             if not kept:
-                path.unlink()
+                places.remove(path)
                 continue
-            with atomic(path) as temporary, temporary.open("wb") as out:
-                out.writelines(gzip.compress(line, mtime=0) for line in kept)
-            freed -= path.stat().st_size
+            packed = b"".join(gzip.compress(line, mtime=0) for line in kept)
+            write_bytes(packed, path)
+            freed -= len(packed)
     return freed
 
 
@@ -104,14 +101,14 @@ def _problems(study: Study, dataset: str) -> list[Problem]:
     return as_problems(rows)
 
 
-def _is_needed(stamp: str, folder: Path, stamps: Needed) -> bool:
-    known = stamps.get(folder, set())
+def _is_needed(stamp: str, cell: str, stamps: Needed) -> bool:
+    known = stamps.get(cell, set())
     return known is None or stamp in known
 
 
-def _stored(study: Study) -> dict[Path, list[Path]]:
-    """The files of the store, by the folder of their cell."""
-    found: dict[Path, list[Path]] = {}
-    for path in sorted(Path(study.layout.folder("store")).resolve().rglob(f"*{SUFFIX}")):
-        found.setdefault(path.parent, []).append(path)
+def _stored(study: Study) -> dict[str, dict[str, int]]:
+    """The files of the store and their sizes, by the name of their cell there."""
+    found: dict[str, dict[str, int]] = {}
+    for name, size in places.find(study.store, SUFFIX).items():
+        found.setdefault(name.rpartition("/")[0], {})[f"{study.store}/{name}"] = size
     return found

@@ -81,12 +81,16 @@ def _lock(descriptor: int, folder: Path) -> None:
         print(f"no lock on {folder} ({error.strerror}): start one run at a time", file=sys.stderr)
 
 
-def check_run() -> None:
+def check_run(*, elsewhere: bool = False) -> None:
     """Refuse a job whose run has ended and was followed by another one.
 
     Jobs on a cluster outlive the run that submitted them, when that is killed. One that starts
     after the next run has begun would first delete what that run has made; one that ends then would
     replace that run's results with those of other settings.
+
+    Args:
+        elsewhere: the job may be on a machine without the lock, where Snakemake fetches and stores
+            its files; then what it starts belongs to no run of this machine.
 
     Raises:
         RunOverError: the folder belongs to another run now, or is gone.
@@ -94,5 +98,8 @@ def check_run() -> None:
     if (run := os.environ.get(RUN)) is None:
         return
     lock = Path(os.environ[LOCK])
+    if elsewhere and not lock.exists():
+        del os.environ[RUN]
+        return
     if not lock.exists() or lock.read_text() != run:
         raise RunOverError(f"this job's run has ended, and another one is writing to {lock.parent}")

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from testtime.errors import UserError
 
 WORKFLOW = Path(__file__).resolve().parents[2]
 ROOT = WORKFLOW.parent  # the checkout
@@ -136,6 +138,31 @@ def names_in(kind: str) -> tuple[str, ...]:
     return tuple(re.findall(r"{(\w+)}", PATTERNS[kind]))
 
 
+def results_of(path: str | Path) -> str:
+    """The results folder that a file lies in; for a job that of copies from a storage, if any."""
+    kind, names = identify(path)
+    return Path(path).as_posix().removesuffix(f"/{place(kind, **names)}")
+
+
+def stored_at(prefix: str, results: str) -> str:
+    """The place of a results folder in a storage.
+
+    Args:
+        prefix: Snakemake's --default-storage-prefix.
+        results: of the config.
+
+    Raises:
+        UserError: the folder is not below the working directory.
+    """
+    path = PurePosixPath(results)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(
+            f"config results: {results} has no place in the storage {prefix}; allowed: a folder "
+            "below the working directory"
+        )
+    return f"{prefix.rstrip('/')}/{path}"
+
+
 def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
     """The kind of a file and the names in its path; None for a path of no kind."""
     text = Path(path).as_posix()
@@ -149,10 +176,10 @@ def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
 def sum_of(path: str | Path) -> Path | None:
     """The file of a file's digest; None for those that have none.
 
-    Snakemake's copies of files in remote storage have none: other machines write those files too.
+    Objects of a store and Snakemake's copies of them have none: other machines write them too.
     """
     kind, names = identify(path) or ("", {})
-    if kind not in SUMMED or ".snakemake" in Path(path).parts:
+    if kind not in SUMMED or "://" in str(path) or ".snakemake" in Path(path).parts:
         return None
     own = place(kind, **names)
     return Path(Path(path).as_posix().removesuffix(own), place("sum", file=own))

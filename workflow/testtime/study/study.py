@@ -18,8 +18,8 @@ from testtime.study.blocks import (
     shard_names,
     shard_size,
 )
-from testtime.study.catalog import Catalog, GpuSpec, ModelSpec, PolicySpec
-from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_in
+from testtime.study.catalog import Catalog, GpuSpec, ModelSpec, PolicySpec, of_study
+from testtime.study.layout import PATTERNS, WORKFLOW, Layout, from_here, names_in, results_of
 from testtime.study.methods import METHODS, names
 from testtime.study.thoughts import applicable, thinking_budgets
 from testtime.study.vocabulary import EASY, HARD
@@ -40,6 +40,17 @@ def _grouped(
     return [(list(known), own) for known, own in groups.items()]
 
 
+def study_of(config: dict, path: str) -> "Study":
+    """The study of a job, with its results folder where the job has its files.
+
+    Args:
+        config: of the workflow.
+        path: a file of the job below the results folder.
+    """
+    here = config | {"results": results_of(path)}
+    return Study(here, of_study(here))
+
+
 @dataclass(frozen=True)
 class Study:
     """A valid config with its catalog; it runs no model."""
@@ -51,6 +62,11 @@ class Study:
     def layout(self) -> Layout:
         """Where its files are."""
         return Layout(self.config["results"])
+
+    @property
+    def store(self) -> str:
+        """The place of its rows: a folder, or a URL."""
+        return self.config["store"] or self.layout.folder("store")
 
     # Its parts.
 
@@ -460,6 +476,10 @@ class Study:
             "scores": self.step_scores(dataset, policy, blocks),
             "searches": self.search_files(dataset, policy),
         }
+
+    def texts(self, dataset: str, policy: str) -> list[str]:
+        """The same in one list: what a cell's examples are shown from."""
+        return [path for paths in self.evaluated(dataset, policy).values() for path in paths]
 
     def probed(self, dataset: str, policy: str) -> dict[str, list[str]]:
         """Files of a cell's first samples, and of each PRM's scores of them."""

@@ -61,8 +61,7 @@ def examples(study: Study, prm: str | None, policies: list[str]) -> list[Example
     for dataset in study.config["datasets"]:
         for policy in [policies[int(i)] for i in picked]:
             # Results may be passed on without their texts, which are most of their size.
-            files = [file for own in study.evaluated(dataset, policy).values() for file in own]
-            missing = [file for file in files if not Path(file).exists()]
+            missing = [file for file in study.texts(dataset, policy) if not Path(file).exists()]
             if missing:
                 print(f"no examples of {policy} on {dataset}: no such file: {missing[0]}")
                 continue
