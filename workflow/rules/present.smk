@@ -98,7 +98,9 @@ rule derive_compute_optimal:
         outcomes=LAYOUT.path("outcomes"),
         difficulty=STUDY.paths_of("difficulty"),
         table=LAYOUT.path("table", table="compute_optimal"),
-        notebook=local(from_here(Path(workflow.basedir).resolve() / "notebooks/compute_optimal.ipynb")),
+        notebook=local(
+            from_here(Path(workflow.basedir).resolve() / "notebooks/compute_optimal.ipynb")
+        ),
         code=get_code("workflow/scripts/run_notebook.py", "notebooks/compute_optimal.ipynb"),
     output:
         LAYOUT.path("notebook_table", notebook="compute_optimal"),
