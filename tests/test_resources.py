@@ -167,7 +167,9 @@ def test_weights_pass_through_ram_on_their_way_to_a_gpu():
     assert memory.ram_gb(spec, "transformers") == pytest.approx(12 + weights)
     many = replace(spec, gpus=4)
     assert memory.ram_gb(many, "vllm") == pytest.approx(24 + weights / 4)
-    assert memory.ram_gb(replace(spec, gpus=0, memory_gb=20.0), "transformers") == 20.0
+    on_cpu = replace(spec, gpus=0, memory_gb=20.0)
+    assert memory.ram_gb(on_cpu, "transformers") == 20.0
+    assert memory.ram_gb(on_cpu, "vllm") == 22.0  # its own processes
 
 
 @pytest.mark.parametrize("name", ["smoke", "from-scratch", "one-gpu"])

@@ -27,6 +27,7 @@ class Engine:
         pickled_policies: whether it reads policies whose weights are pickled; any reads such PRMs.
         loads_in_parts: whether each GPU's share of the weights passes through RAM by itself.
         in_background: whether it works, on GPUs, while the process that uses it does other things.
+        cpu_gb: gigabytes of RAM that a model on the CPU takes more than its entry says.
     """
 
     start_seconds: float
@@ -37,6 +38,7 @@ class Engine:
     pickled_policies: bool = False
     loads_in_parts: bool = False
     in_background: bool = False
+    cpu_gb: float = 0.0
 
 
 ENGINES = {
@@ -51,6 +53,7 @@ ENGINES = {
         pickled_policies=True,
         loads_in_parts=True,
         in_background=True,
+        cpu_gb=2.0,
     ),
 }
 

@@ -39,6 +39,6 @@ def gpus_together(policy: ModelSpec, prm: ModelSpec, gpu_gb: float) -> int:
 def ram_gb(spec: ModelSpec, engine: str) -> float:
     """RAM of a job: the model's own on the CPU; what its weights pass through on a GPU."""
     if spec.gpus == 0:
-        return spec.memory_gb
+        return spec.memory_gb + ENGINES[engine].cpu_gb
     parts = spec.gpus if ENGINES[engine].loads_in_parts else 1
     return HOST_GB + HOST_GB_PER_GPU * spec.gpus + weight_bytes(spec) / 2**30 / parts
