@@ -9,6 +9,6 @@ apt-get install --yes --no-install-recommends gcc libc6-dev
 rm -rf /var/lib/apt/lists/*
 
 mkdir -p workflow/testtime
-pip install --no-cache-dir --constraint lock.txt '.[vllm,kubernetes]'
+pip install --no-cache-dir --constraint lock.txt '.[vllm,kubernetes,s3]'
 pip uninstall --yes testtime
 rm -r "$PWD"

@@ -115,7 +115,7 @@ def test_the_image_takes_every_pin_from_the_project(root, project, images):
     assert run == ["sh /opt/testtime/install.sh"]
     installed = (root / "envs/install.sh").read_text()
     assert re.findall(r"pip install (?:--no-\S+ )*(.*)", installed) == [
-        "--constraint lock.txt '.[vllm,kubernetes]'"
+        "--constraint lock.txt '.[vllm,kubernetes,s3]'"
     ]
     assert {"pyproject.toml", project["readme"], *project["license-files"]} <= set(copied)
     assert {"envs/lock.txt", "envs/install.sh"} <= set(copied)
