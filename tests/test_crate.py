@@ -8,7 +8,9 @@ from importlib.resources import files
 import pytest
 import yaml
 from testtime.cli import app
-from testtime.study.config import read
+from testtime.data.decided import record
+from testtime.study.config import read, validate
+from testtime.study.study import Study
 from typer.testing import CliRunner
 
 pytest.importorskip("rocrate")
@@ -27,7 +29,10 @@ def study(root, tmp_path, monkeypatch):
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         (results / name).write_text(f"content of {name}")
     overlay = tmp_path / "study.yaml"
-    overlay.write_text(yaml.safe_dump({"results": str(results), "seed": 7}))
+    own = {"results": str(results), "seed": 7, "store": str(tmp_path / "rows")}
+    overlay.write_text(yaml.safe_dump(own))
+    config = read(overlay)
+    record(Study(config, validate(config)))
     return overlay
 
 
@@ -62,9 +67,8 @@ def test_config_workflow_inputs_and_results_are_in_it(crate, root, study):
     assert not found & {f"results/{name}" for name in LEFT_OUT}
     for name in ("Snakefile", "workflow/rules/models.smk", "workflow/testtime/score.py"):
         assert (crate / name).read_bytes() == (root / name).read_bytes()
-    assert yaml.safe_load((crate / "config.yaml").read_text()) == read(study) | {
-        "results": "results"
-    }
+    config = yaml.safe_load((crate / "config.yaml").read_text())
+    assert config == read(study) | {"results": "results", "store": None}
 
 
 def test_the_run_says_what_was_made_of_what_by_what(crate):
@@ -78,7 +82,8 @@ def test_the_run_says_what_was_made_of_what_by_what(crate):
     assert found["./"]["mainEntity"] == {"@id": "Snakefile"}
     assert linked("instrument") == {"Snakefile"}
     assert linked("object") == {"config.yaml", *(f"results/{name}" for name in GIVEN)}
-    assert linked("result") == {f"results/{name}" for name in MADE}
+    made = {name for name in linked("result") if not name.startswith("results/decided/")}
+    assert made == {f"results/{name}" for name in MADE}
     assert run["startTime"] <= run["endTime"]
 
 
@@ -88,6 +93,12 @@ def test_a_zip_holds_the_same_files(study, crate, tmp_path):
         names = set(packed.namelist())
     names = {name for name in names if not name.endswith("/")}
     assert names == {p.relative_to(crate).as_posix() for p in crate.rglob("*") if p.is_file()}
+
+
+def test_results_of_other_settings_are_refused(study, tmp_path):
+    study.write_text(study.read_text().replace("seed: 7", "seed: 8"))
+    done = pack(study, tmp_path / "new")
+    assert "follows other settings than this config" in str(done.exception)
 
 
 def test_an_unfinished_study_and_an_output_that_exists_are_refused(study, tmp_path):

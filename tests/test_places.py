@@ -14,6 +14,7 @@ from testtime.data.decided import Cell, record
 from testtime.data.rows import Objects, open_rows
 from testtime.data.store import read_json, write_parquet
 from testtime.errors import UserError
+from testtime.runtime.lock import LOCK, RUN, hold
 from testtime.study.config import read, validate
 from testtime.study.layout import results_of, stored_at
 from testtime.study.study import Study
@@ -181,3 +182,22 @@ def test_a_job_finds_its_results_folder_from_one_of_its_files():
     for folder in ("results", "/data/grades", ".snakemake/storage/s3/bucket/study/results"):
         assert results_of(f"{folder}/grades/d/p.parquet") == folder
         assert results_of(f"{folder}/report.html") == folder
+    assert results_of("grades/d/p.parquet") == "."
+
+
+def test_a_running_study_keeps_its_records_in_a_storage(store, tmp_path, monkeypatch):
+    for name in (RUN, LOCK):  # what `hold` leaves behind
+        monkeypatch.setenv(name, "")
+    results = f"{store}/results"
+    record(study_with(results=results))
+    hold(tmp_path)
+    with pytest.raises(UserError, match="a run with other settings is writing"):
+        record(study_with(results=results, seed=7), locked=str(tmp_path))
+
+
+def test_a_sweep_leaves_alone_what_is_not_of_the_store(store):
+    place = f"{store}/sub/samples.jsonl.gz"
+    places.put(b"imported", place)
+    study = study_with(store=f"{store}/")
+    assert sweep.sweep(study, {}) == 0
+    assert places.read(place) == b"imported"

@@ -66,6 +66,11 @@ def test_an_error_is_one_line_and_what_ran_before_is_kept(run, tmp_path, cell, m
     assert not last.outputs
 
 
+def test_a_kernel_that_dies_is_one_line_too(run):
+    with pytest.raises(UserError, match="x.ipynb: its process has died"):
+        run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+
+
 def test_its_process_ends_with_it(run):
     done = run("import os\nos.getpid()")
     (output,) = done.cells[-1].outputs

@@ -10,7 +10,8 @@ from testtime.errors import UserError
 from testtime.fit.lookup import load
 from testtime.present.report.page import embed
 from testtime.present.tables import lookup
-from testtime.study.layout import PATTERNS, SUMMED, Layout, names_in
+from testtime.runtime.lock import LOCK, RUN, RunOverError, hold
+from testtime.study.layout import PATTERNS, STORED, SUMMED, Layout, names_in
 
 ROWS = pd.DataFrame({"policy": ["a", "b"] * 50, "accuracy": [0.25, 0.5] * 50})
 WRITERS = {".csv": (write_csv, read_csv, ROWS), ".json": (write_json, read_json, {"a": [1] * 50})}
@@ -86,8 +87,9 @@ def test_files_of_elsewhere_have_no_digest_and_are_read(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"results", "moved", "own.csv"}
 
 
-def test_a_copy_of_a_remote_file_may_be_another_machines(tmp_path):
-    path = tmp_path / ".snakemake/storage/s3/bucket/results/tables/t.csv"
+def test_a_copy_of_a_remote_file_may_be_another_machines(tmp_path, monkeypatch):
+    monkeypatch.setenv(STORED, "1")
+    path = tmp_path / "scratch/s3/bucket/results/tables/t.csv"
     write_csv(ROWS, path)
     edit(path)
     assert len(read_csv(path)) == len(ROWS)
@@ -133,3 +135,17 @@ def test_halved_predictors_are_named_by_the_job_that_makes_the_lookup(tmp_path, 
         write_parquet(pd.DataFrame({"problem_id": ["a"]}), *tables[kind])
     with pytest.raises(UserError, match=r"p\.json is not .*; delete it and run again"):
         lookup.make(tables | {"predictors": [path]}, {})
+
+
+def test_a_job_of_an_earlier_run_leaves_the_digest_of_the_new_ones_table(tmp_path, monkeypatch):
+    for name in (RUN, LOCK):  # what `hold` leaves behind
+        monkeypatch.setenv(name, "")
+    path = tmp_path / "tables/t.csv"
+    hold(tmp_path)
+    write_csv(ROWS, path)
+    monkeypatch.setenv(RUN, "a run that was killed")
+    with pytest.raises(RunOverError):
+        write_csv(ROWS, path)
+    edit(path)
+    with pytest.raises(UserError, match="not as it was written"):
+        read_csv(path)

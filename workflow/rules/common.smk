@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import sys
@@ -16,7 +17,7 @@ from testtime.runtime.job import export_package
 from testtime.runtime.lock import check_run, hold, is_held
 from testtime.study.closure import import_closure
 from testtime.study.config import validate
-from testtime.study.layout import TOGETHER, folder, from_here, stored_at
+from testtime.study.layout import STORED, TOGETHER, folder, from_here, stored_at
 from testtime.study.resources import priority, resources
 from testtime.study.study import Study
 
@@ -29,6 +30,7 @@ try:
     CATALOG = validate(config)
     HOME = config["results"]
     if STORAGE is not None:
+        os.environ[STORED] = "1"
         HOME = stored_at(workflow.storage_settings.default_storage_prefix, HOME)
         config["store"] = config["store"] or f"{HOME}/store"
     # A run locks its results folder in onstart, which a dry run does not reach.
@@ -37,7 +39,7 @@ try:
     STUDY = Study(config, CATALOG)
     if workflow.is_main_process:
         places.check(config["store"])
-        record(Study(config | {"results": HOME}, CATALOG))
+        record(Study(config | {"results": HOME}, CATALOG), locked=config["results"])
         if STORAGE is not None and not is_held(config["results"]):
             # A killed run leaves copies, which would hide what other machines have changed since.
             shutil.rmtree(STORAGE.object(f"{HOME}/decided").local_path(), ignore_errors=True)

@@ -18,8 +18,10 @@ def crate(
 ) -> None:
     """Pack a finished study as a Workflow Run RO-Crate: config, workflow, problems and results.
 
-    Samples, scores and searches are left out. Needs the package rocrate: pip install
-    'testtime[crate]'.
+    Samples, scores and searches are left out, as are the profiles of schedulers and your own files
+    of models, problems and imported samples. Of workflow/, envs/ and notebooks/ everything is
+    packed, and logs name folders of your machine: look before you publish. Needs the package
+    rocrate: pip install 'testtime[crate]'.
 
     Example: testtime crate workflow/studies/smoke.yaml --output smoke.zip
     """

@@ -24,8 +24,10 @@ def sweep(
 ) -> None:
     """Delete rows of samples, scores and searches that follow settings of before.
 
-    The store beside the results keeps every row that was computed, so that a setting can be changed
-    back at no cost. Example: testtime sweep --dry-run
+    The store keeps every row that was computed, so that a setting can be changed back at no cost.
+    Rows of other studies with the same store are deleted too, unless --also names them.
+
+    Example: testtime sweep --dry-run
     """
     from testtime.data import places
     from testtime.data import sweep as store  # pandas and the rest take a second to import
@@ -48,5 +50,6 @@ def sweep(
     rows = [(c.stage, c.cell, f"{c.size / 1e6:.1f} MB", f"{c.unneeded:.0%}") for c in unneeded]
     print_table([head, *rows])
     if not dry_run:
-        hold(study.config["results"])
+        for results in {places.resolved(own.config["results"]) for own in (study, *others)}:
+            hold(results)
         print(f"{store.sweep(study, stamps) / 1e6:.1f} MB freed")

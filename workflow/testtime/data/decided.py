@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
-from pathlib import Path
 
 from testtime.data import places
 from testtime.data.rows import digest
@@ -220,11 +219,15 @@ def cells(study: Study) -> Iterator[Cell]:
                 yield Cell(study, "search", dataset, policy, prm)
 
 
-def record(study: Study) -> None:
+def record(study: Study, locked: str | None = None) -> None:
     """Write what decides each dataset and cell, where it changed or a file follows other settings.
 
     Snakemake compares the content of a record with that of the last run. So it also says how often
     files of other settings were found in the place of files with these; then they are made again.
+
+    Args:
+        study: its results may be in an object store.
+        locked: the folder that its run locks; that of its results by default.
 
     Raises:
         UserError: the results folder cannot be written, or a run with other settings is writing
@@ -233,26 +236,28 @@ def record(study: Study) -> None:
     known = [Cell(study, "problems", dataset) for dataset in study.config["datasets"]]
     known += cells(study)
     counts, exists = study.layout.path("replaced"), _existing(study.config["results"])
-    replaced = _recorded(counts)
+    replaced = recorded(counts)
 
     def state(cell: Cell) -> tuple[dict, bool]:
-        found = _recorded(cell.record)
+        found = recorded(cell.record)
         is_as_wanted = digest(found.get("decided")) == digest(cell.decided)
         return found, is_as_wanted and _is_foreign(cell, exists)
 
     with ThreadPoolExecutor(places.THREADS) as threads:  # an object store takes its time
         states = list(threads.map(state, known))
     changed: dict[str, dict] = {}
+    overwrites = False
     for cell, (found, is_foreign) in zip(known, states, strict=True):
         wanted = {"decided": cell.decided, "replaced": replaced.get(cell.stamp, 0)}
         if is_foreign:
             replaced[cell.stamp] = wanted["replaced"] = wanted["replaced"] + 1
         if digest(found) != digest(wanted):
             changed[cell.record] = wanted
+            overwrites |= bool(found)
     if not changed:
         return
     # A dry run may add records beside a run, but not replace those that it goes by.
-    if any(Path(path).exists() for path in changed) and is_held(study.config["results"]):
+    if overwrites and is_held(locked or study.config["results"]):
         raise UserError(
             f"a run with other settings is writing to {study.config['results']}: wait for it, end "
             "it, or set another `results:`"
@@ -274,7 +279,7 @@ def identities(study: Study) -> Identify:
             from testtime.runtime import hub  # its client is not needed for local folders
 
             return hub.find(spec.model, spec.revision).commit
-        known = _recorded(path)
+        known = recorded(path)
         before = dict(known)
         found = weights.digests(spec.folder, known)
         if not found:
@@ -308,9 +313,15 @@ def _is_foreign(cell: Cell, exists: Callable[[str], bool]) -> bool:
     return any(stamp_of(path) != cell.stamp for path in paths)
 
 
-def _recorded(path: str) -> dict:
-    """A record of before; an empty one if there is none, or not a whole one."""
+def recorded(path: str) -> dict:
+    """A record of before; an empty one if there is none, or not a whole one.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         return json.loads(places.read(path))
     except (FileNotFoundError, ValueError):
         return {}
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -21,13 +21,14 @@ import io
 import json
 import os
 import signal
+import sys
 import threading
 import time
 import uuid
 import zlib
 from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -117,14 +118,21 @@ class Objects:
         with self._lock:
             self._waiting += data
             if self._timer is None:
-                self._timer = threading.Timer(self._seconds, self._in_time)
-                self._timer.daemon = True
-                self._timer.start()
+                self._start_timer()
         return len(data)
 
+    def _start_timer(self) -> None:
+        self._timer = threading.Timer(self._seconds, self._in_time)
+        self._timer.daemon = True
+        self._timer.start()
+
     def _in_time(self) -> None:
-        with suppress(UserError):  # what could not be written waits on; `close` says so
+        try:
             self._flush()
+        except UserError as error:  # what could not be written waits on
+            print(f"{error}; tried again in {self._seconds} s", file=sys.stderr, flush=True)
+            with self._lock:
+                self._start_timer()
 
     def _flush(self) -> None:
         with self._lock:

@@ -271,6 +271,7 @@ def _summed(path: str | Path) -> Iterator[Path]:
         yield temporary
         if record is not None:
             known = _digest(temporary.read_bytes())
+            check_run()
             record.unlink(missing_ok=True)
     if record is not None:
         with atomic(record) as temporary:

@@ -5,6 +5,7 @@ beyond a pool that was made smaller, which a larger one takes up again.
 """
 
 import gzip
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,6 +19,8 @@ from testtime.errors import UserError
 from testtime.study.study import Study
 from testtime.study.types import Problem
 
+# A job's file in the store; see `rows`.
+OWN = re.compile(rf"(generate|score|search)/.+/\d{{20}}-[0-9a-f]{{8}}{re.escape(SUFFIX)}")
 # Stamps by the name of a cell in the store; None stands for all of them.
 Needed = dict[str, set[str] | None]
 
@@ -107,8 +110,12 @@ def _is_needed(stamp: str, cell: str, stamps: Needed) -> bool:
 
 
 def _stored(study: Study) -> dict[str, dict[str, int]]:
-    """The files of the store and their sizes, by the name of their cell there."""
+    """The files of the store and their sizes, by the name of their cell there.
+
+    Whatever else lies in the same place is none of them.
+    """
     found: dict[str, dict[str, int]] = {}
     for name, size in places.find(study.store, SUFFIX).items():
-        found.setdefault(name.rpartition("/")[0], {})[f"{study.store}/{name}"] = size
+        if OWN.fullmatch(name):
+            found.setdefault(name.rpartition("/")[0], {})[f"{study.store}/{name}"] = size
     return found

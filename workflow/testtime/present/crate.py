@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from testtime.data.decided import cells, recorded
+from testtime.data.rows import digest
 from testtime.errors import UserError
 from testtime.study.layout import ROOT
 from testtime.study.study import Study
@@ -32,7 +34,7 @@ PROFILES = {
 }
 MAIN = "Snakefile"
 WORKFLOW = ("pyproject.toml", "LICENSE", "CITATION.cff", "README.md")
-WORKFLOW += ("workflow", "envs", "notebooks", "profiles")
+WORKFLOW += ("workflow", "envs", "notebooks", "profiles/default")
 INPUTS = ("problems", "answers")
 RESULTS = ("report.html", "lookup.json", "tables", "figures", "notebooks", "difficulty")
 RESULTS += ("decided", "benchmarks", "logs")
@@ -51,7 +53,8 @@ def write_crate(study: Study, output: Path) -> int:
         The number of files in it, its own metadata aside.
 
     Raises:
-        UserError: the study is not finished, or the output exists already.
+        UserError: the study is not finished, its results follow other settings, or the output
+            exists already.
     """
     from rocrate.model import ContextEntity
     from rocrate.rocrate import ROCrate
@@ -60,6 +63,12 @@ def write_crate(study: Study, output: Path) -> int:
     report = Path(study.layout.path("report"))
     if not report.is_file():
         raise UserError(f"{results}: this study has no {report.name} yet; run it with snakemake")
+    for cell in cells(study):
+        if digest(recorded(cell.record).get("decided")) != digest(cell.decided):
+            raise UserError(
+                f"{results}: {cell.name} follows other settings than this config, see "
+                f"{cell.record}; run it with snakemake"
+            )
     if output.exists():
         raise UserError(f"output {output} exists; allowed is a new folder or .zip file")
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -77,7 +86,8 @@ def write_crate(study: Study, output: Path) -> int:
     root["author"] = authors
 
     # The study's whole config takes the place of the shipped one: a rerun needs no option.
-    config = yaml.safe_dump(study.config | {"results": "results"}, sort_keys=False).encode()
+    own = study.config | {"results": "results", "store": None}
+    config = yaml.safe_dump(own, sort_keys=False).encode()
     places = {path.relative_to(ROOT).as_posix(): path for path in _checkout()}
     workflow = crate.add_workflow(ROOT / MAIN, MAIN, main=True, lang="snakemake")
     known = {"name": cited["title"], "version": cited["version"], "author": authors}
@@ -98,6 +108,7 @@ def write_crate(study: Study, output: Path) -> int:
     run["instrument"], run["agent"], run["object"] = workflow, authors, inputs
     run["result"] = _add_results(crate, results, RESULTS)
     root["mentions"] = [run]
+    output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         made = Path(folder, "crate")
         crate.write(made)

@@ -10,7 +10,7 @@ import nbformat
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from testtime.data.store import atomic
 from testtime.errors import UserError
@@ -56,6 +56,8 @@ def run_notebook(source: str | Path, executed: str | Path, given: Mapping[str, o
         said = " ".join(error.evalue.split())
         known = error.ename == UserError.__name__
         raise UserError(said if known else f"{executed}: {error.ename}: {said}") from error
+    except DeadKernelError as error:
+        raise UserError(f"{executed}: its process has died, for want of memory perhaps") from error
     finally:
         with atomic(executed) as temporary:
             nbformat.write(notebook, temporary)

@@ -4,6 +4,7 @@ Parquet files record what they hold: the names in their path (dataset, policy, .
 their metadata, see `data.store`, and read back from there.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from testtime.errors import UserError
 
+# Environment variable of jobs that have copies of results which are in a storage of Snakemake.
+STORED = "TESTTIME_STORED"
 WORKFLOW = Path(__file__).resolve().parents[2]
 ROOT = WORKFLOW.parent  # the checkout
 
@@ -141,7 +144,8 @@ def names_in(kind: str) -> tuple[str, ...]:
 def results_of(path: str | Path) -> str:
     """The results folder that a file lies in; for a job that of copies from a storage, if any."""
     kind, names = identify(path)
-    return Path(path).as_posix().removesuffix(f"/{place(kind, **names)}")
+    own = place(kind, **names)
+    return Path(path).as_posix().removesuffix(own).rstrip("/") or "."
 
 
 def stored_at(prefix: str, results: str) -> str:
@@ -176,10 +180,10 @@ def identify(path: str | Path) -> tuple[str, dict[str, str]] | None:
 def sum_of(path: str | Path) -> Path | None:
     """The file of a file's digest; None for those that have none.
 
-    Objects of a store and Snakemake's copies of them have none: other machines write them too.
+    Where results are in a storage, they have none: other machines write them too.
     """
     kind, names = identify(path) or ("", {})
-    if kind not in SUMMED or "://" in str(path) or ".snakemake" in Path(path).parts:
+    if kind not in SUMMED or "://" in str(path) or STORED in os.environ:
         return None
     own = place(kind, **names)
     return Path(Path(path).as_posix().removesuffix(own), place("sum", file=own))

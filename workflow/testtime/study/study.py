@@ -66,7 +66,7 @@ class Study:
     @property
     def store(self) -> str:
         """The place of its rows: a folder, or a URL."""
-        return self.config["store"] or self.layout.folder("store")
+        return (self.config["store"] or self.layout.folder("store")).rstrip("/")
 
     # Its parts.
 
