@@ -38,10 +38,10 @@ from witness import Witness, computed, wait_until_gone
 RESULTS = "results-smoke"
 MOST_STARTS = 60
 HELD = "launch_failed_requeued_held"
-# Less than the smoke study, on shipped models, for machines that have little time.
+# Other cells than the smoke study, of shipped models: no training, more jobs.
 SMALL = {
     "results": RESULTS,
-    "policies": ["micro-xs", "micro-s"],
+    "policies": ["micro-xs", "micro-s", "micro-m", "micro-l"],
     "prms": ["micro-prm-weak", "micro-prm-good"],
     "methods": ["cot", "majority", "best_of_n", "dvts"],
     "budgets": {"pool": [4, 16], "search": [4, 8]},
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=30, help="how many")
     parser.add_argument("--only", nargs="+", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="a smaller study, without training")
+    parser.add_argument("--small", action="store_true", help="shipped models, without training")
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between faults")
     args = parser.parse_args()
     if reason := missing():
