@@ -67,7 +67,7 @@ def test_an_error_is_one_line_and_what_ran_before_is_kept(run, tmp_path, cell, m
 
 
 def test_a_kernel_that_dies_is_one_line_too(run):
-    with pytest.raises(UserError, match="x.ipynb: its process has died"):
+    with pytest.raises(UserError, match=r"x\.ipynb: its process has died"):
         run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
 
 
