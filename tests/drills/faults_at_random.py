@@ -6,7 +6,8 @@ What may happen is listed in faults.py. After it the same command is given again
 has ended, and nothing is cleaned up by hand; jobs of an ended run live on. The controller saves
 what was submitted every few seconds: jobs that it forgets because it was killed before are waited
 for in vain, and then the drill does what docs/slurm.md says, Ctrl-C and the same command again. It
-also resumes the node, which such a controller drains when it gives out a number anew, and says so.
+also resumes the node, which such a controller drains when it gives out a number anew, and lets the
+node tell of jobs that ended unsaved, which it takes for running; it says so.
 
 In the end the tables must equal, byte for byte, those of a run on this machine that nobody
 disturbed, and no process of the run may be left. What was made or computed twice is printed. Needs
@@ -138,6 +139,8 @@ class Drill:
         """Let the run go on; do what a user does for one that ended or that waits in vain."""
         time.sleep(seconds)
         self.cluster.start_requeued()
+        if lost := self.cluster.start_lost_jobs():
+            print(f"  had the node tell that it lost {len(lost)} jobs", flush=True)
         if self.cluster.resume_node():
             self.resumed += 1
             print("  resumed the node, which the controller had drained", flush=True)

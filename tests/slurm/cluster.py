@@ -105,6 +105,19 @@ class Cluster:
         node = [f"NodeName={self.host}", f"State={state}", "Reason=test"]
         subprocess.run(["scontrol", "update", *node], check=False, capture_output=True)
 
+    def start_lost_jobs(self) -> list[str]:
+        """Let the node tell what it runs, as an administrator does; which jobs it has lost.
+
+        A controller that was killed before it saved their end takes them for running, for hours;
+        when the node tells, it puts them back into the queue.
+        """
+        running = [job for job in self.jobs() if job["JobState"] == "RUNNING"]
+        begun = [job["JobId"] for job in running if job["RunTime"] >= "00:00:30"]
+        lost = [job for job in begun if not self.pids(job)]
+        if lost:
+            subprocess.run(["scontrol", "reconfigure"], check=False, capture_output=True)
+        return lost
+
     def start_requeued(self) -> None:
         """Let jobs that were put back into the queue start now, and not after two minutes."""
         for job in self.jobs():
