@@ -266,7 +266,7 @@ def main() -> None:
         raise SystemExit("processes are left:\n" + "\n".join(map(str, left.items())))
     print("no process is left")
     if drill.happened.total() < args.faults:
-        raise SystemExit(f"the run ended after {drill.happened.total()} faults: shorten --pause")
+        raise SystemExit(f"the run ended after {drill.happened.total()} faults, no more found room")
 
 
 if __name__ == "__main__":
