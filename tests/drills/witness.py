@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import IO
 
+import psutil
 from studies import outputs
 from testtime.data.rows import read_rows
 
@@ -80,16 +81,12 @@ def computed(results: Path) -> dict[str, tuple[int, int, int, int]]:
 def processes_in(*folders: Path) -> dict[int, str]:
     """Processes that work in these folders or name them, and their command lines."""
     found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            working, line = Path(os.readlink(entry / "cwd")), (entry / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        words = line.decode(errors="replace").replace("\0", " ").strip()
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        working = Path(process.info["cwd"] or "/")
+        words = " ".join(process.info["cmdline"] or [])
         if any(working.is_relative_to(f) or f"{f}/" in words for f in folders):
-            found[int(entry.name)] = words
+            found[process.pid] = words
+    found.pop(os.getpid(), None)
     return found
 
 
